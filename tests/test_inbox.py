@@ -1,0 +1,102 @@
+"""The inbox between threads: order, the limit, and that no wake-up is lost."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from support import DEADLINE, eventually
+
+from inbox import Inbox
+
+
+@pytest.fixture
+def selector() -> Iterator[selectors.BaseSelector]:
+    with selectors.DefaultSelector() as selector:
+        yield selector
+
+
+def make(selector: selectors.BaseSelector, limit: int = 1000) -> Inbox[object]:
+    inbox: Inbox[object] = Inbox(limit)
+    selector.register(inbox.wake_reader, selectors.EVENT_READ)
+    return inbox
+
+
+def test_all_that_waits_is_taken_in_order(selector: selectors.BaseSelector) -> None:
+    inbox = make(selector)
+    for n in range(5):
+        inbox.put(n)
+    assert inbox.take(selector, None) == [0, 1, 2, 3, 4]
+    assert inbox.take(selector, 0) == []
+    inbox.close()
+
+
+def test_a_sleeping_taker_is_woken_by_every_single_entry(selector: selectors.BaseSelector) -> None:
+    inbox = make(selector)
+    answers: Inbox[object] = Inbox()
+    taken: list[object] = []
+
+    def take() -> None:
+        while "end" not in taken:
+            entries = inbox.take(selector, None)
+            taken.extend(entries)
+            for entry in entries:
+                answers.put(entry)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    with selectors.DefaultSelector() as other:
+        other.register(answers.wake_reader, selectors.EVENT_READ)
+        # One at a time: each finds the taker asleep, or on its way there.  A lost wake-up hangs here.
+        for n in range(3000):
+            inbox.put(n)
+            while not answers.take(other, DEADLINE):
+                pass
+    inbox.put("end")
+    thread.join(DEADLINE)
+    assert taken == [*range(3000), "end"]
+    inbox.close()
+    answers.close()
+
+
+def test_who_puts_into_a_full_inbox_waits_and_nothing_is_lost_or_reordered(
+    selector: selectors.BaseSelector,
+) -> None:
+    inbox = make(selector, limit=10)
+    putters = 8
+
+    def put(who: int) -> None:
+        for n in range(500):
+            inbox.put((who, n))
+
+    threads = [threading.Thread(target=put, args=(who,)) for who in range(putters)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: inbox._waiting == putters, "everybody's waiting for the full inbox")
+    taken: list[object] = []
+    largest = 0
+    while len(taken) < putters * 500:
+        entries = inbox.take(selector, DEADLINE)
+        assert entries, "everybody waits for everybody"
+        largest = max(largest, len(entries))
+        taken += entries
+    for thread in threads:
+        thread.join(DEADLINE)
+    assert largest <= 10 + putters
+    for who in range(putters):
+        assert [entry for entry in taken if entry[0] == who] == [(who, n) for n in range(500)]  # type: ignore[index]
+    inbox.close()
+
+
+def test_another_file_that_is_ready_ends_the_sleep(selector: selectors.BaseSelector) -> None:
+    inbox = make(selector)
+    one, other = socket.socketpair()
+    selector.register(one, selectors.EVENT_READ)
+    other.send(b"x")
+    assert inbox.take(selector, None) == []
+    one.close()
+    other.close()
+    inbox.close()
