@@ -1,0 +1,525 @@
+#!/usr/bin/env python3
+"""The server of Charla: threads, sockets, and a room.  `python3 server.py` and it listens.
+
+Who owns what:
+
+    thread           how many      owns                                        blocks in
+    acceptor (main)  1             the listening socket, signals, the          select: a client, or a stop
+                                   readers' threads (starts and joins them)
+    reader           1 per client  its connection's incoming bytes; closes     recv, a full inbox, the answer
+    (reader.py)                    the socket, last                            to a nick, its rate limit
+    room             1             everything shared (room.py), every unsent   its inbox (inbox.py)
+                                   byte (fanout.py)
+    log              1             the terminal: writing to it may block       its queue
+
+A message's way: `Reader.run` receives, frames, decodes and parses it, and puts it into the inbox;
+`Server._run_room` takes it; `Room.handle` makes it an event and tells the Fanout, which encodes it
+once per dialect and sends it to everybody.  docs/ARCHITECTURE.md tells the whole story.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import logging
+import logging.handlers
+import os
+import queue
+import selectors
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from typing import NoReturn
+
+import protocol
+from fanout import Connection, Fanout
+from inbox import Inbox
+from reader import BURST, Entry, RateLimit, Reader
+from room import Connected, Ended, Room, TakeSeat
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
+log = logging.getLogger("charla")
+
+DEFAULT_PORT = 9000
+
+LISTEN_BACKLOG = 4096
+"""Connections that the kernel holds until they are accepted: a class that comes in at once."""
+
+READER_STACK = 256 * 1024
+"""Bytes of address space for a thread's stack: 10,000 of the usual 8 MiB would ask for 80 GB."""
+
+SEND_BUFFER = 128 * 1024
+"""Bytes the kernel may hold for one client (Linux takes twice that): without a bound a client that
+does not read takes megabytes before the first refusal."""
+
+ACCEPT_PAUSE = 0.5
+"""Seconds without accepting when descriptors or threads have run out."""
+
+
+class Server:
+    """A room on a listening socket.  `serve_forever` runs it; `shutdown`, from anywhere, ends it.
+
+    Raises OSError when it cannot listen on `host` and `port` (0: a free one; `address` tells which).
+    `rate_limit` in lines a second, 0 for none; `close_time` in seconds.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = DEFAULT_PORT,
+        *,
+        max_clients: int = 1000,
+        rate_limit: float = 5.0,
+        burst: int = BURST,
+        welcome: str = "",
+        fanout: Fanout | None = None,
+    ) -> None:
+        self._listener = _listen(host, port)
+        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self._max_clients = max_clients
+        self._rate_limit = rate_limit
+        self._burst = burst
+        self._inbox: Inbox[Entry | None] = Inbox()  # None: the last of the acceptor, close the room
+        self._fanout = fanout or Fanout()
+        self._room = Room(self._fanout, welcome=welcome)
+        self._room_thread = threading.Thread(target=self._run_room, name="room", daemon=True)
+        self._stop_reader, self._stop_writer = socket.socketpair()  # a byte in it stops the acceptor
+        self._stop_writer.setblocking(False)
+        self._readers: set[threading.Thread] = set()  # the acceptor's alone
+        self._finished: SimpleQueue[threading.Thread] = SimpleQueue()  # readers that want to be joined
+        self._room_failed = False  # written by the room thread, read after it was joined
+
+    # ---- acceptor --------------------------------------------------------------------------------
+
+    def serve_forever(self) -> None:
+        """Accept clients until `shutdown`; returns when everything is flushed, closed and joined."""
+        threading.stack_size(READER_STACK)  # of the threads that are started from here on
+        self._room_thread.start()
+        try:
+            self._accept_until_stopped()
+        finally:
+            self._listener.close()
+            self._inbox.put(None)
+            self._room_thread.join()
+            for thread in self._readers:
+                thread.join()
+            self._inbox.close()
+            self._stop_reader.close()
+            self._stop_writer.close()
+        if self._room_failed:
+            raise RuntimeError("the room has failed; what happened is in the log")
+
+    def shutdown(self) -> None:
+        """Ask `serve_forever` to end; from any thread or signal handler, any number of times."""
+        with contextlib.suppress(OSError):  # full, or closed: it is ending already
+            self._stop_writer.send(b"\0")
+
+    def _accept_until_stopped(self) -> None:
+        exhausted = False  # out of descriptors or threads, and said so
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stop_reader, selectors.EVENT_READ)
+            selector.register(self._listener, selectors.EVENT_READ)
+            while True:
+                ready = selector.select()
+                if any(key.fileobj is self._stop_reader for key, _ in ready):
+                    return
+                try:
+                    self._accept()
+                except OSError as error:
+                    if error.errno in _TRANSIENT:
+                        continue
+                    if error.errno not in _EXHAUSTED:
+                        raise
+                    if not exhausted:
+                        log.error(
+                            "cannot accept (%s): %d connections; trying on",
+                            error.strerror,
+                            len(self._readers),
+                        )
+                        exhausted = True
+                    # The listener stays readable: without a pause this would be a busy loop.
+                    selector.unregister(self._listener)
+                    stopped = selector.select(ACCEPT_PAUSE)
+                    selector.register(self._listener, selectors.EVENT_READ)
+                    if stopped:
+                        return
+                else:
+                    if exhausted:
+                        log.warning("accepting again")
+                    exhausted = False
+
+    def _accept(self) -> None:
+        """Accept one client and start its reader, or turn it away; OSError as accept raises it."""
+        try:
+            sock, address = self._listener.accept()
+        except BlockingIOError:
+            return  # it has gone again
+        self._reap()
+        peer = _host_port(address[0], address[1])
+        if len(self._readers) >= self._max_clients:
+            log.warning("%s turned away: %d connections are the limit", peer, self._max_clients)
+            with sock, contextlib.suppress(OSError):
+                sock.send(protocol.turn_away("full", str(self._max_clients)), socket.MSG_DONTWAIT)
+            return
+        try:
+            # One send per batch: to wait for more to go with it (Nagle) would only delay it.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        except OSError:
+            sock.close()  # already reset
+            return
+        connection = Connection(sock, peer)
+        reader = Reader(connection, self._inbox, RateLimit(self._rate_limit, self._burst))
+        thread = threading.Thread(target=self._run_reader, args=(reader,), name=f"reader {peer}", daemon=True)
+        self._inbox.put((connection, [Connected()]))  # before anything the reader puts
+        self._readers.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:  # can't start new thread
+            self._readers.discard(thread)
+            self._inbox.put((connection, [Ended("error")]))
+            connection.wait_let_go()
+            sock.close()
+            raise OSError(errno.EAGAIN, "no more threads") from None
+
+    def _run_reader(self, reader: Reader) -> None:
+        try:
+            reader.run()
+        finally:
+            self._finished.put(threading.current_thread())
+
+    def _reap(self) -> None:
+        """Join the readers that have finished, as a process does with its children."""
+        while not self._finished.empty():
+            thread = self._finished.get()
+            thread.join()
+            self._readers.discard(thread)
+
+    # ---- room ------------------------------------------------------------------------------------
+
+    def _run_room(self) -> None:
+        try:
+            self._serve_room()
+        except Exception:
+            log.critical("the room has failed: the server ends", exc_info=True)
+            self._room_failed = True
+            self.shutdown()
+            self._abandon_room()
+        finally:
+            self._fanout.selector.close()
+
+    def _serve_room(self) -> None:
+        """Hand the room what comes in, a batch at a time, until it is closed and everybody has gone."""
+        room, fanout, inbox = self._room, self._fanout, self._inbox
+        fanout.selector.register(inbox.wake_reader, selectors.EVENT_READ)
+        while not room.idle:
+            deadline = room.next_deadline()
+            timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+            entries = inbox.take(fanout.selector, timeout)
+            if fanout.full:
+                room.send_backlogs()
+            for entry in entries:
+                if entry is None:
+                    room.close()
+                else:
+                    connection, items = entry
+                    for item in items:
+                        room.handle(connection, item)
+            if deadline is not None:
+                room.tick()
+            room.flush()
+
+    def _abandon_room(self) -> None:
+        """After a failure of the room itself: hang up on everybody, and let every reader end."""
+        fanout = self._fanout
+        for connection in list(fanout.connections):
+            fanout.hang_up(connection)
+        closed = False
+        while not closed or fanout.connections:
+            for entry in self._inbox.take(fanout.selector, None):
+                if entry is None:
+                    closed = True
+                    continue
+                connection, items = entry
+                for item in items:
+                    if isinstance(item, Connected):
+                        fanout.open(connection)
+                        fanout.hang_up(connection)
+                    elif isinstance(item, TakeSeat):
+                        item.answer.put(False)
+                    elif isinstance(item, Ended):
+                        fanout.end(connection)
+
+
+_TRANSIENT = frozenset(
+    {errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH}
+    | {errno.EHOSTDOWN, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.ETIMEDOUT}
+)
+"""Errors of accept that are about the one connection (accept(2), "Error handling")."""
+
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN})
+"""Errors of accept that pass when somebody leaves."""
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a non-blocking listening socket; OSError (gaierror for a name nobody knows) when it cannot."""
+    family, _, _, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.create_server(address[:2], family=family, backlog=LISTEN_BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def _host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+# --------------------------------------------------------------------------------------------------
+# The command
+# --------------------------------------------------------------------------------------------------
+
+EXAMPLES = """\
+examples:
+  python3 server.py                          a room for the clients on this machine
+  python3 server.py --host 0.0.0.0           for everybody on the network
+  python3 server.py --port 7000 --welcome "Class 2B: be kind"
+  CHARLA_PORT=7000 python3 server.py         every option is also an environment variable
+
+Ctrl+C tells everybody goodbye and ends the server.
+"""
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port: give a number from 0 to 65535")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < len(text) <= 7 and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of clients: give 1 or more")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a rate: give lines a second, or 0 for no limit")
+    return rate
+
+
+def _welcome(text: str) -> str:
+    text = protocol.clean(text).strip()
+    if len(text.encode()) > protocol.MAX_TEXT:
+        raise argparse.ArgumentTypeError(f"the welcome is longer than {protocol.MAX_TEXT} bytes: shorten it")
+    return text
+
+
+def _level(text: str) -> str:
+    if text.lower() not in LOG_LEVELS:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a level: give one of {', '.join(LOG_LEVELS)}")
+    return text.lower()
+
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return the options; explains itself and exits with status 2 when one is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="charla-server" if sys.argv[0].endswith("charla-server") else "server.py",
+        description="Charla, a chat room for terminals: the server.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+    def add(flag: str, kind: Callable[[str], object], default: object, metavar: str, text: str) -> None:
+        variable = "CHARLA_" + flag.strip("-").upper().replace("-", "_")
+        value = default
+        if variable in os.environ:
+            try:
+                value = kind(os.environ[variable])
+            except argparse.ArgumentTypeError as error:
+                parser.error(f"{variable}: {error}")
+        parser.add_argument(flag, type=kind, default=value, metavar=metavar, help=f"{text} [{variable}]")
+
+    add(
+        "--host",
+        str,
+        "127.0.0.1",
+        "ADDRESS",
+        "where to listen (127.0.0.1: this machine only; 0.0.0.0: everywhere)",
+    )
+    add("--port", _port, DEFAULT_PORT, "N", f"the port ({DEFAULT_PORT}; 0 takes a free one)")
+    add("--max-clients", _count, 1000, "N", "connections at the same time (1000)")
+    add(
+        "--rate-limit",
+        _rate,
+        5.0,
+        "N",
+        f"lines a second one client may send (5, after a burst of {BURST}; 0: no limit); "
+        "what is over waits, and is not lost",
+    )
+    add("--welcome", _welcome, "", "TEXT", "what everybody who joins is told first")
+    add("--log-level", _level, "info", "LEVEL", "what is recorded: debug, info (default), warning, error")
+    parser.add_argument("--version", action="version", version=f"Charla {protocol.__version__}")
+    return parser.parse_args(arguments)
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(f"charla-server: {sentence}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _open_server(options: argparse.Namespace) -> Server:
+    """Return a listening server, or say in one line why there cannot be one and exit with status 2."""
+    where = f"{options.host}, port {options.port}"
+    try:
+        return Server(
+            options.host,
+            options.port,
+            max_clients=options.max_clients,
+            rate_limit=options.rate_limit,
+            welcome=options.welcome,
+        )
+    except (socket.gaierror, UnicodeError):
+        _fail(f"'{options.host}' is not an address or a host name that can be found: try --host 0.0.0.0")
+    except OSError as error:
+        match error.errno:
+            case errno.EADDRINUSE:
+                _fail(
+                    f"port {options.port} is in use, perhaps by another Charla: "
+                    "choose another with --port, or 0 for a free one"
+                )
+            case errno.EADDRNOTAVAIL:
+                _fail(
+                    f"'{options.host}' is not an address of this machine: try --host 0.0.0.0 for all it has"
+                )
+            case errno.EACCES:
+                _fail(
+                    f"port {options.port} is for the administrator alone: choose one from 1024 on with --port"
+                )
+            case _:
+                _fail(f"cannot listen on {where}: {error.strerror or error}")
+
+
+def _own_address() -> str:
+    """Return the address by which other machines reach this one.  Sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1 (RFC 5737): only the route is looked up
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
+
+
+def _announce(address: tuple[str, int]) -> None:
+    """Print where the server listens, and what to type to join it."""
+    host, port = address
+    port_option = "" if port == DEFAULT_PORT else f" --port {port}"
+    print(f"listening on {_host_port(host, port)}", flush=True)
+    if host in ("127.0.0.1", "::1"):
+        print(f"To join, in another terminal: python3 client.py{port_option}   (or: nc {host} {port})")
+        print(f"Only this machine can join. To let others in: python3 server.py --host 0.0.0.0{port_option}")
+    else:
+        reachable = _own_address() if host in ("0.0.0.0", "::") else host
+        print(f"To join, on the other machines: python3 client.py --host {reachable}{port_option}")
+        print(f"                            or: nc {reachable} {port}")
+    sys.stdout.flush()
+
+
+def _raise_descriptor_limit(clients: int) -> None:
+    """Raise the soft limit on descriptors to the hard one; warn when it is too low for `clients`."""
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS has a limit of its own below "unlimited"
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    if soft != resource.RLIM_INFINITY and soft < clients + 20:
+        log.warning(
+            "only %d descriptors: room for some %d clients, not %d (ulimit -n)", soft, soft - 20, clients
+        )
+
+
+class _DroppingQueueHandler(logging.handlers.QueueHandler):
+    """Hands records to the log thread; drops them, and counts, when that thread's terminal is stuck."""
+
+    dropped = 0
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        try:
+            self.queue.put_nowait(record)
+        except queue.Full:
+            self.dropped += 1
+
+
+@contextlib.contextmanager
+def _recording(level: str) -> Iterator[None]:
+    """Record on the terminal, from a thread of its own: a stopped terminal (Ctrl+S) stops nobody else."""
+    terminal = logging.StreamHandler()
+    terminal.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler = _DroppingQueueHandler(queue.Queue(10_000))
+    listener = logging.handlers.QueueListener(handler.queue, terminal)
+    log.addHandler(handler)
+    log.setLevel(level.upper())
+    log.propagate = False
+    listener.start()
+    try:
+        yield
+    finally:
+        if handler.dropped:
+            log.warning("%d records were dropped: the terminal did not take them", handler.dropped)
+        listener.stop()
+        log.removeHandler(handler)
+
+
+def _end_on_signals(server: Server) -> None:
+    """Ctrl+C and SIGTERM end the server in order; a second one ends it at once."""
+    asked = False
+
+    def end(number: int, _frame: object) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(128 + number)
+        asked = True
+        log.info("ending: everybody is told; once more ends it at once")
+        server.shutdown()
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the server as a command; return its exit status."""
+    options = parse_options(arguments)
+    if not hasattr(socket, "MSG_DONTWAIT"):
+        _fail("the server needs Linux, macOS or another Unix (on Windows: WSL); the client does not")
+    with _recording(options.log_level):
+        _raise_descriptor_limit(options.max_clients)
+        server = _open_server(options)
+        _end_on_signals(server)
+        _announce(server.address)
+        try:
+            server.serve_forever()
+        except RuntimeError as error:
+            print(f"charla-server: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
