@@ -1,0 +1,328 @@
+"""The console: the one place that reads what is typed and writes what is seen.
+
+Two kinds behind one interface.  `PipeConsole` reads lines and prints lines.  `TerminalConsole` edits
+the line with the standard library's readline, and keeps what is typed and what arrives apart:
+
+* Only the main thread writes to the terminal.  `show`, from any thread, leaves its lines in a queue
+  and interrupts the main thread with a signal; readline, which waits for a key, lets Python's handler
+  run between two keys, in the main thread.  So nobody draws while readline does.
+* The handler takes the input line off the screen (all its rows, wherever the cursor is), prints what
+  has arrived, and has readline draw prompt, text and cursor anew.
+* Python's readline module has no call for that, GNU readline has: it is reached with ctypes.  Where
+  that is not to be had (libedit, an interpreter without readline), lines that arrive are held back
+  while something is typed, and shown when the line is empty or entered: later, but never mixed.
+
+Between two lines the terminal would echo what is typed ahead into the middle of everything; so echo
+and line mode are off from `open` to `close`, which restores the terminal as it was.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, Protocol
+
+from protocol import LineFramer, Refused, decode_line
+
+try:
+    import readline
+    import termios
+except ImportError:  # not on Windows, nor in every Python
+    readline = None  # type: ignore[assignment]
+    termios = None  # type: ignore[assignment]
+
+WAKE_AGAIN = 0.02
+"""Seconds after which a main thread that has not drawn is signalled again: a signal that comes just
+before readline sleeps does not wake it."""
+
+_RL_STATE_CALLBACK = 0x80000  # readline.h: between rl_callback_handler_install and the end of the line
+
+
+class Stopped(Exception):  # not an error: how `stop` ends a `read_line` that is under way
+    """The console was stopped; `typed` is what stood in the input line, not entered."""
+
+    def __init__(self, typed: str = "") -> None:
+        super().__init__(typed)
+        self.typed = typed
+
+
+class Console(Protocol):
+    """What the client asks of a console: `show` and `stop` from any thread, the rest from the main one."""
+
+    interactive: bool
+
+    def open(self) -> None:
+        """Take over the terminal."""
+
+    def close(self) -> None:
+        """Show what is still to be shown, and leave the terminal as it was."""
+
+    def read_line(self, prompt: str) -> str:
+        """Return the next line, without its end.
+
+        EOFError after the last one, Refused for one that cannot be sent, Stopped after `stop`.
+        """
+
+    def show(self, lines: list[str], prompt: str | None = None) -> None:
+        """Print `lines` apart from what is being typed, which stands behind `prompt` from now on."""
+
+    def stop(self) -> None:
+        """Make `read_line` raise Stopped, now or when it is called next."""
+
+    def width(self) -> int:
+        """Return the columns at which lines are wrapped; 0: they are not."""
+
+
+class _Interruptible:
+    """A `read_line` that another thread can break into: the main thread is signalled until it has reacted.
+
+    `_reading` and `_stopped` are each written by one thread and read by the other: the main thread
+    sets the one and then looks at the other, the other thread the other way round, so one sees.
+    """
+
+    def __init__(self) -> None:
+        self._reading = False  # written by the main thread: it may be asleep in a read
+        self._stopped = False  # written by any thread, once
+        self._previous_handler: object = None
+
+    def open(self) -> None:
+        if hasattr(signal, "SIGUSR1"):
+            self._previous_handler = signal.signal(signal.SIGUSR1, self._on_signal)
+
+    def close(self) -> None:
+        if hasattr(signal, "SIGUSR1"):
+            signal.signal(signal.SIGUSR1, self._previous_handler)  # type: ignore[arg-type]
+
+    def stop(self) -> None:
+        self._stopped = True
+        while self._reading:
+            self._wake_main()
+            time.sleep(WAKE_AGAIN)
+
+    @contextlib.contextmanager
+    def _may_be_interrupted(self) -> Iterator[None]:
+        self._reading = True
+        try:
+            if self._stopped:
+                raise Stopped
+            yield
+        finally:
+            self._reading = False
+
+    def _wake_main(self) -> None:
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(_MAIN, signal.SIGUSR1)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if self._reading and self._stopped:
+            raise Stopped
+
+
+_MAIN = threading.main_thread().ident or 0
+
+
+class PipeConsole(_Interruptible):
+    """For scripts: lines from standard input, messages to standard output, nothing else to either."""
+
+    interactive = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._framer = LineFramer()
+        self._lines: collections.deque[bytes | None] = collections.deque()
+
+    def read_line(self, prompt: str) -> str:  # noqa: ARG002 - nobody would see it
+        while not self._lines:
+            with self._may_be_interrupted():
+                data = os.read(sys.stdin.fileno(), 65536)
+            if not data and not self._framer.unfinished:
+                raise EOFError
+            self._lines.extend(self._framer.feed(data or b"\n"))  # a file's last line may have no end
+        return decode_line(self._lines.popleft())
+
+    def show(self, lines: list[str], prompt: str | None = None) -> None:  # noqa: ARG002
+        _write("".join(f"{line}\n" for line in lines))
+
+    def width(self) -> int:
+        return 0
+
+
+class TerminalConsole(_Interruptible):
+    """For people: see the module's text."""
+
+    interactive = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._prompt = ""  # any thread; the main one draws it
+        self._arrived: collections.deque[str] = collections.deque()  # any thread appends, main takes
+        self._undrawn = False  # set by any thread, cleared by the main one when it has drawn
+        self._drawing = False  # main thread, like everything below
+        self._entering = False  # the line has been entered: it is off the screen, not to be drawn again
+        self._terminal_mode: list[Any] | None = None
+        self._editor = _GnuReadline.find()
+
+    def open(self) -> None:
+        super().open()
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+        if readline is not None:
+            self._terminal_mode = termios.tcgetattr(sys.stdin)
+            quiet = termios.tcgetattr(sys.stdin)
+            quiet[3] &= ~(termios.ECHO | termios.ICANON)
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, quiet)
+        if self._editor is not None:
+            self._editor.on_enter(self._enter)
+
+    def close(self) -> None:
+        self._print_arrived()
+        if self._terminal_mode is not None:
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._terminal_mode)
+        super().close()
+
+    def width(self) -> int:
+        return shutil.get_terminal_size().columns
+
+    def read_line(self, prompt: str) -> str:
+        self._prompt = prompt
+        self._entering = False
+        self._print_arrived()
+        try:
+            with self._may_be_interrupted():
+                return input(self._prompt)
+        except UnicodeDecodeError:
+            raise Refused("not-utf8") from None
+        except (EOFError, KeyboardInterrupt):
+            _write("\n")
+            raise
+
+    def show(self, lines: list[str], prompt: str | None = None) -> None:
+        self._arrived.extend(lines)
+        if prompt is not None:
+            self._prompt = prompt
+        self._undrawn = True
+        if threading.get_ident() == _MAIN:
+            self._print_arrived()
+            return
+        # Not one signal and on: one that comes just before readline sleeps would be seen at the next
+        # key only.  While the terminal takes nothing (Ctrl+S) this waits, and so does who sends.
+        while self._undrawn and self._reading:
+            self._wake_main()
+            time.sleep(0.001 if self._undrawn else 0)
+            if self._undrawn and self._held_back():
+                return
+
+    def _held_back(self) -> bool:
+        """Whether what has arrived has to wait, because something is typed that could not be drawn again."""
+        return self._editor is None and (readline is None or readline.get_line_buffer() != "")
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """Draw what has arrived.  Main thread: between two keys, or between two lines."""
+        if not self._reading or self._entering or self._drawing:
+            return
+        if self._stopped:
+            typed = readline.get_line_buffer() if readline is not None else ""
+            if self._editor is not None:
+                self._editor.take_off_screen()
+            raise Stopped(typed)
+        self._drawing = True
+        try:
+            if self._editor is not None:
+                if self._editor.waits_for_key():
+                    self._editor.take_off_screen()
+                    self._print_arrived()
+                    self._editor.draw_again(self._prompt)
+            elif not self._held_back():
+                _write("\r\x1b[K")
+                self._print_arrived()
+                _write(self._prompt)
+        finally:
+            self._drawing = False
+
+    def _print_arrived(self) -> None:
+        self._undrawn = False  # before looking: what comes after it is drawn again
+        text = ""
+        while self._arrived:
+            text += self._arrived.popleft() + "\n"
+        _write(text)
+
+    def _enter(self) -> None:
+        """Take the line off the screen when Enter is pressed: it appears when the room has confirmed it."""
+        assert self._editor is not None
+        self._entering = True
+        self._editor.take_off_screen()
+
+
+class _GnuReadline:
+    """What GNU readline (7 or later) has and Python's module does not export.  Main thread only."""
+
+    _ENTER_KEYS = (10, 13)
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._library = library
+        self._flush = ctypes.CDLL(None).fflush  # readline draws through C's stdout
+        self._state = ctypes.c_ulong.in_dll(library, "rl_readline_state")
+        self._done = ctypes.c_int.in_dll(library, "rl_done")
+        library.rl_set_prompt.argtypes = [ctypes.c_char_p]
+        self._callbacks: list[object] = []  # C holds pointers to them
+
+    @classmethod
+    def find(cls) -> _GnuReadline | None:
+        """Return the one that Python's module uses; None when that is another editor, or hidden."""
+        try:
+            library = ctypes.CDLL(readline.__file__)
+            for name in ("rl_clear_visible_line", "rl_set_prompt", "rl_on_new_line", "rl_redisplay"):
+                getattr(library, name)
+            return cls(library)
+        except (AttributeError, OSError, TypeError, ValueError):
+            return None
+
+    def waits_for_key(self) -> bool:
+        """Whether a line is being edited, so that there is one to draw."""
+        return bool(self._state.value & _RL_STATE_CALLBACK)
+
+    def take_off_screen(self) -> None:
+        """Erase every row of prompt and text; the cursor stands where they began."""
+        self._library.rl_clear_visible_line()
+        self._flush(None)
+
+    def draw_again(self, prompt: str) -> None:
+        """Draw the line at the cursor, behind `prompt`, the cursor where it was in the text."""
+        self._library.rl_set_prompt(prompt.encode())
+        self._library.rl_on_new_line()
+        self._library.rl_redisplay()
+        self._flush(None)
+
+    def on_enter(self, before: Callable[[], None]) -> None:
+        """Call `before` when Enter is pressed, and end the line without moving to a new one."""
+
+        def enter(_count: int, _key: int) -> int:
+            before()
+            self._done.value = 1
+            return 0
+
+        callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int)(enter)
+        self._callbacks.append(callback)
+        for key in self._ENTER_KEYS:
+            self._library.rl_bind_key(key, callback)
+
+
+def _write(text: str) -> None:
+    if text:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def open_console() -> Console:
+    """Return the console that fits where standard input and output come from."""
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        return TerminalConsole()
+    return PipeConsole()

@@ -1,0 +1,171 @@
+"""The screen: how a message looks to a person.  Messages in, finished lines out; nothing is printed here.
+
+Every line begins with the local time, and a long one goes on under its own text, never at the left
+edge: so no text, however long or full of line breaks, can pass for another person's line.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import unicodedata
+import zlib
+from collections.abc import Callable
+
+from protocol import (
+    USAGE,
+    Acted,
+    Crowd,
+    Here,
+    Joined,
+    Left,
+    Message,
+    Renamed,
+    Said,
+    Told,
+    Welcome,
+    crowd_words,
+    here_words,
+    left_words,
+)
+
+_DIM, _RED, _MAGENTA = "2", "31", "35"
+_NICK_COLORS = ("32", "33", "34", "36", "92", "94", "96")  # of the 16: every theme makes them readable
+
+_MARGIN = " " * 6  # the width of a time and a space
+
+
+def use_color(choice: str) -> bool:
+    """Say whether to colour, by --color (auto, always or never), NO_COLOR (no-color.org) and TERM."""
+    if choice == "auto":
+        return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return choice == "always"
+
+
+class Screen:
+    """Words and colours for messages; `width()` in columns, 0 for lines that are not to be wrapped."""
+
+    def __init__(self, width: Callable[[], int], color: bool) -> None:
+        self._width = width
+        self._color = color
+
+    def lines(self, message: Message, me: str) -> list[str]:
+        """Return the lines to print for a message, as `me` sees it; none for what is not to be seen."""
+        match message:
+            case Said(_, at, _, nick, text):
+                return self._talk(at, self._nick(nick), f"{nick}: ", text)
+            case Acted(_, at, _, nick, text):
+                return self._talk(at, "~ " + self._nick(nick), f"~ {nick} ", text)
+            case Told(_, at, _, nick, to, text):
+                who = f"{'you' if nick == me else nick} -> {'you' if to == me else to}"
+                return self._talk(at, self._paint(_MAGENTA, who), f"{who}: ", text)
+            case Joined(_, at, nick):
+                return self._notices(at, f"{nick} joined")
+            case Left(_, at, nick, reason):
+                return self._notices(at, left_words(nick, reason))
+            case Renamed(_, at, _, old, nick):
+                return self._notices(at, f"you are now {nick}" if nick == me else f"{old} is now {nick}")
+            case Crowd(_, at):
+                return self._notices(at, crowd_words(message))
+            case Welcome(_, at, nick, _, text):
+                return self._notices(
+                    at, f"{text or 'Welcome to Charla.'}\nYou are {nick}. /help tells what you can type."
+                )
+            case Here():
+                return self.notice(here_words(message))
+            case _:
+                return []
+
+    def help(self) -> list[str]:
+        """Return what can be typed."""
+        return [line for typed, meaning in USAGE.values() for line in self.notice(f"{typed:<16}{meaning}")]
+
+    def notice(self, text: str) -> list[str]:
+        """Return what the client itself has to say."""
+        return self._marked(_DIM, _MARGIN, "* ", text)
+
+    def error(self, text: str) -> list[str]:
+        """Return what went wrong."""
+        return self._marked(_RED, _MARGIN, "! ", text)
+
+    def prompt(self, nick: str, unsent: int) -> str:
+        """Return what stands before what is typed."""
+        return f"{nick} ({unsent} unsent)> " if unsent else f"{nick}> "
+
+    def _talk(self, at: int, painted: str, head: str, text: str) -> list[str]:
+        """Lay `text` out behind the time and `head`, which looks like `painted` but for the colon."""
+        painted += head[len(head.rstrip(": ")) :]
+        clock = time.strftime("%H:%M", time.localtime(at / 1000))
+        taken = display_width(f"{clock} {head}")
+        columns = self._width()
+        indent = taken
+        if columns and taken > columns // 2:  # a narrow screen, or a long nick
+            indent = min(len(_MARGIN), columns // 4)
+        laid_out: list[str] = []
+        for paragraph in text.split("\n"):
+            first = columns - (indent if laid_out else taken)
+            laid_out += wrap(paragraph, first, columns - indent) if columns else [paragraph]
+        margin = " " * indent
+        return [
+            f"{self._paint(_DIM, clock)} {painted}{laid_out[0]}",
+            *(margin + line for line in laid_out[1:]),
+        ]
+
+    def _notices(self, at: int, text: str) -> list[str]:
+        return self._marked(_DIM, time.strftime("%H:%M ", time.localtime(at / 1000)), "* ", text)
+
+    def _marked(self, color: str, clock: str, mark: str, text: str) -> list[str]:
+        columns = self._width()
+        lines = []
+        for paragraph in text.split("\n"):
+            width = columns - len(_MARGIN) - len(mark)
+            pieces = wrap(paragraph, width, width) if columns else [paragraph]
+            lines += [f"{clock}{mark}{pieces[0]}", *(f"{_MARGIN}  {piece}" for piece in pieces[1:])]
+        return [self._paint(color, line) for line in lines]
+
+    def _nick(self, nick: str) -> str:
+        return self._paint(_NICK_COLORS[zlib.crc32(nick.encode()) % len(_NICK_COLORS)], nick)
+
+    def _paint(self, color: str, text: str) -> str:
+        return f"\x1b[{color}m{text}\x1b[0m" if self._color else text
+
+
+def display_width(text: str) -> int:
+    """Return the columns that `text` takes on a terminal (UAX #11: wide ones take two)."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_character_width, text))
+
+
+def _character_width(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def wrap(text: str, first: int, rest: int) -> list[str]:
+    """Cut `text` into lines of at most `first`, then `rest`, columns: at spaces where there are any.
+
+    At least one character goes on a line, however narrow.  Spaces inside are kept as they are; the one
+    at which a line is cut is dropped.
+    """
+    lines = []
+    room = first
+    while display_width(text) > room:
+        used = end = 0
+        for end, character in enumerate(text):  # noqa: B007 - where it stopped is what is wanted
+            used += _character_width(character)
+            if used > room:
+                break
+        space = text.rfind(" ", 1, end + 1)
+        if space > 0 and text[:space].strip():
+            lines.append(text[:space])
+            text = text[space + 1 :]
+        else:
+            if end == 0 and lines:  # not even one fits
+                end = 1
+            lines.append(text[:end])  # may be empty, when the first line has no room at all
+            text = text[end:]
+        room = max(rest, 1)
+    return [*lines, text]
