@@ -1,0 +1,44 @@
+# Charla: few verbs.  `make help` lists them.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SOURCES := $(wildcard *.py) tests bench
+
+.DEFAULT_GOAL := help
+.PHONY: help server serv client cli test check format bench clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z ]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  Options go in ARGS: make server ARGS="--host 0.0.0.0"; the interpreter in PYTHON.'
+
+server serv:  ## run the server (nothing to install)
+	$(PYTHON) server.py $(ARGS)
+
+client cli:  ## run the client (nothing to install)
+	$(PYTHON) client.py $(ARGS)
+
+test: $(VENV)/installed  ## run the tests (makes its own virtual environment)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/installed  ## ruff and mypy --strict
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy $(SOURCES)
+
+format: $(VENV)/installed  ## lay the code out as `make check` wants it
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench:  ## measure against ncat --broker and ngIRCd (apt install ncat ngircd gcc)
+	$(PYTHON) bench/bench.py $(ARGS)
+
+clean:  ## remove what was made
+	rm -rf $(VENV) .venv-* build dist bench/build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Editable, so that the console scripts `charla` and `charla-server` run this very tree.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
