@@ -52,7 +52,7 @@ class Refused(Exception):
     def __init__(self, code: str, *arguments: str, tag: int = 0) -> None:
         super().__init__(code, *arguments)
         self.code = code
-        self.arguments = tuple(_argument(argument) for argument in arguments)
+        self.arguments = tuple(_argument(argument) for argument in arguments if argument)
         self.tag = tag
 
 
@@ -505,7 +505,6 @@ SENTENCES: dict[str, str] = {
 GOODBYES: dict[str, str] = {
     "left": "Goodbye!",
     "closing": "The server is closing. Goodbye!",
-    "slow": "You were dropped: too much was waiting for you that your side did not read.",
     "error": "You were dropped: the server had an internal error. It has been recorded.",
 }
 
@@ -755,9 +754,11 @@ class NativeDialect:
         if verb == "HELLO":
             return _read_hello(rest)
         if verb not in _TAGGED:
-            raise Refused("malformed", verb)
+            raise Refused("malformed", verb or "empty-line")
         field, _, rest = rest.partition(" ")
         tag = _read_number(field)
+        if not tag:
+            raise Refused("malformed", "tag")
         try:
             return _TAGGED[verb](rest, tag)
         except Refused as refused:
@@ -816,11 +817,16 @@ def _read_hello(rest: str) -> Hello:
     version, _, rest = rest.partition(" ")
     if _read_number(version) != PROTOCOL_VERSION:
         raise Refused("version", str(PROTOCOL_VERSION))
-    return Hello(rest.partition(" ")[0])
+    nick, *options = rest.split(" ")
+    if not all("=" in option for option in options):
+        raise Refused("nick-space")
+    return Hello(nick)
 
 
 def _read_msg(rest: str, tag: int) -> Command:
     to, _, text = rest.partition(" ")
+    if not to:
+        raise Refused("malformed", "nick")
     return Tell(to, _message_text(_unescape(text)), tag)
 
 
@@ -876,7 +882,7 @@ def turn_away(code: str, *arguments: str) -> bytes:
     return f"! {sentence(code, arguments)} [{' '.join((code, *arguments))}]\n".encode()
 
 
-_TURNED_AWAY = re.compile(r"! .* \[([a-z-]+)((?: [^ \]]+)*)\]")
+_TURNED_AWAY = re.compile(r"! .* \[([a-z0-9-]+)((?: [^ \]]+)*)\]")
 
 
 def read_greeting(line: str) -> AskNick | Refusal:

@@ -139,7 +139,7 @@ class Reader:
                 self._pending.append(command)
                 return
             if not isinstance(command, Hello):
-                raise Refused("hello-first")
+                raise Refused("hello-first", tag=getattr(command, "tag", 0))
             nick = check_nick(command.nick)
         except Refused as refused:
             self._pending.append(NoSeat(refused, self._dialect or PLAIN))

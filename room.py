@@ -164,8 +164,6 @@ class Room:
                 case Help():
                     self.fanout.only(connection, HelpText())
                     return
-                case Refused():
-                    raise item
         match item:
             case Connected():
                 self._connected(connection)
@@ -184,6 +182,8 @@ class Room:
                 self._leave(connection)
             case Ended(reason):
                 self._ended(connection, reason)
+            case Refused() if not (connection.closing or connection.gone):
+                raise item
             case _:
                 # What comes behind a leave, or from a link that is lost, is not said any more.
                 assert connection.closing or connection.gone, item

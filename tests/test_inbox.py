@@ -6,6 +6,7 @@ import selectors
 import socket
 import threading
 from collections.abc import Iterator
+from queue import SimpleQueue
 
 import pytest
 from support import DEADLINE, eventually
@@ -60,6 +61,32 @@ def test_a_sleeping_taker_is_woken_by_every_single_entry(selector: selectors.Bas
     assert taken == [*range(3000), "end"]
     inbox.close()
     answers.close()
+
+
+def test_what_is_put_just_before_the_taker_sleeps_is_seen(selector: selectors.BaseSelector) -> None:
+    inbox = make(selector)
+
+    class LateQueue(SimpleQueue[object]):
+        """Seems empty once more than it is: a putter came in between."""
+
+        looks = 0
+
+        def empty(self) -> bool:
+            self.looks += 1
+            if self.looks == 1:
+                inbox.put("late")  # sees a taker that is not asleep yet, and does not wake it
+                return True
+            return super().empty()
+
+    class Sleepless(selectors.DefaultSelector):
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            assert timeout == 0, "it would have slept"
+            return []
+
+    inbox._queue = LateQueue()
+    with Sleepless() as sleepless:
+        assert inbox.take(sleepless, None) == ["late"]
+    inbox.close()
 
 
 def test_who_puts_into_a_full_inbox_waits_and_nothing_is_lost_or_reordered(

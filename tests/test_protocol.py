@@ -562,6 +562,8 @@ def test_a_command_in_the_native_dialect_both_ways(command: Command, line: str) 
         ("SAY", "malformed", 0),
         ("SAY x hola", "malformed", 0),
         ("SAY -1 hola", "malformed", 0),
+        ("SAY 0 hola", "malformed", 0),
+        ("MSG 3  hola", "malformed", 3),
         ("SAY １ hola", "malformed", 0),
         ("SAY 1_0 hola", "malformed", 0),
         ("SAY 1234567890123456 hola", "malformed", 0),
@@ -577,6 +579,7 @@ def test_a_command_in_the_native_dialect_both_ways(command: Command, line: str) 
         ("HELLO", "malformed", 0),
         ("HELLO x ana", "malformed", 0),
         ("HELLO 2 ana", "version", 0),
+        ("HELLO 1 ana garcía", "nick-space", 0),
         ("NICK ana", "malformed", 0),
     ],
 )

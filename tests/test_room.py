@@ -223,6 +223,8 @@ def test_renaming(table: Table) -> None:
     table.do(beto, Tell("eva", "x"), Tell("ana", "y"))
     assert table.told(ana) == ["[private] beto: x"]
     assert table.told(beto)[1].startswith("! Nobody here is called 'ana'")
+    table.do(ana, Who())
+    assert table.told(ana) == ["* 2 here: beto, eva"]
     assert table.seat(table.connect(), "ana")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import re
@@ -12,9 +13,10 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -194,6 +196,19 @@ def test_end_of_stream_in_mid_line_is_not_said_and_told(room: Room) -> None:
     ana.sock.shutdown(socket.SHUT_WR)
     beto.expect("ana: hola", "* ana left")
     assert ana.rest() == ["! " + protocol.sentence("unfinished")]
+
+
+def test_a_cut_answer_to_the_question_for_a_nick_seats_nobody(
+    serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve()
+    for cut in ("ana", "HELLO 1 ana"):
+        newcomer = connect(server)
+        newcomer.send(cut)
+        newcomer.sock.shutdown(socket.SHUT_WR)
+        newcomer.expect("NICK", "! " + protocol.sentence("unfinished"))
+        assert newcomer.rest() == []
+    assert caplog.text == ""
 
 
 def test_reset(room: Room) -> None:
@@ -377,7 +392,7 @@ def test_a_full_server_says_so_and_takes_the_next_when_somebody_has_left(
     eventually(welcome, "a free place")
 
 
-def test_out_of_descriptors_the_acceptor_waits_and_recovers() -> None:
+def test_out_of_descriptors_the_acceptor_waits_and_recovers(stack: ExitStack) -> None:
     program = (
         "import resource, sys, server; resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30));"
         "sys.exit(server.main(sys.argv[1:]))"
@@ -386,33 +401,59 @@ def test_out_of_descriptors_the_acceptor_waits_and_recovers() -> None:
         port = int(process.wait_for_line(r"listening on 127\.0\.0\.1:(\d+)")[1])
         process.wait_for_line("descriptors: room for")
         address = ("127.0.0.1", port)
-        people = []
-        while not any("cannot accept" in line for line in process.output):
-            people.append(LineClient(address))
-            assert len(people) < 100
-            people[-1].sock.settimeout(0.3)
-            with suppress(TimeoutError):
-                people[-1].line()
-            people[-1].sock.settimeout(DEADLINE)
-        assert sum("cannot accept" in line for line in process.output) == 1
+        people = [stack.enter_context(LineClient(address)) for _ in range(40)]
+        process.wait_for_line("cannot accept")
         ana, beto = people[0], people[1]
-        ana.send("ana\n")
-        ana.until(r"^\* 1 here")
-        beto.send("beto\nhola\n")
+        ana.join_plain("ana")
+        beto.join_plain("beto")
+        beto.send("hola\n")
         ana.expect("* beto joined", "beto: hola")
-        for person in people[1:]:
+        for person in people[2:]:
             person.close()
         process.wait_for_line("accepting again")
+        assert sum("cannot accept" in line for line in process.output) == 1
         with LineClient(address) as late:
             late.join_plain("late")
-        ana.close()
         process.process.send_signal(signal.SIGTERM)
         assert process.status() == 0
+
+
+class Exhausted:
+    """A listening socket whose every accept meets the end of the descriptors."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self.attempts = 0
+        self.fileno, self.close = listener.fileno, listener.close
+
+    def accept(self) -> tuple[socket.socket, object]:
+        self.attempts += 1
+        raise OSError(errno.EMFILE, "Too many open files")
+
+
+def test_out_of_descriptors_the_acceptor_does_not_spin(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server_module, "ACCEPT_PAUSE", 0.05)
+    server = server_module.Server(port=0)
+    listener = Exhausted(server._listener)
+    monkeypatch.setattr(server, "_listener", listener)
+    begin = time.monotonic()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    with LineClient(server.address):
+        eventually(lambda: listener.attempts >= 4, "another try")
+        assert listener.attempts <= (time.monotonic() - begin) / 0.05 + 2
+    server.shutdown()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+    assert caplog.text.count("cannot accept") == 1
 
 
 @needs_proc
 def test_threads_have_small_stacks(start_program: Start, connect: Connect) -> None:
     server = start_program()
+    connect(server).join_plain("first")  # the room's own thread has started, too
     before = stacks(server.process.pid)
     people = [connect(server).join_plain(f"u{n}") for n in range(20)]
     after = stacks(server.process.pid)
@@ -611,7 +652,13 @@ def test_the_record_says_who_came_and_went_and_never_what_was_said_in_private(
     server = start_program()
     ana, beto = connect(server).join_plain("ana"), connect(server)
     beto.join_native("beto")
-    for line in ("beto: planted-secret", "bteo: planted-secret", "/msgbeto planted-secret"):
+    for line in (
+        "beto: planted-secret",
+        "bteo: planted-secret",
+        "/msgbeto planted-secret",
+        "/planted-secret",
+        "planted-secret: x",
+    ):
         ana.send(f"{line}\n")
     ana.send("planted-secret\n/nick eva\nexit\n")
     ana.rest()
