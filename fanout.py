@@ -81,6 +81,14 @@ class Connection:
         return False
 
 
+class _Channel:
+    """The members that speak one dialect, and the lines that this batch has for all of them."""
+
+    def __init__(self) -> None:
+        self.members: dict[Connection, None] = {}  # in the order they joined
+        self.lines: list[bytes] = []
+
+
 class Fanout:
     """Delivers what the room tells; see the module's text.  `backlog_limit` in bytes, times in seconds."""
 
@@ -96,8 +104,7 @@ class Fanout:
         self._backlog_limit = backlog_limit
         self._close_time = close_time
         self._clock = clock
-        self._members: dict[Dialect, dict[Connection, None]] = {}
-        self._lines: dict[Dialect, list[bytes]] = {}
+        self._channels: dict[Dialect, _Channel] = {}
         self._size = 0  # bytes in all the lines and inserts of this batch
         self._touched: list[Connection] = []
         self.connections: dict[Connection, None] = {}  # all whose reader or socket is still in use
@@ -112,30 +119,35 @@ class Fanout:
 
     def admit(self, connection: Connection) -> None:
         """From here on `connection` gets what is told to everyone, in its dialect."""
-        self._members.setdefault(connection.dialect, {})[connection] = None
-        lines = self._lines.setdefault(connection.dialect, [])
+        channel = self._channels.setdefault(connection.dialect, _Channel())
+        channel.members[connection] = None
         self._touch(connection)
-        connection.first, connection.last = len(lines), None
+        connection.first, connection.last = len(channel.lines), None
 
     def remove(self, connection: Connection) -> None:
         """From here on `connection` gets only what it is told itself."""
-        if self._members.get(connection.dialect, {}).pop(connection, connection) is None:
+        channel = self._channels.get(connection.dialect)
+        if channel is not None and connection in channel.members:
+            del channel.members[connection]
             self._touch(connection)
-            connection.last = len(self._lines[connection.dialect])
+            connection.last = len(channel.lines)
 
     def everyone(self, event: Event, author: Connection | None = None) -> None:
         """Tell `event` to every member; its `author`, a member, gets its own version of it."""
-        for dialect, members in self._members.items():
-            if members:
+        for dialect, channel in self._channels.items():
+            if channel.members:
                 if author is not None and author.dialect is dialect:
-                    self._insert(author, 1, dialect.encode(event, own=True))
+                    self._insert(author, len(channel.lines), 1, dialect.encode(event, True))
                 line = dialect.encode(event)
-                self._lines[dialect].append(line)
+                channel.lines.append(line)
                 self._size += len(line)
 
     def only(self, connection: Connection, message: Message, own: bool = False) -> None:
         """Tell `message` to one connection, member or not; `own`: it caused the event."""
-        self._insert(connection, 0, connection.dialect.encode(message, own))
+        place = connection.last
+        if place is None:
+            place = len(self._channels[connection.dialect].lines)
+        self._insert(connection, place, 0, connection.dialect.encode(message, own))
 
     def close(self, connection: Connection) -> None:
         """Send what is queued, then end of stream; `close_time` later it is hung up on at the latest."""
@@ -153,11 +165,9 @@ class Fanout:
         else:
             self.close(connection)
 
-    def _insert(self, connection: Connection, replaces: int, data: bytes) -> None:
-        self._touch(connection)
-        place = connection.last
-        if place is None:
-            place = len(self._lines[connection.dialect])
+    def _insert(self, connection: Connection, place: int, replaces: int, data: bytes) -> None:
+        if not connection.touched:
+            self._touch(connection)
         connection.inserts.append((place, replaces, data))
         self._size += len(data)
 
@@ -176,18 +186,18 @@ class Fanout:
     def flush(self) -> None:
         """Send everybody what this batch has for them.  Afterwards ask `take_broken`."""
         touched, self._touched = self._touched, []
-        for dialect, lines in self._lines.items():
-            data = b"".join(lines)
+        for dialect, channel in self._channels.items():
+            data = b"".join(channel.lines)
             if data:
-                for connection in self._members[dialect]:
+                for connection in channel.members:
                     if not connection.touched:
                         self._send(connection, data)
             if touched:
-                offsets = [0, *accumulate(map(len, lines))]
+                offsets = [0, *accumulate(map(len, channel.lines))]
                 for connection in touched:
                     if connection.dialect is dialect:
                         self._send_spliced(connection, data, offsets)
-            lines.clear()
+            channel.lines.clear()
         for connection in touched:
             if connection.inserts:  # of a dialect that nobody is a member of yet
                 self._send_spliced(connection, b"", [0])

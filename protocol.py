@@ -293,8 +293,7 @@ def clean(text: str) -> str:
 
 
 def _message_text(text: str) -> str:
-    """Return `text` cleaned, as the text of a message; Refused when too long or blank."""
-    text = clean(text)
+    """Return `text`, which is clean, as the text of a message; Refused when too long or blank."""
     if len(text) * 4 > MAX_TEXT and len(text.encode()) > MAX_TEXT:
         raise Refused("too-long", str(MAX_TEXT))
     if not text or text.isspace():
@@ -385,9 +384,10 @@ def parse_typed(line: str, tag: int = 0) -> Command | None:
         return _parse_slash(line.lstrip(), tag)
     if typed.lower() in LEAVE_WORDS:
         return Leave()
-    name, colon, rest = line.lstrip().partition(":")
-    if colon and name and not rest.startswith(("//", "\\")) and _like_a_nick(name):
-        return _tell(name, rest.removeprefix(" "), tag)
+    if ":" in typed:
+        name, _, rest = line.lstrip().partition(":")
+        if name and not rest.startswith(("//", "\\")) and _like_a_nick(name):
+            return _tell(name, rest.removeprefix(" "), tag)
     return Say(_message_text(line), tag)
 
 
@@ -827,13 +827,13 @@ def _read_msg(rest: str, tag: int) -> Command:
     to, _, text = rest.partition(" ")
     if not to:
         raise Refused("malformed", "nick")
-    return Tell(to, _message_text(_unescape(text)), tag)
+    return Tell(to, _message_text(_read_text(text)), tag)
 
 
 # The commands that carry a tag: what stands behind it.
 _TAGGED: dict[str, Callable[[str, int], Command]] = {
-    "SAY": lambda rest, tag: Say(_message_text(_unescape(rest)), tag),
-    "ME": lambda rest, tag: Act(_message_text(_unescape(rest)), tag),
+    "SAY": lambda rest, tag: Say(_message_text(_read_text(rest)), tag),
+    "ME": lambda rest, tag: Act(_message_text(_read_text(rest)), tag),
     "MSG": _read_msg,
     "NICK": lambda rest, tag: Rename(rest, tag),
     "WHO": lambda rest, tag: Who(_read_number(rest), tag),

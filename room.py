@@ -1,7 +1,7 @@
 """The room: everything that is shared, and what happens in it.
 
-No thread and no socket in this module: `handle` is called by the room thread (server.py) with one
-item at a time, in the order that everybody will see, and by tests call by call.  What it tells
+No thread and no socket in this module: `handle` is called by the room thread (server.py) with what
+comes from each connection, in the order that everybody will see, and by tests call by call.  What it tells
 people goes through a Fanout; what it refuses, it refuses to the sender alone.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 import bisect
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from fanout import Connection, Fanout
 from protocol import (
@@ -123,70 +123,64 @@ class Room:
         self._crowd_left = 0
         self._crowd_due: float | None = None  # when they will be
         self._closing = False
+        # What somebody with a seat can ask, and what does it.
+        self._asked: dict[type, Callable[[Session, Any], None]] = {
+            Say: self._say,
+            Act: self._act,
+            Tell: self._tell,
+            Rename: self._rename,
+            Who: self._who,
+            Help: self._help,
+            Leave: self._leave,
+            Refused: self._raise,
+            Ended: self._seated_ended,
+        }
 
     # ---- items -----------------------------------------------------------------------------------
 
-    def handle(self, connection: Connection, item: Item) -> None:
-        """Do what one item asks.  A bug in here costs this one connection, never the room."""
-        try:
-            self._dispatch(connection, item)
-        except Refused as refused:
-            self._refuse(connection, refused)
-        except Exception:
-            log.exception("internal error while serving %s: dropped", connection.peer)
-            self._drop(connection, "error")
-        if self.fanout.batch_is_large:
-            self.flush()
+    def handle(self, connection: Connection, items: Iterable[Item]) -> None:
+        """Do what the items ask, in order.  A bug in here costs this one connection, never the room."""
+        for item in items:
+            try:
+                session = connection.session
+                if session is None:
+                    self._handle_without_seat(connection, item)
+                else:
+                    self._asked[type(item)](session, item)
+            except Refused as refused:
+                self._refuse(connection, refused)
+            except Exception:
+                log.exception("internal error while serving %s: dropped", connection.peer)
+                self._drop(connection, "error")
+            if self.fanout.batch_is_large:
+                self.flush()
 
-    def _dispatch(self, connection: Connection, item: Item) -> None:
-        session = connection.session
-        if session is not None and not connection.closing:
-            match item:
-                case Say(text, tag):  # first: the path of nearly everything
-                    self._tell_everyone(
-                        Said(self._next_id(), self._now(), tag, session.nick, text), connection
-                    )
-                    return
-                case Act(text, tag):
-                    self._tell_everyone(
-                        Acted(self._next_id(), self._now(), tag, session.nick, text), connection
-                    )
-                    return
-                case Tell():
-                    self._tell_one(session, item)
-                    return
-                case Rename():
-                    self._rename(session, item)
-                    return
-                case Who(page, tag):
-                    self.fanout.only(connection, self._here(page, tag))
-                    return
-                case Help():
-                    self.fanout.only(connection, HelpText())
-                    return
+    def _handle_without_seat(self, connection: Connection, item: Item) -> None:
+        """Do what an item asks of a connection that has no seat: not yet, or not any more."""
+        over = connection.closing or connection.gone
         match item:
             case Connected():
                 self._connected(connection)
             case TakeSeat():
                 seated = False
                 try:
-                    seated = self._take_seat(connection, item)
+                    seated = not over and self._take_seat(connection, item)
                 finally:
                     item.answer.put(seated)  # always: the reader waits for it
-            case NoSeat(refused, dialect):
-                connection.dialect = dialect
-                if not connection.closing:
-                    self._refuse(connection, refused)
-                    self.fanout.only(connection, AskNick())
-            case Leave():
-                self._leave(connection)
             case Ended(reason):
                 self._ended(connection, reason)
-            case Refused() if not (connection.closing or connection.gone):
+            case _ if over:
+                pass  # what comes behind a leave, or from a link that is lost, is not said any more
+            case NoSeat(refused, dialect):
+                connection.dialect = dialect
+                self._refuse(connection, refused)
+                self.fanout.only(connection, AskNick())
+            case Leave():
+                self._say_goodbye(connection, "left")
+            case Refused():
                 raise item
             case _:
-                # What comes behind a leave, or from a link that is lost, is not said any more.
-                assert connection.closing or connection.gone, item
+                raise AssertionError(f"{item} before a seat")
 
     def flush(self) -> None:
         """Send what has been told; people whose connection breaks on it leave, which is told in turn."""
@@ -216,8 +210,6 @@ class Room:
 
     def _take_seat(self, connection: Connection, item: TakeSeat) -> bool:
         """Seat a connection, or refuse; return whether it is seated now."""
-        if connection.closing or connection.gone:
-            return False
         connection.dialect = item.dialect
         key = nick_key(item.nick)
         if key in self._sessions:
@@ -240,11 +232,13 @@ class Room:
         log.info("%s joined from %s (%s); %d here", item.nick, connection.peer, item.dialect.name, people)
         return True
 
-    def _leave(self, connection: Connection) -> None:
+    def _leave(self, session: Session, _: Leave) -> None:
         """The person asked to leave: told goodbye, then disconnected."""
-        if not connection.closing:
-            self._unseat(connection, "left")
-            self._say_goodbye(connection, "left")
+        self._unseat(session.connection, "left")
+        self._say_goodbye(session.connection, "left")
+
+    def _seated_ended(self, session: Session, ended: Ended) -> None:
+        self._ended(session.connection, ended.reason)
 
     def _ended(self, connection: Connection, reason: str) -> None:
         """The reader has ended: what is still queued is sent, then the connection is let go."""
@@ -300,7 +294,15 @@ class Room:
 
     # ---- what people ask -------------------------------------------------------------------------
 
-    def _tell_one(self, session: Session, command: Tell) -> None:
+    def _say(self, session: Session, command: Say) -> None:
+        said = Said(self._next_id(), self._now(), command.tag, session.nick, command.text)
+        self._tell_everyone(said, session.connection)
+
+    def _act(self, session: Session, command: Act) -> None:
+        acted = Acted(self._next_id(), self._now(), command.tag, session.nick, command.text)
+        self._tell_everyone(acted, session.connection)
+
+    def _tell(self, session: Session, command: Tell) -> None:
         addressee = self._sessions.get(nick_key(command.to))
         if addressee is None:
             raise Refused("no-such-user", command.to, tag=command.tag)
@@ -329,6 +331,15 @@ class Room:
         log.info("%s is now %s", old, nick)
         self._tell_everyone(Renamed(self._next_id(), self._now(), command.tag, old, nick), session.connection)
 
+    def _who(self, session: Session, command: Who) -> None:
+        self.fanout.only(session.connection, self._here(command.page, command.tag))
+
+    def _help(self, session: Session, _: Help) -> None:
+        self.fanout.only(session.connection, HelpText())
+
+    def _raise(self, _: Session, refused: Refused) -> None:
+        raise refused
+
     def _here(self, page: int, tag: int) -> Message:
         pages = max(1, -(-len(self._roster) // WHO_PAGE))
         if not 1 <= page <= pages:
@@ -352,7 +363,9 @@ class Room:
         return self._last_id
 
     def _now(self) -> int:
-        self._last_time = max(self._last_time, self._wall_clock() // 1_000_000)
+        now = self._wall_clock() // 1_000_000
+        if now > self._last_time:
+            self._last_time = now
         return self._last_time
 
     def _tell_everyone(self, event: Event, author: Connection | None = None) -> None:

@@ -243,8 +243,7 @@ class Server:
                     room.close()
                 else:
                     connection, items = entry
-                    for item in items:
-                        room.handle(connection, item)
+                    room.handle(connection, items)
             if deadline is not None:
                 room.tick()
             room.flush()

@@ -87,12 +87,12 @@ class Table:
         sock = FakeSocket()
         connection = Connection(sock, f"peer{len(self.sockets)}")  # type: ignore[arg-type]
         self.sockets[connection] = sock
-        self.room.handle(connection, Connected())
+        self.room.handle(connection, [Connected()])
         return connection
 
     def seat(self, connection: Connection, nick: str, dialect: Dialect = PLAIN) -> bool:
         answer: SimpleQueue[bool] = SimpleQueue()
-        self.room.handle(connection, TakeSeat(nick, dialect, answer))
+        self.room.handle(connection, [TakeSeat(nick, dialect, answer)])
         return answer.get_nowait()
 
     def join(self, nick: str, dialect: Dialect = PLAIN) -> Connection:
@@ -108,8 +108,7 @@ class Table:
             sock.sent, sock.sends = b"", 0
 
     def do(self, connection: Connection, *items: object) -> None:
-        for item in items:
-            self.room.handle(connection, item)  # type: ignore[arg-type]
+        self.room.handle(connection, items)  # type: ignore[arg-type]
         self.room.flush()
 
     def told(self, connection: Connection) -> list[str]:
@@ -141,7 +140,7 @@ def test_everyone_is_told_and_the_author_gets_a_confirmation_or_nothing(table: T
 def test_one_batch_is_one_send_per_client_in_the_same_order_for_all(table: Table) -> None:
     people = [table.join(f"u{n}", NATIVE if n % 2 else PLAIN) for n in range(6)]
     for n in range(20):
-        table.room.handle(people[n % 6], Say(f"message {n}", n + 1))
+        table.room.handle(people[n % 6], [Say(f"message {n}", n + 1)])
     table.room.flush()
     orders = set()
     for index, person in enumerate(people):
@@ -360,8 +359,8 @@ def test_a_large_batch_is_sent_in_portions_so_that_nobody_who_reads_is_dropped(
 
     monkeypatch.setattr(table.room, "flush", flush_and_read)
     for _ in range(100):
-        table.room.handle(ana, Say("x" * 4096))
-        table.room.handle(eva, Tell("beto", "y" * 4096))
+        table.room.handle(ana, [Say("x" * 4096)])
+        table.room.handle(eva, [Tell("beto", "y" * 4096)])
     table.room.flush()
     assert len(table.told(beto)) == 200
     assert 0 < max(waiting) < 128 * 1024
@@ -425,7 +424,7 @@ def test_a_bug_costs_one_client_and_not_the_room(
     table: Table, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ana, beto = table.join("ana"), table.join("beto")
-    monkeypatch.setattr(table.room, "_tell_one", lambda *_: 1 / 0)
+    monkeypatch.setitem(table.room._asked, Tell, lambda *_: 1 / 0)
     table.do(beto, Tell("ana", "boom"))
     assert table.told(beto) == ["* " + protocol.GOODBYES["error"]]
     assert table.told(ana) == ["* beto left (dropped: server error)"]
