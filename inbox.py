@@ -35,6 +35,7 @@ class Inbox(Generic[T]):
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
+        self._rung = False  # something woke the taker: there may be bytes in the socketpair
         self._bursting = False  # the last time there was more than one entry
         self._not_full = threading.Condition()  # notified by the taker when it has emptied the queue
         self._waiting = 0  # putters that wait for `_not_full`; written under its lock
@@ -71,11 +72,14 @@ class Inbox(Generic[T]):
         for `timeout` seconds (None: no limit): the list is empty then.
         """
         if self._queue.empty():
+            if self._rung:
+                # The bytes of the last time: taken now, and not on the way from a message to its
+                # delivery.  What is left of them, or comes behind, only wakes us once more.
+                with contextlib.suppress(BlockingIOError):
+                    self._wake_reader.recv(4096)
             self._asleep = True
-            selector.select(timeout if self._queue.empty() else 0)
+            self._rung = bool(selector.select(timeout if self._queue.empty() else 0))
             self._asleep = False
-            with contextlib.suppress(BlockingIOError):
-                self._wake_reader.recv(4096)  # what is left of it only wakes us once more
         if self._bursting:
             self._let_burst_arrive()
         # qsize() cannot shrink behind our back: nobody else takes.

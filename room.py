@@ -381,8 +381,10 @@ class Room:
 
     def next_deadline(self) -> float | None:
         """Return when (on the clock) `tick` has something to do next; None: nothing is due."""
-        deadlines = (self._crowd_due, self.fanout.next_deadline())
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        closing = self.fanout.next_deadline()
+        if self._crowd_due is None or closing is None:
+            return self._crowd_due or closing
+        return min(self._crowd_due, closing)
 
     def tick(self) -> None:
         """Do what has fallen due: tell how the crowd has changed, hang up on those whose time is up."""
