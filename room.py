@@ -264,7 +264,7 @@ class Room:
         connection.session = None
         key = nick_key(session.nick)
         del self._sessions[key]
-        self._roster.remove((key, session.nick))
+        self._strike_off(key, session.nick)
         self.fanout.remove(connection)
         people = len(self._sessions)
         log.info("%s; %d here", left_words(session.nick, reason), people)
@@ -275,6 +275,9 @@ class Room:
         else:
             self._next_id()
             self._count_crowd(left=1)
+
+    def _strike_off(self, key: str, nick: str) -> None:
+        del self._roster[bisect.bisect_left(self._roster, (key, nick))]
 
     def _say_goodbye(self, connection: Connection, reason: str) -> None:
         self.fanout.only(connection, Goodbye(reason))
@@ -324,7 +327,7 @@ class Room:
             raise Refused("nick-taken", nick, tag=command.tag)
         old = session.nick
         del self._sessions[old_key]
-        self._roster.remove((old_key, old))
+        self._strike_off(old_key, old)
         session.nick = nick
         self._sessions[key] = session
         bisect.insort(self._roster, (key, nick))

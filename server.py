@@ -51,11 +51,11 @@ log = logging.getLogger("charla")
 
 DEFAULT_PORT = 9000
 
-SWITCH_INTERVAL = 0.05
+SWITCH_INTERVAL = 2.0
 """Seconds after which a thread that waits for the interpreter's lock asks for it.  With the usual
 0.005, 9,500 readers that wake at once (everybody hangs up) ask 1.9 million times a second, and nothing
-else gets done: measured, over 20 s until they had gone, and 2.5 s with this.  A reader or the room
-keeps the lock for well under a millisecond at a time, so nobody waits longer for it."""
+else gets done: measured, 30 s and more until they had gone; in some rounds still so with 0.05; 3 s with
+this.  Nobody waits that long: the room and the readers give the lock up at every send and recv."""
 
 LISTEN_BACKLOG = 4096
 """Connections that the kernel holds until they are accepted: a class that comes in at once."""
