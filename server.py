@@ -98,8 +98,10 @@ class Server:
         self._fanout = fanout or Fanout()
         self._room = Room(self._fanout, welcome=welcome)
         self._room_thread = threading.Thread(target=self._run_room, name="room", daemon=True)
-        self._stop_reader, self._stop_writer = socket.socketpair()  # a byte in it stops the acceptor
-        self._stop_writer.setblocking(False)
+        self._stopping = False  # set by any thread, once
+        self._wake_reader, self._wake_writer = socket.socketpair()  # a byte in it wakes the acceptor
+        self._wake_reader.setblocking(False)
+        self._wake_writer.setblocking(False)
         self._readers: set[threading.Thread] = set()  # the acceptor's alone
         self._finished: SimpleQueue[threading.Thread] = SimpleQueue()  # readers that want to be joined
         self._room_failed = False  # written by the room thread, read after it was joined
@@ -114,30 +116,43 @@ class Server:
         try:
             self._accept_until_stopped()
         finally:
+            if threading.current_thread() is threading.main_thread():
+                signal.set_wakeup_fd(-1)
             self._listener.close()
             self._inbox.put(None)
             self._room_thread.join()
             for thread in self._readers:
                 thread.join()
             self._inbox.close()
-            self._stop_reader.close()
-            self._stop_writer.close()
+            self._wake_reader.close()
+            self._wake_writer.close()
         if self._room_failed:
             raise RuntimeError("the room has failed; what happened is in the log")
 
     def shutdown(self) -> None:
         """Ask `serve_forever` to end; from any thread or signal handler, any number of times."""
+        self._stopping = True
         with contextlib.suppress(OSError):  # full, or closed: it is ending already
-            self._stop_writer.send(b"\0")
+            self._wake_writer.send(b"\0")
+
+    def wake_on_signals(self) -> None:
+        """Have every signal with a handler wake the acceptor, so that the handler runs.  Main thread.
+
+        A signal that comes just before the acceptor sleeps interrupts nothing: it would be seen when
+        the next client comes.
+        """
+        signal.set_wakeup_fd(self._wake_writer.fileno(), warn_on_full_buffer=False)
 
     def _accept_until_stopped(self) -> None:
         exhausted = False  # out of descriptors or threads, and said so
         with selectors.DefaultSelector() as selector:
-            selector.register(self._stop_reader, selectors.EVENT_READ)
+            selector.register(self._wake_reader, selectors.EVENT_READ)
             selector.register(self._listener, selectors.EVENT_READ)
             while True:
                 ready = selector.select(0 if exhausted else None)
-                if any(key.fileobj is self._stop_reader for key, _ in ready):
+                if any(key.fileobj is self._wake_reader for key, _ in ready):
+                    self._wake_reader.recv(4096)
+                if self._stopping:
                     return
                 try:
                     for _ in range(LISTEN_BACKLOG):
@@ -152,8 +167,7 @@ class Server:
                         log.error("cannot accept (%s): %d connections; trying on", error.strerror, many)
                     # The listener stays readable: without a pause this would be a busy loop.
                     selector.unregister(self._listener)
-                    if selector.select(ACCEPT_PAUSE):
-                        return
+                    selector.select(ACCEPT_PAUSE)
                     selector.register(self._listener, selectors.EVENT_READ)
                     continue
                 if exhausted:  # and now nobody waits: accept wants a descriptor even then
@@ -515,6 +529,7 @@ def _end_on_signals(server: Server) -> None:
         log.info("ending: everybody is told; once more ends it at once")
         server.shutdown()
 
+    server.wake_on_signals()
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
 

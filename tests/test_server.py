@@ -523,6 +523,25 @@ def test_a_signal_tells_everyone_flushes_and_ends_with_status_0(
     assert not any("Traceback" in line for line in server.output)
 
 
+def test_a_signal_that_does_not_interrupt_the_acceptor_is_seen_all_the_same() -> None:
+    # It comes to another thread, as one would that comes just before the acceptor sleeps.
+    script = """if True:
+        import signal, socket, sys, threading, server
+        def interrupt(address):
+            with socket.create_connection(address) as client:
+                client.recv(5)  # NICK: the acceptor is done with us
+                signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        announce = server._announce
+        def announce_and_interrupt(address):
+            announce(address)
+            threading.Thread(target=interrupt, args=(address,)).start()
+        server._announce = announce_and_interrupt
+        sys.exit(server.main(["--port", "0"]))
+    """
+    with Program("-c", script) as process:
+        assert process.status() == 0, process.output
+
+
 def test_who_does_not_hang_up_does_not_keep_the_server_from_ending(
     start_program: Start, connect: Connect
 ) -> None:
