@@ -9,18 +9,18 @@ All of it belongs to the room thread.  In one batch the room calls `everyone`, `
   themselves, or, for the few with inserts, a copy with these spliced in.
 
 So the cost of a batch is about one system call per client, however many messages are in it.  What a
-socket does not take stays in that connection's bounded backlog until the selector says that it is
+socket does not take stays in that connection's bounded backlog until the poller says that it is
 writable; a connection whose backlog is full is dropped.  Nothing here ever waits for a client.
 """
 
 from __future__ import annotations
 
 import contextlib
-import selectors
+import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -39,6 +39,8 @@ that reads is never dropped for the size of a batch."""
 
 CLOSE_TIME = 2.0
 """Seconds in which a connection that is being closed may take what is queued for it."""
+
+_DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)  # where there is none (Windows), server.py does not start
 
 
 @dataclass(eq=False, slots=True)
@@ -99,7 +101,7 @@ class Fanout:
         close_time: float = CLOSE_TIME,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.selector = selectors.DefaultSelector()  # the sockets that were full (and the inbox)
+        self.poller = select.poll()  # the sockets that were full (and the inbox)
         self.full: dict[int, Connection] = {}  # the same, by descriptor
         self._backlog_limit = backlog_limit
         self._close_time = close_time
@@ -188,15 +190,14 @@ class Fanout:
         touched, self._touched = self._touched, []
         for dialect, channel in self._channels.items():
             data = b"".join(channel.lines)
-            if data:
-                for connection in channel.members:
-                    if not connection.touched:
-                        self._send(connection, data)
             if touched:
+                self._send([member for member in channel.members if not member.touched], data)
                 offsets = [0, *accumulate(map(len, channel.lines))]
                 for connection in touched:
                     if connection.dialect is dialect:
                         self._send_spliced(connection, data, offsets)
+            else:
+                self._send(channel.members, data)
             channel.lines.clear()
         for connection in touched:
             if connection.inserts:  # of a dialect that nobody is a member of yet
@@ -219,25 +220,33 @@ class Fanout:
         connection.first = 0
         if connection.last is not None:
             connection.last = 0
-        self._send(connection, b"".join(parts))
+        if not connection.gone:
+            self._send((connection,), b"".join(parts))
 
-    def _send(self, connection: Connection, data: bytes) -> None:
-        """Send `data` without waiting; what the socket does not take joins the backlog."""
-        if connection.gone or not data:
+    def _send(self, connections: Iterable[Connection], data: bytes) -> None:
+        """Send `data` to each without waiting: this loop is where the server's time goes."""
+        size = len(data)
+        if not size:
             return
-        if not connection.backlog:
+        for connection in connections:
+            if connection.backlog:
+                self._keep(connection, data)
+                continue
             try:
-                sent = connection.sock.send(data, socket.MSG_DONTWAIT)
+                sent = connection.sock.send(data, _DONTWAIT)
             except BlockingIOError:
                 sent = 0
             except OSError:
                 self._break(connection, "lost")
-                return
-            if sent == len(data):
-                return
-            data = data[sent:]
+                continue
+            if sent != size:
+                self._keep(connection, data[sent:])
+
+    def _keep(self, connection: Connection, data: bytes) -> None:
+        """Add what the socket did not take to the backlog; drop the connection when that is full."""
+        if not connection.backlog:
             descriptor = connection.sock.fileno()
-            self.selector.register(descriptor, selectors.EVENT_WRITE, connection)
+            self.poller.register(descriptor, select.POLLOUT)
             self.full[descriptor] = connection
         if connection.backlog_size + len(data) > self._backlog_limit:
             self._break(connection, "slow")
@@ -247,15 +256,15 @@ class Fanout:
 
     def send_backlogs(self) -> None:
         """Send on what waits for sockets that have become writable."""
-        for key, _ in self.selector.select(0):
-            connection = self.full.get(key.fd)
+        for descriptor, _ in self.poller.poll(0):
+            connection = self.full.get(descriptor)
             if connection is not None:
                 self._send_backlog(connection)
 
     def _send_backlog(self, connection: Connection) -> None:
         data = b"".join(connection.backlog)
         try:
-            sent = connection.sock.send(data, socket.MSG_DONTWAIT)
+            sent = connection.sock.send(data, _DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
@@ -271,7 +280,7 @@ class Fanout:
     def _forget_full(self, connection: Connection) -> None:
         descriptor = connection.sock.fileno()
         if self.full.pop(descriptor, None) is not None:
-            self.selector.unregister(descriptor)
+            self.poller.unregister(descriptor)
 
     # ---- endings ---------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """The room's inbox: many readers put, the room takes all that is waiting.
 
-The room sleeps in a selector, with one end of a socketpair in it: so it hears of new entries and of
+The room sleeps in poll(), with one end of a socketpair in it: so it hears of new entries and of
 sockets that were full and are writable again, in one place.  A reader writes a byte to the other end
 only when the room has said that it is about to sleep.  (A lock instead of the socketpair cost 20 us a
 message with 10 clients: it wakes the room while the reader still holds the interpreter's lock, so the
@@ -10,7 +10,7 @@ room goes to sleep a second time.  docs/ARCHITECTURE.md has the figures.)
 from __future__ import annotations
 
 import contextlib
-import selectors
+import select
 import socket
 import threading
 import time
@@ -42,7 +42,7 @@ class Inbox(Generic[T]):
 
     @property
     def wake_reader(self) -> socket.socket:
-        """What the taker registers, for reading, in the selector that it gives to `take`."""
+        """What the taker registers, for reading, in the poller that it gives to `take`."""
         return self._wake_reader
 
     def put(self, entry: T) -> None:
@@ -65,10 +65,10 @@ class Inbox(Generic[T]):
                 self._not_full.wait()
             self._waiting -= 1
 
-    def take(self, selector: selectors.BaseSelector, timeout: float | None) -> list[T]:
+    def take(self, poller: select.poll, timeout: float | None) -> list[T]:
         """Return all that is waiting, in order.
 
-        While nothing is, sleep until something is put, until another file of `selector` is ready, or
+        While nothing is, sleep until something is put, until another file of `poller` is ready, or
         for `timeout` seconds (None: no limit): the list is empty then.
         """
         if self._queue.empty():
@@ -77,8 +77,9 @@ class Inbox(Generic[T]):
                 # delivery.  What is left of them, or comes behind, only wakes us once more.
                 with contextlib.suppress(BlockingIOError):
                     self._wake_reader.recv(4096)
+            milliseconds = None if timeout is None else timeout * 1000
             self._asleep = True
-            self._rung = bool(selector.select(timeout if self._queue.empty() else 0))
+            self._rung = bool(poller.poll(milliseconds if self._queue.empty() else 0))
             self._asleep = False
         if self._bursting:
             self._let_burst_arrive()

@@ -26,6 +26,7 @@ import logging
 import logging.handlers
 import os
 import queue
+import select
 import selectors
 import signal
 import socket
@@ -239,17 +240,15 @@ class Server:
             self._room_failed = True
             self.shutdown()
             self._abandon_room()
-        finally:
-            self._fanout.selector.close()
 
     def _serve_room(self) -> None:
         """Hand the room what comes in, a batch at a time, until it is closed and everybody has gone."""
         room, fanout, inbox = self._room, self._fanout, self._inbox
-        fanout.selector.register(inbox.wake_reader, selectors.EVENT_READ)
+        fanout.poller.register(inbox.wake_reader, select.POLLIN)
         while not room.idle:
             deadline = room.next_deadline()
             timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-            entries = inbox.take(fanout.selector, timeout)
+            entries = inbox.take(fanout.poller, timeout)
             if fanout.full:
                 room.send_backlogs()
             for entry in entries:
@@ -269,7 +268,7 @@ class Server:
             fanout.hang_up(connection)
         closed = False
         while not closed or fanout.connections:
-            for entry in self._inbox.take(fanout.selector, None):
+            for entry in self._inbox.take(fanout.poller, None):
                 if entry is None:
                     closed = True
                     continue

@@ -79,7 +79,6 @@ class Table:
         self.sockets: dict[Connection, FakeSocket] = {}
 
     def close(self) -> None:
-        self.fanout.selector.close()
         for sock in self.sockets.values():
             sock.close()
 
