@@ -17,14 +17,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import NoReturn
 
 import protocol
 from console import Console, Stopped, open_console
@@ -183,7 +181,9 @@ class Link:
             reason = "closed the connection"
         except TimeoutError:
             reason = "says nothing"
-        except (OSError, Refused):
+        except OSError:
+            reason = "closed the connection"
+        except Refused:
             reason = "speaks another language"
         raise Fatal(
             Status.NO_CONNECTION, f"That is not a Charla server: it {reason}. Look at --host and --port."
@@ -237,7 +237,8 @@ class Client:
         self._outbox = Outbox()
         self._nick = nick  # written by the receiver once it runs
         self._goodbye: str | None = None  # the server's last word; the receiver's, until it is joined
-        self._refused = False  # something was; likewise
+        self._refused = False  # something was: set by either thread
+        self._without_goodbye = "The connection to the server is lost."  # set by who knows better
         self._leaving = False  # written by main, once
         self._receiver = threading.Thread(target=self._receive, name="receiver", daemon=True)
 
@@ -251,7 +252,8 @@ class Client:
             if stopped.typed:
                 self._console.show(self._screen.notice(f"You were typing: {stopped.typed}"))
         except KeyboardInterrupt:
-            self._complain("Left without waiting for the server.")
+            self._leaving = True
+            self._without_goodbye = "Left without waiting for the server."
         self._link.close()
         self._receiver.join()
         return self._status()
@@ -261,13 +263,15 @@ class Client:
     def _type(self) -> None:
         """Read lines and send them, until the user wants to leave."""
         while True:
+            line = ""
             try:
-                line = self._console.read_line(self._prompt())
+                self._wait_for_confirmation()
+                line = self._console.read_line(self._prompt)
                 command = parse_typed(line, self._outbox.new_tag())
             except (EOFError, KeyboardInterrupt):
                 return
             except Refused as refused:
-                self._complain(sentence(refused.code, refused.arguments))
+                self._console.show(self._refusal(refused.code, refused.arguments, line))
                 continue
             if isinstance(command, Leave):
                 return
@@ -276,19 +280,20 @@ class Client:
             elif command is not None:
                 self._send(command, line)
 
+    def _wait_for_confirmation(self) -> None:
+        """Wait a moment for what was sent last; of a pipe, until not too much is unsent."""
+        if self._console.interactive:
+            self._outbox.wait_below(1, CONFIRM_TIME)
+        else:
+            self._outbox.wait_below(PIPE_WINDOW)
+
     def _send(self, command: Command, line: str) -> None:
         """Send what was typed as `line`; it counts as unsent until the room confirms or refuses it."""
         match command:
             case Say(tag=tag) | Act(tag=tag) | Tell(tag=tag) | Rename(tag=tag):
                 self._outbox.add(tag, line)
-        try:
+        with contextlib.suppress(OSError):  # the receiver has seen it too, and tells
             self._link.send(command)
-        except OSError:
-            return  # the receiver has seen it too, and tells
-        if self._console.interactive:
-            self._outbox.wait_below(1, CONFIRM_TIME)
-        else:
-            self._outbox.wait_below(PIPE_WINDOW)
 
     def _leave(self) -> None:
         """Say goodbye; wait until the server has confirmed what was sent before, and says it too."""
@@ -315,7 +320,7 @@ class Client:
         if self._goodbye is None:
             if self._leaving and not unsent:
                 return Status.LEFT
-            self._complain("The connection to the server is lost.")
+            self._complain(self._without_goodbye)
         elif self._goodbye != "left":
             self._complain(protocol.GOODBYES.get(self._goodbye, f"The server ended it: {self._goodbye}."))
         return Status.CONNECTION_LOST
@@ -338,17 +343,24 @@ class Client:
                 lines = []
                 for message in messages:
                     lines += self._take(message)
-                self._console.show(lines, self._prompt())
-                if self._goodbye is not None:
+                if not self._show(lines) or self._goodbye is not None:
                     break
-        except BrokenPipeError:  # nobody reads our output any more
-            self._silence_output()
         except OSError:
             pass  # lost: `_status` says so
         finally:
             self._outbox.close()
             if not self._leaving:
                 self._console.stop()
+
+    def _show(self, lines: list[str]) -> bool:
+        """Show lines; say whether there was anybody to show them to."""
+        try:
+            self._console.show(lines)
+        except OSError:
+            _silence_output()
+            self._without_goodbye = "Left: nobody reads the output any more."
+            return False
+        return True
 
     def _take(self, message: Message) -> list[str]:
         """Take note of a message; return the lines to show for it."""
@@ -359,20 +371,23 @@ class Client:
                 self._goodbye = reason
                 return []
             case Refusal(_, code, arguments):
-                self._refused = True
-                if not self._console.interactive:
-                    self._complain(sentence(code, arguments))
-                    return []
-                return self._screen.error(
-                    sentence(code, arguments) + (f"\nIt was: {unsent}" if unsent else "")
-                )
+                return self._refusal(code, arguments, unsent)
             case Renamed(old=old, nick=nick) if old == self._nick:
                 self._nick = nick
         return self._screen.lines(message, self._nick)
 
-    def _silence_output(self) -> None:
-        """Let nothing complain at exit that standard output is closed."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    def _refusal(self, code: str, arguments: tuple[str, ...], line: str | None) -> list[str]:
+        """Note that `line` (if it is known) was refused; return the lines to show for it.  Both threads."""
+        self._refused = True
+        if self._console.interactive:
+            return self._screen.error(sentence(code, arguments) + (f"\nIt was: {line}" if line else ""))
+        self._complain(sentence(code, arguments))
+        return []
+
+
+def _silence_output() -> None:
+    """Let nothing complain at exit that standard output is closed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def join(link: Link, console: Console, nick: str | None) -> Welcome:
@@ -382,7 +397,7 @@ def join(link: Link, console: Console, nick: str | None) -> Welcome:
         raise Fatal(Status.REFUSED, sentence(greeting.code, greeting.arguments))
     while True:
         try:
-            asked = check_nick((console.read_line("Nickname: ") if nick is None else nick).strip(" "))
+            asked = check_nick((console.read_line(lambda: "Nickname: ") if nick is None else nick).strip(" "))
             link.send(Hello(asked))
             answer = link.next_message()
         except Refused as refused:
@@ -457,10 +472,6 @@ def talk(options: argparse.Namespace, console: Console) -> Status:
         link.close()
 
 
-def _interrupt(_number: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the client as a command; return its exit status."""
     options = parse_options(arguments)
@@ -468,9 +479,6 @@ def main(arguments: list[str] | None = None) -> int:
     if options.nick is None and not console.interactive:
         print("charla: give a nickname with --nick: standard input is not a terminal", file=sys.stderr)
         return Status.USAGE
-    for name in ("SIGTERM", "SIGHUP"):  # leave as Ctrl+C does; the terminal is restored on the way
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _interrupt)
     try:
         console.open()
         try:
@@ -482,6 +490,9 @@ def main(arguments: list[str] | None = None) -> int:
         return fatal.status
     except (EOFError, KeyboardInterrupt):
         return Status.LEFT
+    except BrokenPipeError:  # nobody reads our output, not even the welcome
+        _silence_output()
+        return Status.CONNECTION_LOST
 
 
 if __name__ == "__main__":

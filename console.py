@@ -13,7 +13,8 @@ the line with the standard library's readline, and keeps what is typed and what 
   while something is typed, and shown when the line is empty or entered: later, but never mixed.
 
 Between two lines the terminal would echo what is typed ahead into the middle of everything; so echo
-and line mode are off from `open` to `close`, which restores the terminal as it was.
+and line mode are off from `open` to `close`, which restores the terminal as it was.  readline, which
+would switch them line by line, and shows nothing where it finds echo off, is told to leave that alone.
 """
 
 from __future__ import annotations
@@ -41,8 +42,12 @@ except ImportError:  # not on Windows, nor in every Python
     termios = None  # type: ignore[assignment]
 
 WAKE_AGAIN = 0.02
-"""Seconds after which a main thread that has not drawn is signalled again: a signal that comes just
-before readline sleeps does not wake it."""
+"""Seconds after which a main thread that has not stopped reading is signalled again: a signal that comes
+just before readline sleeps does not wake it."""
+
+LOOK_AGAIN = 0.1
+"""Seconds after which a main thread that reads looks for signals again: for Ctrl+C and SIGTERM, which
+come only once, and perhaps just before readline sleeps."""
 
 _RL_STATE_CALLBACK = 0x80000  # readline.h: between rl_callback_handler_install and the end of the line
 
@@ -66,14 +71,14 @@ class Console(Protocol):
     def close(self) -> None:
         """Show what is still to be shown, and leave the terminal as it was."""
 
-    def read_line(self, prompt: str) -> str:
-        """Return the next line, without its end.
+    def read_line(self, prompt: Callable[[], str]) -> str:
+        """Return the next line, without its end, typed behind `prompt()`, which is asked at each drawing.
 
         EOFError after the last one, Refused for one that cannot be sent, Stopped after `stop`.
         """
 
-    def show(self, lines: list[str], prompt: str | None = None) -> None:
-        """Print `lines` apart from what is being typed, which stands behind `prompt` from now on."""
+    def show(self, lines: list[str]) -> None:
+        """Print `lines` apart from what is being typed, and draw that anew, with its prompt."""
 
     def stop(self) -> None:
         """Make `read_line` raise Stopped, now or when it is called next."""
@@ -92,15 +97,21 @@ class _Interruptible:
     def __init__(self) -> None:
         self._reading = False  # written by the main thread: it may be asleep in a read
         self._stopped = False  # written by any thread, once
-        self._previous_handler: object = None
+        self._previous_handlers: dict[signal.Signals, Any] = {}
 
     def open(self) -> None:
-        if hasattr(signal, "SIGUSR1"):
-            self._previous_handler = signal.signal(signal.SIGUSR1, self._on_signal)
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+        for name, handler in {
+            **dict.fromkeys(("SIGUSR1", "SIGALRM"), self._on_signal),
+            **dict.fromkeys(("SIGINT", "SIGTERM", "SIGHUP"), self._interrupt),
+        }.items():
+            if hasattr(signal, name):
+                number = getattr(signal, name)
+                self._previous_handlers[number] = signal.signal(number, handler)
 
     def close(self) -> None:
-        if hasattr(signal, "SIGUSR1"):
-            signal.signal(signal.SIGUSR1, self._previous_handler)  # type: ignore[arg-type]
+        for number, handler in self._previous_handlers.items():
+            signal.signal(number, handler)
 
     def stop(self) -> None:
         self._stopped = True
@@ -114,9 +125,11 @@ class _Interruptible:
         try:
             if self._stopped:
                 raise Stopped
+            _look_again_every(LOOK_AGAIN)
             yield
         finally:
             self._reading = False
+            _look_again_every(0)
 
     def _wake_main(self) -> None:
         if hasattr(signal, "pthread_kill"):
@@ -124,7 +137,17 @@ class _Interruptible:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._reading and self._stopped:
+            self._reading = False  # once is enough: nothing must break into what follows
             raise Stopped
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        """SIGTERM and SIGHUP are as good as Ctrl+C: the terminal is restored on the way."""
+        raise KeyboardInterrupt
+
+
+def _look_again_every(seconds: float) -> None:
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
 
 
 _MAIN = threading.main_thread().ident or 0
@@ -140,7 +163,7 @@ class PipeConsole(_Interruptible):
         self._framer = LineFramer()
         self._lines: collections.deque[bytes | None] = collections.deque()
 
-    def read_line(self, prompt: str) -> str:  # noqa: ARG002 - nobody would see it
+    def read_line(self, prompt: Callable[[], str]) -> str:  # noqa: ARG002 - nobody would see it
         while not self._lines:
             with self._may_be_interrupted():
                 data = os.read(sys.stdin.fileno(), 65536)
@@ -149,7 +172,7 @@ class PipeConsole(_Interruptible):
             self._lines.extend(self._framer.feed(data or b"\n"))  # a file's last line may have no end
         return decode_line(self._lines.popleft())
 
-    def show(self, lines: list[str], prompt: str | None = None) -> None:  # noqa: ARG002
+    def show(self, lines: list[str]) -> None:
         _write("".join(f"{line}\n" for line in lines))
 
     def width(self) -> int:
@@ -163,57 +186,72 @@ class TerminalConsole(_Interruptible):
 
     def __init__(self) -> None:
         super().__init__()
-        self._prompt = ""  # any thread; the main one draws it
         self._arrived: collections.deque[str] = collections.deque()  # any thread appends, main takes
         self._undrawn = False  # set by any thread, cleared by the main one when it has drawn
         self._drawing = False  # main thread, like everything below
+        self._interrupted = False  # while drawing
+        self._prompt: Callable[[], str] = str
         self._entering = False  # the line has been entered: it is off the screen, not to be drawn again
+        self._prompt_stands = (
+            False  # without GNU's calls: it has been drawn, and can be erased and drawn again
+        )
         self._terminal_mode: list[Any] | None = None
         self._editor = _GnuReadline.find()
 
     def open(self) -> None:
         super().open()
-        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-        if readline is not None:
-            self._terminal_mode = termios.tcgetattr(sys.stdin)
-            quiet = termios.tcgetattr(sys.stdin)
-            quiet[3] &= ~(termios.ECHO | termios.ICANON)
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, quiet)
         if self._editor is not None:
+            self._terminal_mode = termios.tcgetattr(sys.stdin)
+            self._editor.own_terminal()
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, _keys_one_by_one(self._terminal_mode))
             self._editor.on_enter(self._enter)
+            self._previous_handlers[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._suspend)
+        elif readline is not None:
+            readline.set_pre_input_hook(self._begin_line)
+        if readline is not None:
+            # readline waits in select(), which every signal interrupts; but it writes through C's stdio,
+            # and a write that a signal interrupts is lost: that one is to be restarted.
+            for number in self._previous_handlers:
+                signal.siginterrupt(number, False)
 
     def close(self) -> None:
+        self._drawing = True  # for good: nothing interrupts what follows
         self._print_arrived()
         if self._terminal_mode is not None:
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._terminal_mode)
+            # FLUSH: what was typed or pasted for the room must not become commands to the shell.
+            termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, self._terminal_mode)
         super().close()
 
     def width(self) -> int:
         return shutil.get_terminal_size().columns
 
-    def read_line(self, prompt: str) -> str:
+    def read_line(self, prompt: Callable[[], str]) -> str:
         self._prompt = prompt
-        self._entering = False
-        self._print_arrived()
+        self._entering = self._prompt_stands = False
         try:
             with self._may_be_interrupted():
-                return input(self._prompt)
+                # After `_reading` is set: what comes later than this look signals until it is drawn.
+                with self._undisturbed():
+                    self._print_arrived()
+                line = _input(prompt())
+            if self._prompt_stands:  # perhaps once more, drawn between Enter and here
+                _write("\r\x1b[K")
+            return line
         except UnicodeDecodeError:
             raise Refused("not-utf8") from None
         except (EOFError, KeyboardInterrupt):
-            _write("\n")
+            self._leave_line()
             raise
 
-    def show(self, lines: list[str], prompt: str | None = None) -> None:
+    def show(self, lines: list[str]) -> None:
         self._arrived.extend(lines)
-        if prompt is not None:
-            self._prompt = prompt
         self._undrawn = True
         if threading.get_ident() == _MAIN:
-            self._print_arrived()
+            with self._undisturbed():
+                self._print_arrived()
             return
-        # Not one signal and on: one that comes just before readline sleeps would be seen at the next
-        # key only.  While the terminal takes nothing (Ctrl+S) this waits, and so does who sends.
+        # Not one signal and on: one that comes just before readline sleeps would be seen late.  While
+        # the terminal takes nothing (Ctrl+S) this waits, and so does who sends.
         while self._undrawn and self._reading:
             self._wake_main()
             time.sleep(0.001 if self._undrawn else 0)
@@ -229,23 +267,41 @@ class TerminalConsole(_Interruptible):
         if not self._reading or self._entering or self._drawing:
             return
         if self._stopped:
+            self._reading = False  # once is enough: nothing must break into what follows
             typed = readline.get_line_buffer() if readline is not None else ""
             if self._editor is not None:
-                self._editor.take_off_screen()
+                self._editor.take_off_for_good()
             raise Stopped(typed)
-        self._drawing = True
-        try:
+        if not self._undrawn:
+            return
+        with self._undisturbed():
             if self._editor is not None:
                 if self._editor.waits_for_key():
                     self._editor.take_off_screen()
                     self._print_arrived()
-                    self._editor.draw_again(self._prompt)
-            elif not self._held_back():
+                    self._editor.draw_again(self._prompt())
+            elif self._prompt_stands and not self._held_back():
                 _write("\r\x1b[K")
                 self._print_arrived()
-                _write(self._prompt)
+                _write(self._prompt())
+
+    @contextlib.contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Let no signal draw meanwhile; and Ctrl+C wait, or it would lose lines half printed."""
+        self._drawing = True
+        try:
+            yield
         finally:
             self._drawing = False
+        if self._interrupted:
+            self._interrupted = False
+            raise KeyboardInterrupt
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._drawing:
+            self._interrupted = True
+        else:
+            super()._interrupt(number, frame)
 
     def _print_arrived(self) -> None:
         self._undrawn = False  # before looking: what comes after it is drawn again
@@ -253,6 +309,31 @@ class TerminalConsole(_Interruptible):
         while self._arrived:
             text += self._arrived.popleft() + "\n"
         _write(text)
+
+    def _suspend(self, _number: int, _frame: FrameType | None) -> None:
+        """Ctrl+Z: give the terminal back as it was, stop, and take it again.  Main thread."""
+        assert self._editor is not None
+        assert self._terminal_mode is not None
+        on_screen = self._editor.waits_for_key() and not (self._drawing or self._entering)
+        with self._undisturbed() if on_screen else contextlib.nullcontext():
+            if on_screen:
+                self._editor.take_off_screen()
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._terminal_mode)
+            os.kill(os.getpid(), signal.SIGSTOP)
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, _keys_one_by_one(self._terminal_mode))
+            if on_screen:
+                self._print_arrived()
+                self._editor.draw_again(self._prompt())
+
+    def _begin_line(self) -> None:
+        self._prompt_stands = True
+
+    def _leave_line(self) -> None:
+        """Go to a new row, below all rows of a line that ends without Enter."""
+        if self._editor is not None:
+            self._editor.take_off_for_good()
+            _write(self._prompt() + readline.get_line_buffer())
+        _write("\n")
 
     def _enter(self) -> None:
         """Take the line off the screen when Enter is pressed: it appears when the room has confirmed it."""
@@ -265,6 +346,7 @@ class _GnuReadline:
     """What GNU readline (7 or later) has and Python's module does not export.  Main thread only."""
 
     _ENTER_KEYS = (10, 13)
+    _CALLS = ("clear_visible_line", "set_prompt", "on_new_line", "redisplay", "tty_set_echoing")
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
@@ -279,11 +361,17 @@ class _GnuReadline:
         """Return the one that Python's module uses; None when that is another editor, or hidden."""
         try:
             library = ctypes.CDLL(readline.__file__)
-            for name in ("rl_clear_visible_line", "rl_set_prompt", "rl_on_new_line", "rl_redisplay"):
-                getattr(library, name)
+            for name in cls._CALLS:
+                getattr(library, f"rl_{name}")
             return cls(library)
         except (AttributeError, OSError, TypeError, ValueError):
             return None
+
+    def own_terminal(self) -> None:
+        """Leave the terminal's mode to the caller, and draw whatever that is."""
+        for name in ("rl_prep_term_function", "rl_deprep_term_function"):
+            ctypes.c_void_p.in_dll(self._library, name).value = None
+        self._library.rl_tty_set_echoing(1)
 
     def waits_for_key(self) -> bool:
         """Whether a line is being edited, so that there is one to draw."""
@@ -293,6 +381,11 @@ class _GnuReadline:
         """Erase every row of prompt and text; the cursor stands where they began."""
         self._library.rl_clear_visible_line()
         self._flush(None)
+
+    def take_off_for_good(self) -> None:
+        """Erase prompt and text, and draw nothing more: what ends a line from outside would, once."""
+        self.take_off_screen()
+        self._library.rl_tty_set_echoing(0)
 
     def draw_again(self, prompt: str) -> None:
         """Draw the line at the cursor, behind `prompt`, the cursor where it was in the text."""
@@ -313,6 +406,28 @@ class _GnuReadline:
         self._callbacks.append(callback)
         for key in self._ENTER_KEYS:
             self._library.rl_bind_key(key, callback)
+
+
+def _keys_one_by_one(mode: list[Any]) -> list[Any]:
+    """Return a terminal's mode (see termios.tcgetattr) as readline wants it: each key at once, and unseen."""
+    keys = [*mode[:6], list(mode[6])]
+    keys[0] &= ~(termios.ICRNL | termios.INLCR)
+    # NOFLSH: without it Ctrl+C throws away what is printed and not on the screen yet.
+    keys[3] = keys[3] & ~(termios.ICANON | termios.ECHO) | termios.ISIG | termios.NOFLSH
+    keys[6][termios.VMIN], keys[6][termios.VTIME] = 1, 0
+    keys[6][termios.VLNEXT] = b"\0"  # Ctrl+V is readline's
+    return keys
+
+
+def _input(prompt: str) -> str:
+    try:
+        return input(prompt)
+    except SystemError as error:
+        # Two signals came together.  The first one's handler raised (Ctrl+C, say); input() calls the
+        # other's with that exception set, and the interpreter takes offence.
+        if error.__cause__ is None:
+            raise
+        raise error.__cause__ from None
 
 
 def _write(text: str) -> None:

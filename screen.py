@@ -7,6 +7,7 @@ edge: so no text, however long or full of line breaks, can pass for another pers
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 import unicodedata
@@ -99,6 +100,8 @@ class Screen:
         clock = time.strftime("%H:%M", time.localtime(at / 1000))
         taken = display_width(f"{clock} {head}")
         columns = self._width()
+        if columns and taken >= columns:  # not even the name fits on a row: it is wrapped with the text
+            painted, text, taken = "", head + text, len(_MARGIN)
         indent = taken
         if columns and taken > columns // 2:  # a narrow screen, or a long nick
             indent = min(len(_MARGIN), columns // 4)
@@ -139,9 +142,29 @@ def display_width(text: str) -> int:
 
 
 def _character_width(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+    """Return the columns of one character: where terminals differ, what the widest of them takes.
+
+    A line that is wrapped early is only short; one that the terminal wraps goes on at the left edge.
+    """
+    if character.isascii():
+        return 1
+    if character == "\ufe0f":  # makes an emoji of the symbol before it, and that is wide in some terminals
+        return 1
+    category = unicodedata.category(character)
+    if category in ("Mn", "Me") or _JOINERS.match(character):
         return 0
+    if category == "Cn" or _WIDE_SYMBOLS.match(character):  # Cn: perhaps an emoji newer than Python's tables
+        return 2
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+# Of the format characters (Cf) those without a form of their own.  Others have one: soft hyphens...
+_JOINERS = re.compile("[\u200b-\u200d\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
+
+# Wide since Unicode 16, or in some terminals, and not by the tables of older Pythons.
+_WIDE_SYMBOLS = re.compile(
+    "[\u2630-\u2637\u268a-\u268f\u3248-\u324f\u4dc0-\u4dff\U0001d300-\U0001d376\U0001f1e6-\U0001f1ff]"
+)
 
 
 def wrap(text: str, first: int, rest: int) -> list[str]:
@@ -150,14 +173,16 @@ def wrap(text: str, first: int, rest: int) -> list[str]:
     At least one character goes on a line, however narrow.  Spaces inside are kept as they are; the one
     at which a line is cut is dropped.
     """
-    lines = []
+    lines: list[str] = []
     room = first
-    while display_width(text) > room:
-        used = end = 0
+    while True:
+        used = 0
         for end, character in enumerate(text):  # noqa: B007 - where it stopped is what is wanted
             used += _character_width(character)
             if used > room:
                 break
+        else:
+            return [*lines, text] if text or not lines else lines
         space = text.rfind(" ", 1, end + 1)
         if space > 0 and text[:space].strip():
             lines.append(text[:space])
@@ -168,4 +193,3 @@ def wrap(text: str, first: int, rest: int) -> list[str]:
             lines.append(text[:end])  # may be empty, when the first line has no room at all
             text = text[end:]
         room = max(rest, 1)
-    return [*lines, text]

@@ -1,0 +1,244 @@
+"""A program on a real pseudo-terminal, and the screen that a person would see.
+
+pexpect gives the terminal, pyte is the screen: everything that the program prints goes through it, and
+the rows that have scrolled off at the top are kept too.  Every wait is for something to be seen, with
+a deadline; when that passes, the failure shows the screen.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import signal
+import sys
+import termios
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pexpect  # type: ignore[import-untyped]
+import pyte
+from support import DEADLINE, ROOT, eventually
+
+KEYS = {
+    "enter": "\r",
+    "left": "\x1b[D",
+    "right": "\x1b[C",
+    "up": "\x1b[A",
+    "home": "\x01",
+    "end": "\x05",
+    "backspace": "\x7f",
+    "delete": "\x1b[3~",
+    "erase all": "\x05\x15",  # to the end of the line, then kill it up to its beginning
+    "Ctrl+C": "\x03",
+    "Ctrl+D": "\x04",
+}
+
+_HISTORY = 100_000  # rows: more than any test prints
+
+
+class Terminal:
+    """One of the programs on a terminal of `columns` x `rows`; as a context manager it leaves nothing."""
+
+    def __init__(
+        self, *arguments: str, columns: int = 80, rows: int = 24, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start `python3 arguments`, with `environment` added to one that is the same on every machine."""
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("CHARLA_", "LC_", "PYTHON"))
+            and name not in ("LANG", "NO_COLOR", "COLUMNS")
+        }
+        fixed = {"TERM": "xterm", "LC_ALL": "C.UTF-8", "TZ": "UTC", "INPUTRC": os.devnull}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside the threads of `Program`
+            self._child = pexpect.spawn(
+                sys.executable,
+                list(arguments),
+                dimensions=(rows, columns),
+                echo=True,
+                env=inherited | fixed | dict(environment or {}),
+                cwd=str(ROOT),
+            )
+        self._child.delaybeforesend = None
+        self._child.delayafterread = None
+        self._child.delayafterclose = 0
+        self._screen = pyte.HistoryScreen(columns, rows, history=_HISTORY)
+        self._stream = pyte.ByteStream(self._screen)
+        self._scrolled_off: list[str] = []
+        self._ended = False
+        self.printed = b""  # all that came from the program, as it came
+
+    # ---- typing ----------------------------------------------------------------------------------
+
+    def type(self, text: str | bytes) -> None:
+        """Type `text`, all at once, as a fast typist or a paste would."""
+        self._child.send(text)
+
+    def key(self, name: str, times: int = 1) -> None:
+        """Press a key of KEYS, `times` times."""
+        self._child.send(KEYS[name] * times)
+
+    def enter(self, line: str) -> None:
+        """Type `line` and press Enter."""
+        self._child.send(line + KEYS["enter"])
+
+    # ---- seeing ----------------------------------------------------------------------------------
+
+    def rows(self) -> list[str]:
+        """Return the rows on the screen, each without the blanks at its end."""
+        return [self._text(self._screen.buffer[y]) for y in range(self._screen.lines)]
+
+    def all_rows(self) -> list[str]:
+        """Return the rows that have scrolled off, and those on the screen down to the last one in use."""
+        for line in itertools.islice(self._screen.history.top, len(self._scrolled_off), None):
+            self._scrolled_off.append(self._text(line))
+        rows = self._scrolled_off + self.rows()
+        while rows and not rows[-1]:
+            rows.pop()
+        return rows
+
+    def _text(self, line: Mapping[int, Any]) -> str:
+        return "".join(line[x].data for x in range(self._screen.columns)).rstrip()
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Row and column of the cursor, from 0."""
+        return self._screen.cursor.y, self._screen.cursor.x
+
+    def colors(self, text: str) -> set[str]:
+        """Return the colours of the characters of `text`, where it is on the screen."""
+        for y, row in enumerate(self.rows()):
+            start = row.find(text)
+            if start >= 0:
+                return {self._screen.buffer[y][x].fg for x in range(start, start + len(text))}
+        raise AssertionError(f"{text!r} is not on the screen")
+
+    def input_area(self, prompt: str) -> tuple[list[str], tuple[int, int]]:
+        """Return the rows from the last one that begins with `prompt` on, and the cursor in them.
+
+        No rows when there is no prompt.
+        """
+        rows = self.rows()
+        starts = [y for y, row in enumerate(rows) if row.startswith(prompt.rstrip())]
+        if not starts:
+            return [], self.cursor
+        area = rows[starts[-1] :]
+        while len(area) > 1 and not area[-1]:
+            area.pop()
+        row, column = self.cursor
+        return area, (row - starts[-1], column)
+
+    def typed(self, prompt: str) -> str:
+        """Return the text behind the prompt, without its blanks (of which a wrapped row may have more)."""
+        return re.sub(r"\s", "", "".join(self.input_area(prompt)[0]).removeprefix(prompt.rstrip()))
+
+    # ---- waiting ---------------------------------------------------------------------------------
+
+    def wait_until(self, condition: Callable[[], object], what: str) -> None:
+        """Wait until `condition()` is true of what is on the screen."""
+        end = time.monotonic() + DEADLINE
+        while not condition():
+            left = end - time.monotonic()
+            if self._ended or left <= 0:
+                why = "the program has ended" if self._ended else f"{DEADLINE} s have passed"
+                screen = "\n".join(self.all_rows())
+                raise AssertionError(f"{why} without {what}; cursor at {self.cursor}, screen:\n{screen}")
+            self._receive(left)
+
+    def wait_for(self, pattern: str) -> None:
+        """Wait until a row, on the screen or scrolled off, has something that matches `pattern`."""
+        self.wait_until(lambda: self.finds(pattern), f"a row like {pattern!r}")
+
+    def finds(self, pattern: str) -> list[str]:
+        """Return the rows that `pattern` is found in."""
+        return [row for row in self.all_rows() if re.search(pattern, row)]
+
+    def wait_for_prompt(self, prompt: str, typed: str = "") -> None:
+        """Wait until the cursor stands behind `prompt` and `typed`, which are on one row, the last one."""
+        line = prompt + typed
+
+        def there() -> bool:
+            row, column = self.cursor
+            rows = self.rows()
+            return rows[row] == line.rstrip() and column == len(line) and not any(rows[row + 1 :])
+
+        self.wait_until(there, f"the prompt {line!r}")
+
+    def _receive(self, timeout: float) -> None:
+        """Take what the program prints next; wait for it at most `timeout` seconds."""
+        try:
+            data = self._child.read_nonblocking(65536, timeout)
+        except pexpect.TIMEOUT:
+            return
+        except pexpect.EOF:
+            self._ended = True
+            return
+        self.printed += data
+        self._stream.feed(data)
+
+    # ---- ending ----------------------------------------------------------------------------------
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the program a signal."""
+        os.kill(self._child.pid, number)
+
+    def suspend(self) -> None:
+        """Press Ctrl+Z, and wait until the program has stopped.  Fails unless the terminal is as it was."""
+        self.type("\x1a")
+        stopped = os.WNOHANG | os.WUNTRACED
+        eventually(lambda: os.waitpid(self._child.pid, stopped)[0], "the program's stop")
+        assert self._terminal_mode() == _mode_of_a_new_terminal(), "the terminal was not restored"
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the size of the window."""
+        self._screen.resize(rows, columns)
+        self._child.setwinsize(rows, columns)
+
+    def status(self) -> int:
+        """Wait until the program has ended; return its exit status, or minus the signal that killed it.
+
+        Fails when the terminal is not as it was before.
+        """
+        self.wait_until(lambda: self._ended, "the program's end")
+        eventually(lambda: not self._child.isalive(), "the program's end")
+        assert self._terminal_mode() == _mode_of_a_new_terminal(), "the terminal was not restored"
+        status = self._child.exitstatus
+        return int(status) if status is not None else -int(self._child.signalstatus)
+
+    def is_raw(self) -> bool:
+        """Say whether the terminal is as an editor wants it: it does not echo what is typed."""
+        return not self._terminal_mode()[3] & termios.ECHO
+
+    def _terminal_mode(self) -> list[Any]:
+        return termios.tcgetattr(self._child.child_fd)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if self._child.isalive():
+            os.kill(self._child.pid, signal.SIGKILL)
+            eventually(lambda: not self._child.isalive(), "the program's end")
+        self._child.close(force=False)
+
+
+def _mode_of_a_new_terminal() -> list[Any]:
+    """Return what the program was given: to ask its own terminal is too late once the program runs."""
+    controller, terminal = os.openpty()
+    try:
+        return termios.tcgetattr(terminal)
+    finally:
+        os.close(controller)
+        os.close(terminal)
+
+
+def rows_of(rows: list[str], pattern: str) -> Iterator[str]:
+    """Yield the first group of `pattern` in each row that it matches as a whole."""
+    for row in rows:
+        match = re.fullmatch(pattern, row)
+        if match:
+            yield match[1]
