@@ -203,7 +203,8 @@ class TerminalConsole(_Interruptible):
         if self._editor is not None:
             self._terminal_mode = termios.tcgetattr(sys.stdin)
             self._editor.own_terminal()
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, _keys_one_by_one(self._terminal_mode))
+            readline.parse_and_bind("set enable-bracketed-paste on")  # Python's module has it off
+            self._take_terminal()
             self._editor.on_enter(self._enter)
             self._previous_handlers[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._suspend)
         elif readline is not None:
@@ -219,7 +220,7 @@ class TerminalConsole(_Interruptible):
         self._print_arrived()
         if self._terminal_mode is not None:
             # FLUSH: what was typed or pasted for the room must not become commands to the shell.
-            termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, self._terminal_mode)
+            self._give_terminal_back(termios.TCSAFLUSH)
         super().close()
 
     def width(self) -> int:
@@ -318,12 +319,26 @@ class TerminalConsole(_Interruptible):
         with self._undisturbed() if on_screen else contextlib.nullcontext():
             if on_screen:
                 self._editor.take_off_screen()
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._terminal_mode)
+            self._give_terminal_back(termios.TCSADRAIN)
             os.kill(os.getpid(), signal.SIGSTOP)
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, _keys_one_by_one(self._terminal_mode))
+            self._take_terminal()
             if on_screen:
                 self._print_arrived()
                 self._editor.draw_again(self._prompt())
+
+    def _take_terminal(self) -> None:
+        assert self._editor is not None
+        assert self._terminal_mode is not None
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, _keys_one_by_one(self._terminal_mode))
+        if self._editor.takes_pasted_blocks():
+            _write("\x1b[?2004h")  # the terminal then says where a pasted block begins and ends
+
+    def _give_terminal_back(self, when: int) -> None:
+        assert self._editor is not None
+        assert self._terminal_mode is not None
+        if self._editor.takes_pasted_blocks():
+            _write("\x1b[?2004l")
+        termios.tcsetattr(sys.stdin, when, self._terminal_mode)
 
     def _begin_line(self) -> None:
         self._prompt_stands = True
@@ -346,7 +361,14 @@ class _GnuReadline:
     """What GNU readline (7 or later) has and Python's module does not export.  Main thread only."""
 
     _ENTER_KEYS = (10, 13)
-    _CALLS = ("clear_visible_line", "set_prompt", "on_new_line", "redisplay", "tty_set_echoing")
+    _CALLS = (
+        "clear_visible_line",
+        "set_prompt",
+        "on_new_line",
+        "redisplay",
+        "tty_set_echoing",
+        "variable_value",
+    )
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
@@ -354,6 +376,7 @@ class _GnuReadline:
         self._state = ctypes.c_ulong.in_dll(library, "rl_readline_state")
         self._done = ctypes.c_int.in_dll(library, "rl_done")
         library.rl_set_prompt.argtypes = [ctypes.c_char_p]
+        self._version = ctypes.c_int.in_dll(library, "rl_readline_version").value
         self._callbacks: list[object] = []  # C holds pointers to them
 
     @classmethod
@@ -372,6 +395,10 @@ class _GnuReadline:
         for name in ("rl_prep_term_function", "rl_deprep_term_function"):
             ctypes.c_void_p.in_dll(self._library, name).value = None
         self._library.rl_tty_set_echoing(1)
+
+    def takes_pasted_blocks(self) -> bool:
+        """Whether a pasted block can come as one line with newlines in it (from readline 8.1 on)."""
+        return self._version >= 0x0801
 
     def waits_for_key(self) -> bool:
         """Whether a line is being edited, so that there is one to draw."""

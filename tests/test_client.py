@@ -101,6 +101,9 @@ class FakeServer:
         self._listener.close()
 
 
+PASTE_MODE = re.compile(r"\x1b\[\?2004[hl]")  # what the console itself tells the terminal
+
+
 @pytest.fixture
 def fake(stack: ExitStack) -> FakeServer:
     """Return a server that says nothing by itself."""
@@ -497,6 +500,28 @@ def test_after_a_resize_messages_are_wrapped_at_the_new_width(fake: FakeServer, 
         "            pantalla",
         "ana> a medias",
     ]
+
+
+def test_a_block_that_is_pasted_is_one_message_and_typed_on_meanwhile(
+    server: ServerProgram, connect: Connect, start: Start
+) -> None:
+    ana = start.ana(server)
+    beto = connect(server)
+    beto.join_native("beto")
+    ana.wait_for("beto joined")
+    ana.type("\x1b[200~def f(x):\r    return x\r\rf(1)\x1b[201~")
+    ana.wait_for(r"^f\(1\)")
+    beto.ask(Say("entretanto", 1))
+    ana.wait_for("beto: entretanto")
+    ana.type("  # tres\r")
+    while not isinstance(message := beto.message(), Said) or message.nick != "ana":
+        pass
+    assert message.text == "def f(x):\n    return x\n\nf(1)  # tres"
+    ana.wait_for_prompt("ana> ")
+    assert [row for row in ana.all_rows() if "return x" in row] == [" " * 15 + "return x"]
+    ana.enter("/exit")
+    assert ana.status() == 0
+    assert ana.printed.count(b"\x1b[?2004h") == ana.printed.count(b"\x1b[?2004l") == 1
 
 
 def test_ctrl_z_gives_the_terminal_back_and_the_line_goes_on_afterwards(
@@ -1115,7 +1140,8 @@ def test_a_hostile_server_cannot_steer_the_terminal(fake: FakeServer, start: Sta
         seat.send(f"BYE {EVIL}\n")
         assert ana.status() == 1
     # What the client's own editor draws with: carriage return, erase to the end of the line.
-    printed = ana.printed.decode().replace("\r\n", "\n").replace("\r\x1b[K", "").replace("\r", "")
+    printed = PASTE_MODE.sub("", ana.printed.decode())
+    printed = printed.replace("\r\n", "\n").replace("\r\x1b[K", "").replace("\r", "")
     assert steering(printed) == set()
     assert len(ana.finds("evil")) == 13, "what was not shown tests nothing"
 
@@ -1139,7 +1165,7 @@ def test_a_hostile_greeting_cannot_steer_the_terminal(fake: FakeServer, start: S
     with fake.accept() as seat:
         seat.send(f"{greeting}\n")
         assert ana.status() in (3, 4)
-    assert steering(ana.printed.decode().replace("\r\n", "\n")) == set()
+    assert steering(PASTE_MODE.sub("", ana.printed.decode()).replace("\r\n", "\n")) == set()
 
 
 def test_lines_too_long_or_not_understood_are_passed_over(fake: FakeServer, start: Start) -> None:
