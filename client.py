@@ -137,6 +137,7 @@ class Link:
         self._sock = sock
         self._framer = LineFramer()
         self._lines: list[bytes | None] = []  # received, not yet read
+        self._broken_off = False  # in the middle of a `send`
         self.last_sign = time.monotonic()  # of life; written by the thread that receives
 
     @classmethod
@@ -169,7 +170,20 @@ class Link:
 
     def send(self, command: Command) -> None:
         """Send one command; OSError when the connection is lost."""
+        self._broken_off = True
         self._sock.sendall(NATIVE.encode_command(command))
+        self._broken_off = False
+
+    def leave(self) -> None:
+        """Say goodbye to the server; OSError when the connection is lost.
+
+        When a second Ctrl+C has broken off a `send`, half a line may be under way, and a goodbye behind
+        it would become part of what was said.  So the stream ends instead, and the server drops what is cut.
+        """
+        if self._broken_off:
+            self._sock.shutdown(socket.SHUT_WR)
+        else:
+            self.send(Leave())
 
     def greeting(self) -> AskNick | Refusal:
         """Return the server's first line; Fatal when it is not one of Charla's."""
@@ -268,17 +282,16 @@ class Client:
                 self._wait_for_confirmation()
                 line = self._console.read_line(self._prompt)
                 command = parse_typed(line, self._outbox.new_tag())
+                if isinstance(command, Leave):
+                    return
+                if isinstance(command, Help):
+                    self._console.show(self._screen.help())
+                elif command is not None:
+                    self._send(command, line)
             except (EOFError, KeyboardInterrupt):
                 return
             except Refused as refused:
                 self._console.show(self._refusal(refused.code, refused.arguments, line))
-                continue
-            if isinstance(command, Leave):
-                return
-            if isinstance(command, Help):
-                self._console.show(self._screen.help())
-            elif command is not None:
-                self._send(command, line)
 
     def _wait_for_confirmation(self) -> None:
         """Wait a moment for what was sent last; of a pipe, until not too much is unsent."""
@@ -292,14 +305,15 @@ class Client:
         match command:
             case Say(tag=tag) | Act(tag=tag) | Tell(tag=tag) | Rename(tag=tag):
                 self._outbox.add(tag, line)
-        with contextlib.suppress(OSError):  # the receiver has seen it too, and tells
+        # A line that is cut would run into the next one, and sendall lets Ctrl+C cut it.
+        with self._console.uninterrupted(), contextlib.suppress(OSError):  # lost: the receiver tells
             self._link.send(command)
 
     def _leave(self) -> None:
         """Say goodbye; wait until the server has confirmed what was sent before, and says it too."""
         self._leaving = True
         with contextlib.suppress(OSError):
-            self._link.send(Leave())
+            self._link.leave()
         if self._console.interactive and not self._outbox.wait_below(1, 1.0):
             self._console.show(self._screen.notice("Waiting until what you said is sent. Ctrl+C: leave now."))
         while self._receiver.is_alive():

@@ -80,6 +80,9 @@ class Console(Protocol):
     def show(self, lines: list[str]) -> None:
         """Print `lines` apart from what is being typed, and draw that anew, with its prompt."""
 
+    def uninterrupted(self) -> contextlib.AbstractContextManager[None]:
+        """Let Ctrl+C, SIGTERM and SIGHUP wait until what is in here is done; a second one does not."""
+
     def stop(self) -> None:
         """Make `read_line` raise Stopped, now or when it is called next."""
 
@@ -97,6 +100,8 @@ class _Interruptible:
     def __init__(self) -> None:
         self._reading = False  # written by the main thread: it may be asleep in a read
         self._stopped = False  # written by any thread, once
+        self._holding = False  # main thread, like what follows
+        self._interrupted = False  # Ctrl+C came while it had to wait
         self._previous_handlers: dict[signal.Signals, Any] = {}
 
     def open(self) -> None:
@@ -142,7 +147,24 @@ class _Interruptible:
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         """SIGTERM and SIGHUP are as good as Ctrl+C: the terminal is restored on the way."""
-        raise KeyboardInterrupt
+        if self._holding and not self._interrupted:
+            self._interrupted = True
+        else:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def uninterrupted(self) -> Iterator[None]:
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+        self._raise_if_interrupted()
+
+    def _raise_if_interrupted(self) -> None:
+        if self._interrupted:
+            self._interrupted = False
+            raise KeyboardInterrupt
 
 
 def _look_again_every(seconds: float) -> None:
@@ -189,7 +211,6 @@ class TerminalConsole(_Interruptible):
         self._arrived: collections.deque[str] = collections.deque()  # any thread appends, main takes
         self._undrawn = False  # set by any thread, cleared by the main one when it has drawn
         self._drawing = False  # main thread, like everything below
-        self._interrupted = False  # while drawing
         self._prompt: Callable[[], str] = str
         self._entering = False  # the line has been entered: it is off the screen, not to be drawn again
         self._prompt_stands = (
@@ -294,9 +315,7 @@ class TerminalConsole(_Interruptible):
             yield
         finally:
             self._drawing = False
-        if self._interrupted:
-            self._interrupted = False
-            raise KeyboardInterrupt
+        self._raise_if_interrupted()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self._drawing:

@@ -17,6 +17,7 @@ import threading
 import unicodedata
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from support import DEADLINE, ROOT, LineClient, ServerProgram
@@ -656,6 +657,45 @@ def test_ctrl_c_right_behind_a_line_does_not_lose_it(
     assert ana.status() == 0
     beto.expect("* ana left")
     assert ana.finds("ana: hola")
+
+
+# Runs the client and then reads a line, as the shell does that started it.
+SHELL = (
+    "import subprocess, sys;"
+    "print('ended', subprocess.call([sys.executable, 'client.py', *sys.argv[1:]]), flush=True);"
+    "print('read', sys.stdin.readline())"
+)
+
+
+def test_what_is_typed_behind_the_last_line_does_not_go_to_the_shell(
+    server: ServerProgram, start: Start
+) -> None:
+    ana = start(server, "--nick", "ana", program=("-c", SHELL))
+    ana.wait_for_prompt("ana> ")
+    ana.type("exit\rrm -r *\r")
+    ana.wait_for("^ended 0")
+    ana.type("ls\r")
+    ana.wait_for("^read ls")
+    assert ana.status() == 0
+
+
+class Interrupted(socket.socket):
+    """A socket that takes half of what is sent, and then Ctrl+C comes."""
+
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
+        super().sendall(data[: len(data) // 2], flags)
+        raise KeyboardInterrupt
+
+
+def test_half_a_line_broken_off_by_ctrl_c_is_not_continued_by_the_goodbye() -> None:
+    ours, theirs = socket.socketpair()
+    with Interrupted(fileno=ours.detach()) as sock, theirs:
+        link = client.Link(sock)
+        with pytest.raises(KeyboardInterrupt):
+            link.send(Say("hola", 1))
+        link.leave()
+        assert theirs.recv(100) == b"SAY 1"
+        assert theirs.recv(100) == b"", "the end of the stream: what was cut counts for nothing"
 
 
 def test_what_stood_in_the_input_line_is_left_whole_on_the_screen(
