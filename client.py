@@ -68,6 +68,10 @@ CONFIRM_TIME = 0.05
 comes first, and the prompt does not flicker."""
 
 
+EXCERPT = 60
+"""Characters of a line that is refused in a pipe by which it is recognised there."""
+
+
 class Status(IntEnum):
     """Exit statuses."""
 
@@ -153,8 +157,9 @@ class Link:
         except ConnectionRefusedError:
             raise Fatal(
                 Status.NO_CONNECTION,
-                f"No server answers at {where}: start one there (python3 server.py), "
-                "or look at --host and --port.",
+                f"No server answers at {where}: start one there (python3 server.py"
+                + (f" --port {port}" if port != DEFAULT_PORT else "")
+                + "), or look at --host and --port.",
             ) from None
         except TimeoutError:
             raise Fatal(
@@ -395,13 +400,21 @@ class Client:
         self._refused = True
         if self._console.interactive:
             return self._screen.error(sentence(code, arguments) + (f"\nIt was: {line}" if line else ""))
-        self._complain(sentence(code, arguments))
+        self._complain(sentence(code, arguments) + (f" It was: {line[:EXCERPT]}" if line else ""))
         return []
 
 
 def _silence_output() -> None:
     """Let nothing complain at exit that standard output is closed."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _ask_nick(console: Console) -> str:
+    """Return what is typed as a nick; EOFError for what leaves."""
+    typed = console.read_line(lambda: "Nickname: ")
+    if isinstance(parse_typed(typed), Leave):
+        raise EOFError
+    return typed
 
 
 def join(link: Link, console: Console, nick: str | None) -> Welcome:
@@ -411,8 +424,8 @@ def join(link: Link, console: Console, nick: str | None) -> Welcome:
         raise Fatal(Status.REFUSED, sentence(greeting.code, greeting.arguments))
     while True:
         try:
-            asked = check_nick((console.read_line(lambda: "Nickname: ") if nick is None else nick).strip(" "))
-            link.send(Hello(asked))
+            asked = nick if nick is not None else _ask_nick(console)
+            link.send(Hello(check_nick(asked.strip(" "))))
             answer = link.next_message()
         except Refused as refused:
             answer = Refusal(0, refused.code, refused.arguments)

@@ -262,7 +262,7 @@ class TerminalConsole(_Interruptible):
         except UnicodeDecodeError:
             raise Refused("not-utf8") from None
         except (EOFError, KeyboardInterrupt):
-            self._leave_line()
+            _write("\n")  # readline has gone to the last row of what was typed
             raise
 
     def show(self, lines: list[str]) -> None:
@@ -361,13 +361,6 @@ class TerminalConsole(_Interruptible):
 
     def _begin_line(self) -> None:
         self._prompt_stands = True
-
-    def _leave_line(self) -> None:
-        """Go to a new row, below all rows of a line that ends without Enter."""
-        if self._editor is not None:
-            self._editor.take_off_for_good()
-            _write(self._prompt() + readline.get_line_buffer())
-        _write("\n")
 
     def _enter(self) -> None:
         """Take the line off the screen when Enter is pressed: it appears when the room has confirmed it."""

@@ -309,10 +309,11 @@ _MAX_MARKS = 3  # combining marks in a row: enough for Thai and Tibetan, too few
 
 LEAVE_WORDS = frozenset({"exit", "quit", "salir"})
 
-# Every word of the grammar and of the wire, and names that would pass for the chat itself.
+# Every word of the grammar and of the wire, and names that would pass for the chat itself or, in
+# "ana -> you" and "[to beto]", for the reader.
 RESERVED_NICKS = LEAVE_WORDS | {
     *("nick", "say", "who", "me", "msg", "help", "hello", "bye", "welcome", "error"),
-    *("server", "servidor", "charla"),
+    *("server", "servidor", "charla", "you", "tú", "private", "to"),
 }
 
 
@@ -468,7 +469,7 @@ USAGE: dict[str, tuple[str, str]] = {
     "nick": ("/nick NEW", "change your nickname"),
     "who": ("/who [PAGE]", "who is here"),
     "help": ("/help", "this help"),
-    "exit": ("/exit", "leave; so do exit, quit, salir alone on a line"),
+    "exit": ("/exit", "leave; so do exit, quit, salir alone on a line, and Ctrl+C"),
 }
 
 

@@ -266,10 +266,10 @@ class Room:
         del self._sessions[key]
         self._strike_off(key, session.nick)
         self.fanout.remove(connection)
+        if self._closing:
+            return  # everybody does, and has been told why
         people = len(self._sessions)
         log.info("%s; %d here", left_words(session.nick, reason), people)
-        if self._closing:
-            return
         if people < self._crowd:
             self._tell_everyone(Left(self._next_id(), self._now(), session.nick, reason))
         else:

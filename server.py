@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import ipaddress
 import logging
 import logging.handlers
 import os
@@ -369,15 +370,14 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
+    kinds: dict[str, Callable[[str], object]] = {}
+    defaults: dict[str, object] = {}
+
     def add(flag: str, kind: Callable[[str], object], default: object, metavar: str, text: str) -> None:
-        variable = "CHARLA_" + flag.strip("-").upper().replace("-", "_")
-        value = default
-        if variable in os.environ:
-            try:
-                value = kind(os.environ[variable])
-            except argparse.ArgumentTypeError as error:
-                parser.error(f"{variable}: {error}")
-        parser.add_argument(flag, type=kind, default=value, metavar=metavar, help=f"{text} [{variable}]")
+        name = flag.strip("-").replace("-", "_")
+        kinds[name], defaults[name] = kind, default
+        variable = f"CHARLA_{name.upper()}"
+        parser.add_argument(flag, type=kind, metavar=metavar, help=f"{text} [{variable}]")
 
     add(
         "--host",
@@ -399,7 +399,16 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--welcome", _welcome, "", "TEXT", "what everybody who joins is told first")
     add("--log-level", _level, "info", "LEVEL", "what is recorded: debug, info (default), warning, error")
     parser.add_argument("--version", action="version", version=f"Charla {protocol.__version__}")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    for name, kind in kinds.items():  # an option wins over its variable, and an empty one is as good as none
+        if getattr(options, name) is None:
+            variable = f"CHARLA_{name.upper()}"
+            value = os.environ.get(variable)
+            try:
+                setattr(options, name, kind(value) if value else defaults[name])
+            except argparse.ArgumentTypeError as error:
+                parser.error(f"{variable}: {error}")
+    return options
 
 
 def _fail(sentence: str) -> NoReturn:
@@ -452,17 +461,18 @@ def _own_address() -> str:
 def _announce(address: tuple[str, int]) -> None:
     """Print where the server listens, and what to type to join it."""
     host, port = address
-    port_option = "" if port == DEFAULT_PORT else f" --port {port}"
+    where = "" if port == DEFAULT_PORT else f" --port {port}"
     lines = [f"listening on {_host_port(host, port)}"]
-    if host in ("127.0.0.1", "::1"):
+    if ipaddress.ip_address(host).is_loopback:
+        here = where if host == "127.0.0.1" else f" --host {host}{where}"
         lines += [
-            f"To join, in another terminal: python3 client.py{port_option}   (or: nc {host} {port})",
-            f"Only this machine can join. To let others in: python3 server.py --host 0.0.0.0{port_option}",
+            f"To join, in another terminal: python3 client.py{here}   (or: nc {host} {port})",
+            f"Only this machine can join. To let others in: python3 server.py --host 0.0.0.0{where}",
         ]
     else:
-        reachable = _own_address() if host in ("0.0.0.0", "::") else host
+        reachable = _own_address() if ipaddress.ip_address(host).is_unspecified else host
         lines += [
-            f"To join, on the other machines: python3 client.py --host {reachable}{port_option}",
+            f"To join, on the other machines: python3 client.py --host {reachable}{where}",
             f"                            or: nc {reachable} {port}",
         ]
     # One write: the log's thread writes to the same terminal.

@@ -503,6 +503,16 @@ def test_after_a_resize_messages_are_wrapped_at_the_new_width(fake: FakeServer, 
     ]
 
 
+def test_a_word_that_leaves_also_leaves_at_the_question_for_a_nick(
+    server: ServerProgram, start: Start
+) -> None:
+    for word in ("exit", "SALIR", "/quit"):
+        nobody = start(server)
+        nobody.wait_for_prompt("Nickname: ")
+        nobody.enter(word)
+        assert nobody.status() == 0
+
+
 def test_a_block_that_is_pasted_is_one_message_and_typed_on_meanwhile(
     server: ServerProgram, connect: Connect, start: Start
 ) -> None:
@@ -575,6 +585,19 @@ def test_an_own_message_appears_once_and_only_when_the_room_has_confirmed_it(
     seat.tell(Told(4, AT, 2, "ana", "beto", "y tú"))
     ana.wait_for_prompt("ana> ")
     assert talk(ana) == ["beto: antes", "ana: hola a todos", "you -> beto: y tú", "ana>"]
+
+
+def test_the_prompt_does_not_flicker_when_the_confirmation_comes_soon(
+    server: ServerProgram, start: Start
+) -> None:
+    patient = "import client, sys; client.CONFIRM_TIME = 10; sys.exit(client.main())"
+    ana = start(server, "--nick", "ana", program=("-c", patient))
+    ana.wait_for_prompt("ana> ")
+    for number in range(20):
+        ana.enter(f"línea {number}")
+    ana.wait_for("ana: línea 19")
+    ana.wait_for_prompt("ana> ")
+    assert b"unsent" not in ana.printed
 
 
 def test_what_was_refused_is_shown_with_what_was_typed(
@@ -680,11 +703,15 @@ def test_what_is_typed_behind_the_last_line_does_not_go_to_the_shell(
 
 
 class Interrupted(socket.socket):
-    """A socket that takes half of what is sent, and then Ctrl+C comes."""
+    """A socket that takes half of what is sent first, and then Ctrl+C comes."""
+
+    once = False
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
-        super().sendall(data[: len(data) // 2], flags)
-        raise KeyboardInterrupt
+        super().sendall(data if self.once else data[: len(data) // 2], flags)
+        if not self.once:
+            self.once = True
+            raise KeyboardInterrupt
 
 
 def test_half_a_line_broken_off_by_ctrl_c_is_not_continued_by_the_goodbye() -> None:
@@ -1016,6 +1043,31 @@ def test_in_a_pipe_nothing_is_over_before_it_is_confirmed(fake: FakeServer, stac
         "charla:     adiós\n"
         "charla: The connection to the server is lost.\n"
     )
+
+
+def test_of_a_pipe_only_so_much_is_sent_unconfirmed(fake: FakeServer, stack: ExitStack) -> None:
+    process = start_piped(fake, stack)
+    assert process.stdin is not None
+    process.stdin.write(b"".join(b"%d\n" % number for number in range(client.PIPE_WINDOW + 2)))
+    process.stdin.close()
+    process.stdin = None  # for `communicate`
+    seat = stack.enter_context(fake.accept())
+    seat.let_in("bot")
+    for number in range(client.PIPE_WINDOW):
+        assert seat.command() == Say(str(number), number + 1)
+    seat.sock.settimeout(0.1)  # too short may only miss a fault, not find one
+    with pytest.raises(TimeoutError):
+        seat.line()
+    seat.sock.settimeout(DEADLINE)
+    seat.tell(Said(2, AT, 1, "bot", "0"))
+    assert seat.command() == Say(str(client.PIPE_WINDOW), client.PIPE_WINDOW + 1)
+    seat.tell(Said(3, AT, 2, "bot", "1"))
+    assert seat.command() == Say(str(client.PIPE_WINDOW + 1), client.PIPE_WINDOW + 2)
+    seat.tell(*(Said(n, AT, n, "bot", str(n - 1)) for n in range(3, client.PIPE_WINDOW + 3)))
+    assert seat.command() == Leave()
+    seat.tell(Goodbye("left"))
+    _, errors = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, errors) == (0, b"")
 
 
 def test_the_last_line_of_a_pipe_needs_no_newline(server: ServerProgram, connect: Connect) -> None:

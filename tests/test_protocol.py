@@ -292,6 +292,8 @@ def test_a_nick_is_taken(asked: str, nick: str) -> None:
         ("HELLO", "nick-reserved"),
         ("ｓａｙ", "nick-reserved"),
         ("server", "nick-reserved"),
+        ("You", "nick-reserved"),
+        ("TÚ", "nick-reserved"),
         ("a\u3000b", "nick-space"),
         ("HELLO 1 x", "nick-space"),
     ],

@@ -520,7 +520,7 @@ def test_a_signal_tells_everyone_flushes_and_ends_with_status_0(
     for person in (ana, beto, nobody):
         person.close()
     assert server.status() == 0
-    assert not any("Traceback" in line for line in server.output)
+    assert not any("Traceback" in line or "left" in line for line in server.output)
 
 
 def test_a_signal_that_does_not_interrupt_the_acceptor_is_seen_all_the_same() -> None:
@@ -646,6 +646,34 @@ def test_every_option_is_also_an_environment_variable() -> None:
                 assert "[full 1]" in beto.line()
         process.wait_for_line("turned away")
         assert not any("joined" in line for line in process.output)
+        process.process.terminate()
+        assert process.status() == 0
+
+
+def test_an_option_wins_over_its_variable_and_an_empty_variable_is_none() -> None:
+    environment = {"CHARLA_PORT": "rubbish", "CHARLA_RATE_LIMIT": "", "CHARLA_LOG_LEVEL": ""}
+    with Program("server.py", "--port", "0", environment=environment) as process:
+        process.wait_for_line("listening on")
+        process.process.terminate()
+        assert process.status() == 0
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_on_another_loopback_address_the_client_is_told_it() -> None:
+    with Program("server.py", "--port", "0", "--host", "::1") as process:
+        port = process.wait_for_line(r"listening on \[::1\]:(\d+)")[1]
+        process.wait_for_line(rf"in another terminal: python3 client\.py --host ::1 --port {port}")
+        process.wait_for_line(r"To let others in")
+        with LineClient(("::1", int(port))) as ana:
+            ana.join_plain("ana")
         process.process.terminate()
         assert process.status() == 0
 
