@@ -25,9 +25,9 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 import protocol
+import wording
 from console import Console, Stopped, open_console
-from protocol import (
-    NATIVE,
+from messages import (
     Act,
     AskNick,
     Command,
@@ -35,7 +35,6 @@ from protocol import (
     Hello,
     Help,
     Leave,
-    LineFramer,
     Message,
     Refusal,
     Refused,
@@ -44,13 +43,10 @@ from protocol import (
     Say,
     Tell,
     Welcome,
-    check_nick,
-    decode_line,
-    parse_typed,
-    read_greeting,
-    sentence,
 )
+from protocol import NATIVE, LineFramer, check_nick, decode_line, parse_typed, read_greeting
 from screen import Screen, use_color
+from wording import sentence
 
 DEFAULT_PORT = 9000
 
@@ -341,7 +337,7 @@ class Client:
                 return Status.LEFT
             self._complain(self._without_goodbye)
         elif self._goodbye != "left":
-            self._complain(protocol.GOODBYES.get(self._goodbye, f"The server ended it: {self._goodbye}."))
+            self._complain(wording.GOODBYES.get(self._goodbye, f"The server ended it: {self._goodbye}."))
         return Status.CONNECTION_LOST
 
     def _complain(self, text: str) -> None:
@@ -440,7 +436,7 @@ def join(link: Link, console: Console, nick: str | None) -> Welcome:
             case Refusal(_, code, arguments):
                 raise Fatal(Status.REFUSED, sentence(code, arguments))
             case Goodbye(reason):
-                raise Fatal(Status.CONNECTION_LOST, protocol.GOODBYES.get(reason, reason))
+                raise Fatal(Status.CONNECTION_LOST, wording.GOODBYES.get(reason, reason))
             case None:
                 raise Fatal(Status.CONNECTION_LOST, "The connection to the server is lost.")
 

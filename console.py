@@ -32,7 +32,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Protocol
 
-from protocol import LineFramer, Refused, decode_line
+from messages import Refused
+from protocol import LineFramer, decode_line
 
 try:
     import readline

@@ -25,7 +25,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from protocol import PLAIN, Dialect, Event, Message
+from messages import Event, Message
+from protocol import PLAIN, Dialect
 
 if TYPE_CHECKING:
     from room import Session

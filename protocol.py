@@ -1,295 +1,89 @@
 """The language of Charla: bytes <-> messages, in both directions, without any I/O.
 
-The server, the client, the tests and anybody's bot import this module; it imports none of them, and
-no socket and no thread (tests/test_protocol.py checks that).  docs/PROTOCOL.md is the same in prose.
+The server, the client, the tests and anybody's bot import this module.  It imports no socket, no thread
+and, of the others, only the vocabulary (messages.py) and its wording: tests/test_protocol.py checks that.
+docs/PROTOCOL.md is the same in prose.
 
     bytes --LineFramer--> lines --decode_line--> str --Dialect.decode_command--> Command   (to the server)
     Message --Dialect.encode--> bytes                                                      (to the clients)
 
-* A *command* is what one person asks of the room: Say, Private, Rename...
-* A *message* is what the room tells a client.  Most are *events*: things that happened in the room,
-  with an id one higher than the last and a Unix time in milliseconds.
 * A *dialect* is a codec between messages and bytes.  PLAIN is for people with nc and telnet, NATIVE
   for client.py and for bots.  The client's first line chooses it (`read_answer`).
-* `Refused` is the one exception for input that cannot be taken: the sender's fault, told to the
-  sender as a stable code with arguments, and never the end of the connection.
+* Everything here that reads what a peer wrote raises `Refused` for what cannot be taken.
 """
 
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol
+
+from messages import (
+    HISTORY_ASKED,
+    HISTORY_AT_JOIN,
+    HISTORY_LIMIT,
+    MAX_LINE,
+    MAX_NICK,
+    MAX_TEXT,
+    PROTOCOL_VERSION,
+    Act,
+    Acted,
+    AskNick,
+    Command,
+    Crowd,
+    Done,
+    Earlier,
+    Goodbye,
+    Hello,
+    Help,
+    HelpText,
+    Here,
+    History,
+    Joined,
+    Leave,
+    Left,
+    Live,
+    Message,
+    Notice,
+    Past,
+    Ping,
+    Pong,
+    Refusal,
+    Refused,
+    Rename,
+    Renamed,
+    Resumed,
+    Said,
+    Say,
+    Tell,
+    Token,
+    Told,
+    Unread,
+    Waits,
+    Welcome,
+    Who,
+    clean,
+)
+from wording import (
+    GOODBYES,
+    USAGE,
+    crowd_words,
+    earlier_words,
+    here_words,
+    left_words,
+    notice_words,
+    sentence,
+    unread_words,
+    waits_words,
+)
 
 __version__ = "0.1.0"
-
-PROTOCOL_VERSION = 1
-
-MAX_TEXT = 4096
-"""Bytes of UTF-8 in the text of one message: a page of prose, and small against every buffer."""
-
-MAX_LINE = 2 * MAX_TEXT + 256
-"""Bytes of a line without its LF: a text with every character escaped, and room for verb and fields."""
-
-MAX_NICK = 24
-"""Characters (code points, after NFKC) of a nick."""
-
-MAX_NUMBER = 10**15 - 1
-"""The highest id, tag, time or count on the wire: 15 digits, exact in a double and in SQLite."""
-
-WHO_PAGE = 50
-"""Nicks on a page of /who: the longest page, 50 x 24 characters of 4 bytes, fits in MAX_LINE."""
-
-
-class Refused(Exception):
-    """Input that cannot be taken, and why: a stable `code`, its `arguments`, and the line's `tag`.
-
-    Raised by everything here that reads what a peer wrote.  `sentence` words it for a person.
-    """
-
-    def __init__(self, code: str, *arguments: str, tag: int = 0) -> None:
-        super().__init__(code, *arguments)
-        self.code = code
-        self.arguments = tuple(_argument(argument) for argument in arguments if argument)
-        self.tag = tag
-
-
-def _argument(text: str) -> str:
-    """Return `text` as one field of a line: no spaces, nothing unsafe, at most 100 characters."""
-    return "_".join(clean(text).split())[:100]
-
-
-# --------------------------------------------------------------------------------------------------
-# Commands: what one person asks of the room.  `tag` is the client's own number for it, 0 without one.
-# --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """Take a seat under this nick (as it was asked for: `check_nick` judges it)."""
-
-    nick: str
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """Say `text` to everyone."""
-
-    text: str
-    tag: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """/me: tell everyone what one does."""
-
-    text: str
-    tag: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Say `text` to the one called `to` (as it was typed), and to nobody else."""
-
-    to: str
-    text: str
-    tag: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Rename:
-    """Be called `nick` from now on (as it was asked for)."""
-
-    nick: str
-    tag: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """Ask who is here; pages count from 1 and hold WHO_PAGE nicks."""
-
-    page: int = 1
-    tag: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Help:
-    """Ask what can be typed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """Leave the room on purpose."""
-
-
-Command: TypeAlias = Hello | Say | Act | Tell | Rename | Who | Help | Leave
-
-
-# --------------------------------------------------------------------------------------------------
-# Messages: what the room tells a client.  The first seven are events, with an id and a time in ms.
-# Fields stand in the order of the native dialect.  `tag` is the author's, 0 without one: it is written
-# only into the author's own copy, where it confirms the command.
-# --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """`nick` said `text` to everyone."""
-
-    id: int
-    time: int
-    tag: int
-    nick: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Acted:
-    """`nick` did something, told with /me."""
-
-    id: int
-    time: int
-    tag: int
-    nick: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """`nick` said `text` to `to` alone: only these two are told."""
-
-    id: int
-    time: int
-    tag: int
-    nick: str
-    to: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """`nick` came in."""
-
-    id: int
-    time: int
-    nick: str
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """`nick` is gone; `reason` is a code of LEAVE_REASONS."""
-
-    id: int
-    time: int
-    nick: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Renamed:
-    """`old` is called `nick` from now on."""
-
-    id: int
-    time: int
-    tag: int
-    old: str
-    nick: str
-
-
-@dataclass(frozen=True, slots=True)
-class Crowd:
-    """In a full room joins and leaves are told as counts; `people` are in now."""
-
-    id: int
-    time: int
-    joined: int
-    left: int
-    people: int
-
-
-@dataclass(frozen=True, slots=True)
-class AskNick:
-    """The server waits for a nickname."""
-
-
-@dataclass(frozen=True, slots=True)
-class Welcome:
-    """You are in, as `nick`; `id` and `time` are of your own join.  `text` is the operator's, or empty."""
-
-    id: int
-    time: int
-    nick: str
-    people: int
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Here:
-    """Who is here: one page of nicks in alphabetical order, of `people` in all."""
-
-    tag: int
-    page: int
-    pages: int
-    people: int
-    nicks: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HelpText:
-    """What can be typed (plain dialect only: a native client has its own)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A command was refused: nothing of it was done.  Codes and their arguments: SENTENCES."""
-
-    tag: int
-    code: str
-    arguments: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Goodbye:
-    """The last message of a connection; `reason` is a code of GOODBYES."""
-
-    reason: str
-
-
-Event: TypeAlias = Said | Acted | Told | Joined | Left | Renamed | Crowd
-Message: TypeAlias = Event | AskNick | Welcome | Here | HelpText | Refusal | Goodbye
-
 
 # --------------------------------------------------------------------------------------------------
 # Text and nicks
 # --------------------------------------------------------------------------------------------------
-
-# What could steer a terminal or reorder a line.  Everything else of Unicode is people's own business:
-# combining marks, ZWJ emoji sequences, variation selectors and private-use characters stay.
-_UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f]")
-
-
-def _replacement(match: re.Match[str]) -> str:
-    character = match[0]
-    if character == "\t":
-        return "    "
-    if character in "\x0b\x0c\x85\u2028\u2029":  # each of them breaks a line somewhere
-        return " "
-    return "\ufffd" if character < "\xa0" else ""  # bidi controls have no form of their own
-
-
-def clean(text: str) -> str:
-    """Return `text` without anything that could steer a terminal or reorder a line.
-
-    A tab becomes four spaces, exotic line breaks a space, other controls U+FFFD; bidi controls go.
-    LF stays: a message may hold newlines.  Idempotent.
-    """
-    # isprintable() is a plain loop in C and true for most of what people say.  It is false for every
-    # character of _UNSAFE, and for harmless ones (ZWJ) that the expression then lets through.
-    if text.isprintable():
-        return text
-    return _UNSAFE.sub(_replacement, text)
 
 
 def _message_text(text: str) -> str:
@@ -312,7 +106,7 @@ LEAVE_WORDS = frozenset({"exit", "quit", "salir"})
 # Every word of the grammar and of the wire, and names that would pass for the chat itself or, in
 # "ana -> you" and "[to beto]", for the reader.
 RESERVED_NICKS = LEAVE_WORDS | {
-    *("nick", "say", "who", "me", "msg", "help", "hello", "bye", "welcome", "error"),
+    *("nick", "say", "who", "me", "msg", "help", "history", "hello", "bye", "welcome", "error"),
     *("server", "servidor", "charla", "you", "tú", "private", "to"),
 }
 
@@ -433,11 +227,22 @@ def _slash_nick(rest: str, tag: int) -> Command:
     return Rename(rest.strip(), tag)
 
 
-def _slash_who(rest: str, tag: int) -> Command:
-    page = rest.strip() or "1"
-    if not _is_number(page):
-        raise Refused("usage", "who")
-    return Who(int(page), tag)
+def _with_number(
+    make: Callable[[int, int], Command], usual: int, usage: str
+) -> Callable[[str, int], Command]:
+    def parse(rest: str, tag: int) -> Command:
+        number = rest.strip() or str(usual)
+        if not _is_number(number):
+            raise Refused("usage", usage)
+        return make(int(number), tag)
+
+    return parse
+
+
+def _history(count: int, tag: int) -> History:
+    if not 1 <= count <= HISTORY_LIMIT:
+        raise Refused("history-count")
+    return History(count, tag)
 
 
 def _alone(command: Command, usage: str) -> Callable[[str, int], Command]:
@@ -454,97 +259,11 @@ _SLASH_COMMANDS: dict[str, Callable[[str, int], Command]] = {
     "me": _with_text(Act, "me"),
     "msg": _slash_msg,
     "nick": _slash_nick,
-    "who": _slash_who,
+    "who": _with_number(Who, 1, "who"),
+    "history": _with_number(_history, HISTORY_ASKED, "history"),
     "help": _alone(Help(), "help"),
     **dict.fromkeys(LEAVE_WORDS, _alone(Leave(), "exit")),
 }
-
-# What /help shows, and what "usage" quotes: how it is typed, and what it does.
-USAGE: dict[str, tuple[str, str]] = {
-    "text": ("TEXT", "say it to everyone"),
-    "colon": ("USER: TEXT", "say it to USER alone"),
-    "msg": ("/msg USER TEXT", "the same"),
-    "say": ("/say TEXT", "say it to everyone as it stands: /say note: no class today"),
-    "me": ("/me TEXT", "tell what you do"),
-    "nick": ("/nick NEW", "change your nickname"),
-    "who": ("/who [PAGE]", "who is here"),
-    "help": ("/help", "this help"),
-    "exit": ("/exit", "leave; so do exit, quit, salir alone on a line, and Ctrl+C"),
-}
-
-
-# --------------------------------------------------------------------------------------------------
-# Sentences: what the codes mean to a person
-# --------------------------------------------------------------------------------------------------
-
-SENTENCES: dict[str, str] = {
-    "nick-empty": "A nickname is needed: 1 to 24 letters, digits, _ - or . with a letter first.",
-    "nick-space": "A nickname has no spaces: use _ or - instead.",
-    "nick-long": "That nickname is too long: at most {0} characters.",
-    "nick-start": "A nickname begins with a letter.",
-    "nick-character": "A nickname cannot have the character {0}: only letters, digits, _ - and .",
-    "nick-reserved": "'{0}' is a word of the chat itself: choose another nickname.",
-    "nick-taken": "'{0}' is taken: choose another nickname.",
-    "nick-same": "You are called {0} already.",
-    "no-such-user": "Nobody here is called '{0}', so nothing was sent, to anyone. "
-    "/who tells who is here; for everyone to read it, begin with /say.",
-    "no-text": "Nothing was sent: there is no text.",
-    "no-text-for": "Nothing was sent: there is no text for '{0}'. For everyone to read it, begin with /say.",
-    "no-page": "There is no such page: the last one is {0}.",
-    "usage": "Nothing was sent. It is written like this: {0}",
-    "unknown-command": "There is no command /{0}, so nothing was sent. /help lists them; "
-    "for everyone to read the line, begin with /say.",
-    "too-long": "Nothing was sent: that is longer than {0} bytes. Send it in parts.",
-    "not-utf8": "Nothing was sent: that line is not UTF-8 text. Set your terminal to UTF-8.",
-    "unfinished": "Your last line was not sent: it had no line end.",
-    "malformed": "That line is not of the protocol ({0}): see docs/PROTOCOL.md.",
-    "hello-first": "Nothing was sent: HELLO comes first.",
-    "version": "This server speaks version {0} of the protocol only: use a client of the same version.",
-    "full": "The room is full ({0} people): try again later.",
-}
-
-GOODBYES: dict[str, str] = {
-    "left": "Goodbye!",
-    "closing": "The server is closing. Goodbye!",
-    "error": "You were dropped: the server had an internal error. It has been recorded.",
-}
-
-LEAVE_REASONS: dict[str, str] = {
-    "left": "",
-    "lost": "connection lost",
-    "slow": "dropped: not reading",
-    "error": "dropped: server error",
-}
-
-
-def sentence(code: str, arguments: tuple[str, ...] = ()) -> str:
-    """Return the sentence for a Refusal; for a code of a later version, the code and its arguments."""
-    if code == "usage" and arguments and arguments[0] in USAGE:
-        arguments = USAGE[arguments[0]][:1]
-    try:
-        return SENTENCES[code].format(*arguments)
-    except (KeyError, IndexError):
-        return " ".join((code, *arguments))
-
-
-def left_words(nick: str, reason: str) -> str:
-    """Return the sentence that tells that somebody is gone, and why."""
-    why = LEAVE_REASONS.get(reason, reason)
-    return f"{nick} left ({why})" if why else f"{nick} left"
-
-
-def here_words(here: Here) -> str:
-    """Return the sentence that tells who is here."""
-    nicks = ", ".join(here.nicks)
-    if here.pages == 1:
-        return f"{here.people} here: {nicks}"
-    following = f" (/who {here.page + 1} for more)" if here.page < here.pages else ""
-    return f"{here.people} here, page {here.page} of {here.pages}: {nicks}{following}"
-
-
-def crowd_words(crowd: Crowd) -> str:
-    """Return the sentence that tells how a crowd has changed."""
-    return f"{crowd.joined} joined, {crowd.left} left: {crowd.people} here"
 
 
 # --------------------------------------------------------------------------------------------------
@@ -639,12 +358,23 @@ class PlainDialect:
                 return b"" if own else _under(f"~ {nick} ", text)
             case Told(nick=nick, to=to, text=text):
                 return _under(f"[to {to}] " if own else f"[private] {nick}: ", text)
+            case Past(event):
+                return self._past(event)
             case AskNick():
                 return b"NICK\n"
+            case Token() | Resumed() | Live() | Ping() | Pong() | Done():  # a session is for programs
+                return b""
             case Refusal(code=code, arguments=arguments):
                 return _under("! ", sentence(code, arguments))
             case _:
                 return _under("* ", self._notice(message, own))
+
+    def _past(self, event: Said | Acted) -> bytes:
+        """Return a message of the history: the server's local time, in brackets, makes it one."""
+        at = time.strftime("[%Y-%m-%d %H:%M]", time.localtime(event.time / 1000))
+        if isinstance(event, Said):
+            return _under(f"{at} {event.nick}: ", event.text)
+        return _under(f"{at} ~ {event.nick} ", event.text)
 
     def _notice(self, message: Message, own: bool) -> str:
         match message:
@@ -660,6 +390,14 @@ class PlainDialect:
                 return f"{text or 'Welcome to Charla.'}\nYou are {nick}. /help tells what you can type."
             case Here():
                 return here_words(message)
+            case Earlier():
+                return earlier_words(message)
+            case Waits():
+                return waits_words(message)
+            case Unread():
+                return unread_words(message)
+            case Notice():
+                return notice_words(message)
             case HelpText():
                 return "\n".join(f"{typed:<16}{meaning}" for typed, meaning in USAGE.values())
             case Goodbye(reason=reason):
@@ -685,22 +423,44 @@ class NativeDialect:
 
     def encode(self, message: Message, own: bool = False) -> bytes:
         match message:
-            case Said(id, time, tag, nick, text):  # first: the path of nearly everything
-                line = f"SAY {id} {time} {_tag_field(tag, own)} {nick} {_escape(text)}"
-            case Acted(id, time, tag, nick, text):
-                line = f"ME {id} {time} {_tag_field(tag, own)} {nick} {_escape(text)}"
-            case Told(id, time, tag, nick, to, text):
-                line = f"MSG {id} {time} {_tag_field(tag, own)} {nick} {to} {_escape(text)}"
-            case Joined(id, time, nick):
-                line = f"JOIN {id} {time} {nick}"
-            case Left(id, time, nick, reason):
-                line = f"LEAVE {id} {time} {nick} {reason}"
-            case Renamed(id, time, tag, old, nick):
-                line = f"NICK {id} {time} {_tag_field(tag, own)} {old} {nick}"
-            case Crowd(id, time, joined, left, people):
-                line = f"CROWD {id} {time} {joined} {left} {people}"
-            case Welcome(id, time, nick, people, text):
-                line = f"WELCOME {id} {time} {nick} {people} {_escape(text)}".rstrip()
+            case Said(id, at, tag, nick, text):  # first: the path of nearly everything
+                line = f"SAY {id} {at} {_tag_field(tag, own)} {nick} {_escape(text)}"
+            case Acted(id, at, tag, nick, text):
+                line = f"ME {id} {at} {_tag_field(tag, own)} {nick} {_escape(text)}"
+            case Told(id, at, tag, nick, to, text):
+                line = f"MSG {id} {at} {_tag_field(tag, own)} {nick} {to} {_escape(text)}"
+            case Joined(id, at, nick):
+                line = f"JOIN {id} {at} {nick}"
+            case Left(id, at, nick, reason):
+                line = f"LEAVE {id} {at} {nick} {reason}"
+            case Renamed(id, at, tag, old, nick):
+                line = f"NICK {id} {at} {_tag_field(tag, own)} {old} {nick}"
+            case Crowd(id, at, joined, left, people):
+                line = f"CROWD {id} {at} {joined} {left} {people}"
+            case Unread(id, at, nick, count):
+                line = f"UNREAD {id} {at} {nick} {count}"
+            case Notice(id, at, code, arguments):
+                line = " ".join((f"NOTICE {id} {at} {code}", *arguments))
+            case Past(event):
+                return b"PAST " + self.encode(event)
+            case Earlier(tag, count):
+                line = f"HISTORY {_tag_field(tag, True)} {count}"
+            case Token(token, grace):
+                line = f"SESSION {token} {grace}"
+            case Resumed(nick, people, lost):
+                line = f"RESUMED {nick} {people} {lost}"
+            case Live(id):
+                line = f"LIVE {id}"
+            case Waits(id, nick):
+                line = f"WAITS {id} {nick}"
+            case Done(tag):
+                line = f"DONE {tag}"
+            case Ping(number):
+                line = f"PING {number}"
+            case Pong(number):
+                line = f"PONG {number}"
+            case Welcome(id, at, nick, people, text):
+                line = f"WELCOME {id} {at} {nick} {people} {_escape(text)}".rstrip()
             case Here(tag, page, pages, people, nicks):
                 line = " ".join(("WHO", _tag_field(tag, True), f"{page} {pages} {people}", *nicks))
             case Refusal(tag, code, arguments):
@@ -730,8 +490,8 @@ class NativeDialect:
     def encode_command(self, command: Command) -> bytes:
         """Return the line a client sends for `command`; tags are 1 to MAX_NUMBER."""
         match command:
-            case Hello(nick):
-                line = f"HELLO {PROTOCOL_VERSION} {nick}"
+            case Hello():
+                line = _write_hello(command)
             case Say(text, tag):
                 line = f"SAY {tag} {_escape(text)}"
             case Act(text, tag):
@@ -742,6 +502,12 @@ class NativeDialect:
                 line = f"NICK {tag} {nick}"
             case Who(page, tag):
                 line = f"WHO {tag} {page}"
+            case History(count, tag):
+                line = f"HISTORY {tag} {count}"
+            case Ping(number):
+                line = f"PING {number}"
+            case Pong(number):
+                line = f"PONG {number}"
             case Leave():
                 line = "BYE"
             case Help():
@@ -754,6 +520,10 @@ class NativeDialect:
             return Leave()
         if verb == "HELLO":
             return _read_hello(rest)
+        if verb == "PING":
+            return Ping(_read_number(rest))
+        if verb == "PONG":
+            return Pong(_read_number(rest))
         if verb not in _TAGGED:
             raise Refused("malformed", verb or "empty-line")
         field, _, rest = rest.partition(" ")
@@ -813,15 +583,42 @@ def _read_words(field: str) -> tuple[str, ...]:
     return tuple(clean(word) for word in field.split(" ")) if field else ()
 
 
+def _write_hello(hello: Hello) -> str:
+    options = ""
+    if hello.session:
+        options += f" session={hello.session}"
+    if hello.resumes:
+        options += f" last={hello.last}"
+    if hello.history != HISTORY_AT_JOIN:
+        options += f" history={hello.history}"
+    return f"HELLO {PROTOCOL_VERSION} {hello.nick}{options}"
+
+
 def _read_hello(rest: str) -> Hello:
     """Read `1 nick [key=value ...]`: options of later versions are passed over."""
     version, _, rest = rest.partition(" ")
     if _read_number(version) != PROTOCOL_VERSION:
         raise Refused("version", str(PROTOCOL_VERSION))
-    nick, *options = rest.split(" ")
-    if not all("=" in option for option in options):
+    nick, *fields = rest.split(" ")
+    if not all("=" in field for field in fields):
         raise Refused("nick-space")
-    return Hello(nick)
+    options = dict(field.split("=", 1) for field in fields)
+    session = options.get("session", "")
+    if not _TOKEN.fullmatch(session):
+        raise Refused("malformed", "session")
+    last = _read_number(options.get("last", "0"))
+    history = _read_number(options.get("history", str(HISTORY_AT_JOIN)))
+    return Hello(nick, session, last, min(history, HISTORY_AT_JOIN))
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{0,64}")
+
+
+def _read_past(field: str) -> Said | Acted:
+    event = NATIVE.decode(field)
+    if not isinstance(event, (Said, Acted)):
+        raise Refused("malformed", "PAST")
+    return event
 
 
 def _read_msg(rest: str, tag: int) -> Command:
@@ -838,6 +635,7 @@ _TAGGED: dict[str, Callable[[str, int], Command]] = {
     "MSG": _read_msg,
     "NICK": lambda rest, tag: Rename(rest, tag),
     "WHO": lambda rest, tag: Who(_read_number(rest), tag),
+    "HISTORY": lambda rest, tag: _history(_read_number(rest), tag),
 }
 
 # What the server says: the class behind each verb, and what reads its fields, one by one.
@@ -850,6 +648,17 @@ _LAYOUTS: dict[str, tuple[Callable[..., Message], tuple[Callable[[str], object],
     "LEAVE": (Left, (*_EVENT, clean, clean)),
     "NICK": (Renamed, (*_EVENT, _read_tag, clean, clean)),
     "CROWD": (Crowd, (*_EVENT, _read_number, _read_number, _read_number)),
+    "UNREAD": (Unread, (*_EVENT, clean, _read_number)),
+    "NOTICE": (Notice, (*_EVENT, clean, _read_words)),
+    "PAST": (Past, (_read_past,)),
+    "HISTORY": (Earlier, (_read_tag, _read_number)),
+    "SESSION": (Token, (clean, _read_number)),
+    "RESUMED": (Resumed, (clean, _read_number, _read_number)),
+    "LIVE": (Live, (_read_number,)),
+    "WAITS": (Waits, (_read_number, clean)),
+    "DONE": (Done, (_read_number,)),
+    "PING": (Ping, (_read_number,)),
+    "PONG": (Pong, (_read_number,)),
     "WELCOME": (Welcome, (*_EVENT, clean, _read_number, _read_text)),
     "WHO": (Here, (_read_tag, _read_number, _read_number, _read_number, _read_words)),
     "ERROR": (Refusal, (_read_tag, clean, _read_words)),

@@ -16,20 +16,8 @@ from typing import TypeAlias
 
 from fanout import Connection
 from inbox import Inbox
-from protocol import (
-    NATIVE,
-    PLAIN,
-    Command,
-    Dialect,
-    Hello,
-    Leave,
-    LineFramer,
-    Refused,
-    check_nick,
-    decode_line,
-    is_native,
-    read_answer,
-)
+from messages import Command, Hello, Leave, Refused
+from protocol import NATIVE, PLAIN, Dialect, LineFramer, check_nick, decode_line, is_native, read_answer
 from room import Ended, Item, NoSeat, TakeSeat
 
 log = logging.getLogger("charla")

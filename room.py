@@ -16,14 +16,13 @@ from queue import SimpleQueue
 from typing import Any, TypeAlias
 
 from fanout import Connection, Fanout
-from protocol import (
+from messages import (
     WHO_PAGE,
     Act,
     Acted,
     AskNick,
     Command,
     Crowd,
-    Dialect,
     Event,
     Goodbye,
     Help,
@@ -43,10 +42,9 @@ from protocol import (
     Told,
     Welcome,
     Who,
-    check_nick,
-    left_words,
-    nick_key,
 )
+from protocol import Dialect, check_nick, nick_key
+from wording import left_words
 
 log = logging.getLogger("charla")
 

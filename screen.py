@@ -14,22 +14,8 @@ import unicodedata
 import zlib
 from collections.abc import Callable
 
-from protocol import (
-    USAGE,
-    Acted,
-    Crowd,
-    Here,
-    Joined,
-    Left,
-    Message,
-    Renamed,
-    Said,
-    Told,
-    Welcome,
-    crowd_words,
-    here_words,
-    left_words,
-)
+from messages import Acted, Crowd, Here, Joined, Left, Message, Renamed, Said, Told, Welcome
+from wording import USAGE, crowd_words, here_words, left_words
 
 _DIM, _RED, _MAGENTA = "2", "31", "35"
 _NICK_COLORS = ("32", "33", "34", "36", "92", "94", "96")  # of the 16: every theme makes them readable

@@ -38,6 +38,7 @@ from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import NoReturn
 
+import messages
 import protocol
 from fanout import Connection, Fanout
 from inbox import Inbox
@@ -346,9 +347,9 @@ def _rate(text: str) -> float:
 
 
 def _welcome(text: str) -> str:
-    text = protocol.clean(text).strip()
-    if len(text.encode()) > protocol.MAX_TEXT:
-        raise argparse.ArgumentTypeError(f"the welcome is longer than {protocol.MAX_TEXT} bytes: shorten it")
+    text = messages.clean(text).strip()
+    if len(text.encode()) > messages.MAX_TEXT:
+        raise argparse.ArgumentTypeError(f"the welcome is longer than {messages.MAX_TEXT} bytes: shorten it")
     return text
 
 

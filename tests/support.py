@@ -17,7 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from protocol import NATIVE, Command, Hello, Message, Welcome
+from messages import Command, Hello, Message, Welcome
+from protocol import NATIVE
 
 _Self = TypeVar("_Self")
 

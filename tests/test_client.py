@@ -24,8 +24,7 @@ from support import DEADLINE, ROOT, LineClient, ServerProgram
 from terminal import Terminal, rows_of
 
 import client
-from protocol import (
-    NATIVE,
+from messages import (
     Act,
     Acted,
     Command,
@@ -45,6 +44,7 @@ from protocol import (
     Welcome,
     Who,
 )
+from protocol import NATIVE
 
 StartProgram = Callable[..., ServerProgram]
 Connect = Callable[..., LineClient]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import random
 import sys
+import time
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -13,57 +14,76 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import messages
 import protocol
-from protocol import (
+import wording
+from messages import (
     MAX_LINE,
     MAX_NUMBER,
     MAX_TEXT,
-    NATIVE,
-    PLAIN,
+    NEW_SESSION,
     Act,
     Acted,
     AskNick,
     Command,
     Crowd,
+    Done,
+    Earlier,
     Goodbye,
     Hello,
     Help,
     HelpText,
     Here,
+    History,
     Joined,
     Leave,
     Left,
-    LineFramer,
+    Live,
     Message,
+    Notice,
+    Past,
+    Ping,
+    Pong,
     Refusal,
     Refused,
     Rename,
     Renamed,
+    Resumed,
     Said,
     Say,
     Tell,
+    Token,
     Told,
+    Unread,
+    Waits,
     Welcome,
     Who,
-    check_nick,
     clean,
+)
+from protocol import (
+    NATIVE,
+    PLAIN,
+    LineFramer,
+    check_nick,
     decode_line,
     nick_key,
     parse_typed,
     read_answer,
     read_greeting,
-    sentence,
     turn_away,
 )
+from wording import sentence
 
 NOW = 1_763_600_000_000
+EARLIER = time.strftime("[%Y-%m-%d %H:%M]", time.localtime(NOW / 1000))  # of a line of the history
 
 
 def test_protocol_imports_nothing_that_could_do_io_and_none_of_the_other_modules() -> None:
-    tree = ast.parse(Path(protocol.__file__).read_text())
+    sources = (protocol.__file__, messages.__file__, wording.__file__)
     imported = {
         name
-        for node in ast.walk(tree)
+        for source in sources
+        for node in ast.walk(ast.parse(Path(source).read_text()))
         for name in (
             [alias.name for alias in node.names]
             if isinstance(node, ast.Import)
@@ -72,8 +92,8 @@ def test_protocol_imports_nothing_that_could_do_io_and_none_of_the_other_modules
             else []
         )
     }
-    assert imported <= {"__future__", "re", "unicodedata", "collections.abc", "dataclasses", "typing"}
-    assert imported - {"__future__"} <= set(sys.stdlib_module_names) | {"collections.abc"}
+    pure = {"__future__", "re", "time", "unicodedata", "collections.abc", "dataclasses", "typing"}
+    assert imported <= pure | {"messages", "wording"}
 
 
 # ---- the grammar of typed lines ------------------------------------------------------------------
@@ -87,6 +107,9 @@ TYPED: list[tuple[str, Command | None]] = [
     ("\u3000\xa0", None),
     *((word, Leave()) for word in ("SALIR", "salir", "exit", "quit", "/exit", "/quit", "/salir", "Exit")),
     ("  /EXIT ", Leave()),
+    ("/history", History(100)),
+    ("/history 7", History(7)),
+    ("/HISTORY 1000", History(1000)),
     (" salir ", Leave()),
     ("exit now", Say("exit now")),
     ("exito", Say("exito")),
@@ -171,7 +194,7 @@ def test_any_typed_line_is_a_command_or_is_refused_and_never_unsafe(line: str) -
     try:
         command = parse_typed(line, tag=7)
     except Refused as refused:
-        assert refused.code in protocol.SENTENCES
+        assert refused.code in wording.SENTENCES
         assert all(" " not in argument and clean(argument) == argument for argument in refused.arguments)
         return
     if isinstance(command, (Say, Act, Tell)):
@@ -499,7 +522,7 @@ MESSAGES: list[tuple[Message, str, str, str, str]] = [
         Refusal(5, "no-such-user", ("beto",)),
         "ERROR 5 no-such-user beto",
         "ERROR 5 no-such-user beto",
-        *twice("! " + protocol.SENTENCES["no-such-user"].format("beto")),
+        *twice("! " + wording.SENTENCES["no-such-user"].format("beto")),
     ),
     (
         Refusal(0, "nick-start"),
@@ -530,6 +553,62 @@ def test_a_message_in_the_plain_dialect(
     assert PLAIN.encode(message, own=True) == (own.replace("|", "\n") + "\n" if own else "").encode()
 
 
+# What everybody is told alike, author or not: in the native dialect, and in the plain one (lines).
+TOLD_ALIKE: list[tuple[Message, str, list[str]]] = [
+    (
+        Unread(9, NOW, "beto", 1),
+        f"UNREAD 9 {NOW} beto 1",
+        ["* beto did not come back: what you last said to them alone may not have been read."],
+    ),
+    (
+        Unread(9, NOW, "beto", 3),
+        f"UNREAD 9 {NOW} beto 3",
+        ["* beto did not come back: the last 3 things that you said to them alone may not have been read."],
+    ),
+    (
+        Notice(9, NOW, "not-stored", ("disk_is_full",)),
+        f"NOTICE 9 {NOW} not-stored disk_is_full",
+        [
+            "* The server cannot write its log any more (disk is full): what is said from now on is kept in "
+            "its memory only, and is gone when it ends."
+        ],
+    ),
+    (Notice(9, NOW, "later-code", ("a", "b")), f"NOTICE 9 {NOW} later-code a b", ["* later-code a b"]),
+    (
+        Past(Said(7, NOW, 0, "ana", "a\nb")),
+        f"PAST SAY 7 {NOW} - ana a\\nb",
+        [f"{EARLIER} ana: a", f"{EARLIER} ana: b"],
+    ),
+    (
+        Past(Acted(7, NOW, 0, "ana", "baila")),
+        f"PAST ME 7 {NOW} - ana baila",
+        [f"{EARLIER} ~ ana baila"],
+    ),
+    (Earlier(4, 2), "HISTORY 4 2", ["* What was said before, the last 2 messages:"]),
+    (Earlier(0, 1), "HISTORY - 1", ["* What was said before, the last message:"]),
+    (Earlier(4, 0), "HISTORY 4 0", ["* Nothing was said before."]),
+    (
+        Waits(9, "beto"),
+        "WAITS 9 beto",
+        ["* The connection of beto is down: that waits until they are back."],
+    ),
+    (Token("a-B_9", 60), "SESSION a-B_9 60", []),
+    (Resumed("ana", 3, 0), "RESUMED ana 3 0", []),
+    (Live(9), "LIVE 9", []),
+    (Done(3), "DONE 3", []),
+    (Ping(9), "PING 9", []),
+    (Pong(9), "PONG 9", []),
+]
+
+
+@pytest.mark.parametrize(("message", "native", "plain"), TOLD_ALIKE)
+def test_a_message_that_is_the_same_for_everybody(message: Message, native: str, plain: list[str]) -> None:
+    for own in (False, True):
+        assert NATIVE.encode(message, own) == f"{native}\n".encode()
+        assert PLAIN.encode(message, own) == "".join(f"{line}\n" for line in plain).encode()
+    assert NATIVE.decode(native) == message
+
+
 def test_what_only_one_dialect_has() -> None:
     assert PLAIN.encode(AskNick()) == b"NICK\n"
     assert NATIVE.encode(AskNick()) == NATIVE.encode(HelpText()) == b""
@@ -545,7 +624,13 @@ COMMANDS: list[tuple[Command, str]] = [
     (Tell("beto", "psst psst", MAX_NUMBER), f"MSG {MAX_NUMBER} beto psst psst"),
     (Rename("eva", 4), "NICK 4 eva"),
     (Who(2, 5), "WHO 5 2"),
+    (History(7, 6), "HISTORY 6 7"),
+    (Ping(12), "PING 12"),
+    (Pong(0), "PONG 0"),
     (Leave(), "BYE"),
+    (Hello("ana", NEW_SESSION), "HELLO 1 ana session=new"),
+    (Hello("ana", "a-B_9", 17), "HELLO 1 ana session=a-B_9 last=17"),
+    (Hello("ana", history=0), "HELLO 1 ana history=0"),
 ]
 
 
@@ -561,6 +646,14 @@ def test_a_command_in_the_native_dialect_both_ways(command: Command, line: str) 
         ("", "malformed", 0),
         ("say 1 x", "malformed", 0),
         ("PING", "malformed", 0),
+        ("PONG x", "malformed", 0),
+        ("HISTORY 4 0", "history-count", 4),
+        ("HISTORY 4 1001", "history-count", 4),
+        ("HISTORY 4 x", "malformed", 4),
+        ("HELLO 1 ana session=a.b", "malformed", 0),
+        ("HELLO 1 ana session=" + "a" * 65, "malformed", 0),
+        ("HELLO 1 ana session=new last=-1", "malformed", 0),
+        ("HELLO 1 ana history=all", "malformed", 0),
         ("SAY", "malformed", 0),
         ("SAY x hola", "malformed", 0),
         ("SAY -1 hola", "malformed", 0),
@@ -646,7 +739,7 @@ def test_the_longest_messages_fit_in_a_line() -> None:
     longest = "\\" * MAX_TEXT
     for message in (
         Told(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, nick, nick, longest),
-        Here(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, (nick,) * protocol.WHO_PAGE),
+        Here(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, (nick,) * messages.WHO_PAGE),
         Welcome(MAX_NUMBER, MAX_NUMBER, nick, MAX_NUMBER, longest),
     ):
         assert len(NATIVE.encode(message, own=True)) <= MAX_LINE + 1
@@ -676,7 +769,7 @@ def test_any_line_from_a_client_is_a_command_or_refused(line: str) -> None:
         try:
             dialect.decode_command(line)
         except Refused as refused:
-            assert refused.code in protocol.SENTENCES
+            assert refused.code in wording.SENTENCES
 
 
 def test_what_a_server_says_is_cleaned_by_the_client_too() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from support import DEADLINE
 
 from fanout import Connection
-from protocol import NATIVE, Leave, Refused, Say, Tell, Who
+from messages import Leave, Refused, Say, Tell, Who
+from protocol import NATIVE
 from reader import Entry, RateLimit, Reader
 from room import Ended, Item, NoSeat, TakeSeat
 

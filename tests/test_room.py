@@ -8,21 +8,10 @@ from queue import SimpleQueue
 
 import pytest
 
-import protocol
+import wording
 from fanout import Connection, Fanout
-from protocol import (
-    NATIVE,
-    PLAIN,
-    Act,
-    Dialect,
-    Help,
-    Leave,
-    Refused,
-    Rename,
-    Say,
-    Tell,
-    Who,
-)
+from messages import Act, Help, Leave, Refused, Rename, Say, Tell, Who
+from protocol import NATIVE, PLAIN, Dialect
 from room import Connected, Ended, NoSeat, Room, TakeSeat
 
 
@@ -193,7 +182,7 @@ def test_a_private_message_to_oneself_comes_once(table: Table) -> None:
 def test_an_absent_addressee_and_nobody_sees_the_line(table: Table, caplog: pytest.LogCaptureFixture) -> None:
     ana, beto = table.join("ana"), table.join("beto")
     table.do(ana, Tell("bteo", "my secret"))
-    assert table.told(ana) == ["! " + protocol.sentence("no-such-user", ("bteo",))]
+    assert table.told(ana) == ["! " + wording.sentence("no-such-user", ("bteo",))]
     assert table.told(beto) == []
     table.do(ana, Tell("beto", "my secret"))
     assert "secret" not in caplog.text
@@ -213,7 +202,7 @@ def test_renaming(table: Table) -> None:
     ana, beto = table.join("ana"), table.join("beto")
     table.do(ana, Rename("BETO"), Rename("ana"), Rename("1x"), Rename("ANA"), Rename("eva"))
     taken, same, start = (
-        "! " + protocol.sentence(*why)
+        "! " + wording.sentence(*why)
         for why in (("nick-taken", ("BETO",)), ("nick-same", ("ana",)), ("nick-start", ()))
     )
     assert table.told(ana) == [taken, same, start, "* you are now ANA", "* you are now eva"]
@@ -425,7 +414,7 @@ def test_a_bug_costs_one_client_and_not_the_room(
     ana, beto = table.join("ana"), table.join("beto")
     monkeypatch.setitem(table.room._asked, Tell, lambda *_: 1 / 0)
     table.do(beto, Tell("ana", "boom"))
-    assert table.told(beto) == ["* " + protocol.GOODBYES["error"]]
+    assert table.told(beto) == ["* " + wording.GOODBYES["error"]]
     assert table.told(ana) == ["* beto left (dropped: server error)"]
     assert "ZeroDivisionError" in caplog.text
     monkeypatch.setattr(table.room, "_take_seat", lambda *_: 1 / 0)

@@ -13,8 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wcwidth import wcwidth
 
-from protocol import (
-    USAGE,
+from messages import (
     Acted,
     AskNick,
     Crowd,
@@ -31,6 +30,7 @@ from protocol import (
     clean,
 )
 from screen import Screen, display_width, use_color, wrap
+from wording import USAGE
 
 AT = 1_700_000_000_000  # 14 November 2023, 22:13:20 UTC
 

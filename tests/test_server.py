@@ -25,8 +25,9 @@ from support import DEADLINE, ROOT, LineClient, Program, ServerProgram, eventual
 
 import protocol
 import server as server_module
+import wording
 from fanout import Fanout
-from protocol import MAX_TEXT, Goodbye, Leave, Refusal, Said, Say, Tell, Told
+from messages import MAX_TEXT, Goodbye, Leave, Refusal, Said, Say, Tell, Told
 
 Serve = Callable[..., RunningServer]
 Start = Callable[..., ServerProgram]
@@ -37,7 +38,7 @@ needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /
 
 
 def absent(name: str) -> str:
-    return "! " + protocol.sentence("no-such-user", (name,))
+    return "! " + wording.sentence("no-such-user", (name,))
 
 
 # ---- talking -------------------------------------------------------------------------------------
@@ -162,7 +163,7 @@ def test_nothing_typed_can_steer_a_terminal_or_pass_for_something_else(
 def test_bytes_that_are_not_utf8_cost_that_line_only(room: Room) -> None:
     ana, beto = room
     ana.send(b"caf\xe9\nhola\n")
-    ana.expect("! " + protocol.sentence("not-utf8"))
+    ana.expect("! " + wording.sentence("not-utf8"))
     beto.expect("ana: hola")
 
 
@@ -170,7 +171,7 @@ def test_an_over_long_line_is_refused_and_the_connection_goes_on(room: Room) -> 
     ana, beto = room
     for length in (MAX_TEXT + 1, 100_000):
         ana.send("x" * length + "\n")
-        ana.expect("! " + protocol.sentence("too-long", (str(MAX_TEXT),)))
+        ana.expect("! " + wording.sentence("too-long", (str(MAX_TEXT),)))
     ana.send("y" * MAX_TEXT + "\n")
     beto.expect("ana: " + "y" * MAX_TEXT)
 
@@ -178,7 +179,7 @@ def test_an_over_long_line_is_refused_and_the_connection_goes_on(room: Room) -> 
 def test_an_absent_addressee_and_nobody_else_sees_the_line(room: Room) -> None:
     ana, beto = room
     ana.send("bteo: my secret\n/msg carla my secret\n/msgbeto my secret\nhola\n")
-    ana.expect(absent("bteo"), absent("carla"), "! " + protocol.sentence("unknown-command", ("msgbeto",)))
+    ana.expect(absent("bteo"), absent("carla"), "! " + wording.sentence("unknown-command", ("msgbeto",)))
     beto.expect("ana: hola")
 
 
@@ -195,7 +196,7 @@ def test_end_of_stream_in_mid_line_is_not_said_and_told(room: Room) -> None:
     ana.send("hola\nbeto: my sec")
     ana.sock.shutdown(socket.SHUT_WR)
     beto.expect("ana: hola", "* ana left")
-    assert ana.rest() == ["! " + protocol.sentence("unfinished")]
+    assert ana.rest() == ["! " + wording.sentence("unfinished")]
 
 
 def test_a_cut_answer_to_the_question_for_a_nick_seats_nobody(
@@ -206,7 +207,7 @@ def test_a_cut_answer_to_the_question_for_a_nick_seats_nobody(
         newcomer = connect(server)
         newcomer.send(cut)
         newcomer.sock.shutdown(socket.SHUT_WR)
-        newcomer.expect("NICK", "! " + protocol.sentence("unfinished"))
+        newcomer.expect("NICK", "! " + wording.sentence("unfinished"))
         assert newcomer.rest() == []
     assert caplog.text == ""
 
@@ -235,7 +236,7 @@ def test_twenty_at_once_for_one_nick_and_one_gets_it(serve: Serve, connect: Conn
     answers = [person.line() for person in people]
     for thread in threads:
         thread.join(DEADLINE)
-    taken = "! " + protocol.sentence("nick-taken", ("Ana",))
+    taken = "! " + wording.sentence("nick-taken", ("Ana",))
     assert sorted(answers) == sorted(["* Welcome to Charla.", *[taken] * 19])
     loser = people[answers.index(taken)]
     loser.expect("NICK")
@@ -283,7 +284,7 @@ def test_64_megabytes_without_a_newline_take_no_memory_and_the_room_goes_on(
     block = b"x" * (1 << 20)
     for _ in range(64):
         ana.send(block)
-    ana.expect("* beto joined", "! " + protocol.sentence("too-long", (str(MAX_TEXT),)))
+    ana.expect("* beto joined", "! " + wording.sentence("too-long", (str(MAX_TEXT),)))
     beto.send("hola\n")
     ana.expect("beto: hola")
     assert resident(server.process.pid) - before < 8 << 20
@@ -782,7 +783,7 @@ def test_the_plain_dialect_with_the_real(program: str, serve: Serve, connect: Co
     told = [line for line in output if line == "NICK" or line[:1] in "*![~"]
     assert told == [
         "NICK",
-        "! " + protocol.sentence("nick-space"),
+        "! " + wording.sentence("nick-space"),
         "NICK",
         "* Welcome to Charla.",
         "* You are beto. /help tells what you can type.",

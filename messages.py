@@ -1,0 +1,419 @@
+"""The vocabulary of Charla: what can be asked of a room, and what a room tells.
+
+* A *command* is what one person asks of the room: Say, Tell, Rename...
+* A *message* is what the room tells a client.  Most are *events*: things that happened in the room,
+  with an id one higher than the last and a Unix time in milliseconds.
+* `Refused` is the one exception for input that cannot be taken: the sender's fault, told to the
+  sender as a stable code with arguments, and never the end of the connection.
+
+protocol.py turns these into bytes and back, wording.py into sentences.  No I/O, no thread.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+PROTOCOL_VERSION = 1
+
+MAX_TEXT = 4096
+"""Bytes of UTF-8 in the text of one message: a page of prose, and small against every buffer."""
+
+MAX_LINE = 2 * MAX_TEXT + 256
+"""Bytes of a line without its LF: a text with every character escaped, and room for verb and fields."""
+
+MAX_NICK = 24
+"""Characters (code points, after NFKC) of a nick."""
+
+MAX_NUMBER = 10**15 - 1
+"""The highest id, tag, time or count on the wire: 15 digits, exact in a double and in SQLite."""
+
+WHO_PAGE = 50
+"""Nicks on a page of /who: the longest page, 50 x 24 characters of 4 bytes, fits in MAX_LINE."""
+
+HISTORY_AT_JOIN = 50
+"""Public messages that who joins is shown, at the most: two screens of a terminal."""
+
+HISTORY_ASKED = 100
+"""Public messages that /history shows when no number is given."""
+
+HISTORY_LIMIT = 1000
+"""Public messages that can be asked for at a time."""
+
+NEW_SESSION = "new"
+"""What HELLO says instead of a token, to be given one."""
+
+
+# What could steer a terminal or reorder a line.  Everything else of Unicode is people's own business:
+# combining marks, ZWJ emoji sequences, variation selectors and private-use characters stay.
+_UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f]")
+
+
+def _replacement(match: re.Match[str]) -> str:
+    character = match[0]
+    if character == "\t":
+        return "    "
+    if character in "\x0b\x0c\x85\u2028\u2029":  # each of them breaks a line somewhere
+        return " "
+    return "\ufffd" if character < "\xa0" else ""  # bidi controls have no form of their own
+
+
+def clean(text: str) -> str:
+    """Return `text` without anything that could steer a terminal or reorder a line.
+
+    A tab becomes four spaces, exotic line breaks a space, other controls U+FFFD; bidi controls go.
+    LF stays: a message may hold newlines.  Idempotent.
+    """
+    # isprintable() is a plain loop in C and true for most of what people say.  It is false for every
+    # character of _UNSAFE, and for harmless ones (ZWJ) that the expression then lets through.
+    if text.isprintable():
+        return text
+    return _UNSAFE.sub(_replacement, text)
+
+
+class Refused(Exception):
+    """Input that cannot be taken, and why: a stable `code`, its `arguments`, and the line's `tag`.
+
+    Raised by everything here that reads what a peer wrote.  `sentence` words it for a person.
+    """
+
+    def __init__(self, code: str, *arguments: str, tag: int = 0) -> None:
+        super().__init__(code, *arguments)
+        self.code = code
+        self.arguments = tuple(_argument(argument) for argument in arguments if argument)
+        self.tag = tag
+
+
+def _argument(text: str) -> str:
+    """Return `text` as one field of a line: no spaces, nothing unsafe, at most 100 characters."""
+    return "_".join(clean(text).split())[:100]
+
+
+# --------------------------------------------------------------------------------------------------
+# Commands: what one person asks of the room.  `tag` is the client's own number for it, 0 without one.
+# --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Take a seat under this nick (as it was asked for: `check_nick` judges it), or take it up again.
+
+    `session` is empty for a seat that ends with its connection, NEW_SESSION for one that outlives it, and
+    then its token to resume it; `last` is the highest id of an event that this client has, then.
+    `history`: at most so many public messages from before are to be shown.
+    """
+
+    nick: str
+    session: str = ""
+    last: int = 0
+    history: int = HISTORY_AT_JOIN
+
+    @property
+    def resumes(self) -> bool:
+        """Whether this asks for a seat that was taken before."""
+        return self.session not in ("", NEW_SESSION)
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Say `text` to everyone."""
+
+    text: str
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """/me: tell everyone what one does."""
+
+    text: str
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Say `text` to the one called `to` (as it was typed), and to nobody else."""
+
+    to: str
+    text: str
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """Be called `nick` from now on (as it was asked for)."""
+
+    nick: str
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Ask who is here; pages count from 1 and hold WHO_PAGE nicks."""
+
+    page: int = 1
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Ask for the newest public messages, `count` of them."""
+
+    count: int = HISTORY_ASKED
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Are you there?  From either side; a server gives the id of its newest event, a client any number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """I am: the number of the Ping.  From a client it says, too, that it has every event up to this id."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """Ask what can be typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Leave the room on purpose."""
+
+
+Command: TypeAlias = Hello | Say | Act | Tell | Rename | Who | History | Ping | Pong | Help | Leave
+
+
+# --------------------------------------------------------------------------------------------------
+# Messages: what the room tells a client.  The first nine are events, with an id and a time in ms.
+# Fields stand in the order of the native dialect.  `tag` is the author's, 0 without one: it is written
+# only into the author's own copy, where it confirms the command.
+# --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """`nick` said `text` to everyone."""
+
+    id: int
+    time: int
+    tag: int
+    nick: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """`nick` did something, told with /me."""
+
+    id: int
+    time: int
+    tag: int
+    nick: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """`nick` said `text` to `to` alone: only these two are told."""
+
+    id: int
+    time: int
+    tag: int
+    nick: str
+    to: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """`nick` came in."""
+
+    id: int
+    time: int
+    nick: str
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """`nick` is gone; `reason` is a code of LEAVE_REASONS."""
+
+    id: int
+    time: int
+    nick: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """`old` is called `nick` from now on."""
+
+    id: int
+    time: int
+    tag: int
+    old: str
+    nick: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """In a full room joins and leaves are told as counts; `people` are in now."""
+
+    id: int
+    time: int
+    joined: int
+    left: int
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """To one alone: `nick` never came back for the last `count` things that this one said to them."""
+
+    id: int
+    time: int
+    nick: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The server has something to say to everyone: a code of NOTICES, and its arguments."""
+
+    id: int
+    time: int
+    code: str
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AskNick:
+    """The server waits for a nickname."""
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """You are in, as `nick`; `id` and `time` are of your own join.  `text` is the operator's, or empty."""
+
+    id: int
+    time: int
+    nick: str
+    people: int
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Your seat outlives its connection by `grace` seconds; `token` proves that it is yours."""
+
+    token: str
+    grace: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """You have your seat again, as `nick`.  Next come the events that you missed, then Live.
+
+    `lost` of them are not held any more; some of these may have been private to others.
+    """
+
+    nick: str
+    people: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """You have every event that concerns you up to `id`; what comes from here on happens now."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The `count` newest public messages follow, the oldest first: asked for with `tag`, or (0) at a join."""
+
+    tag: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A message of the history: it was said before, to whoever was there."""
+
+    event: Said | Acted
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """The private message `id` waits: the connection of `nick` is down."""
+
+    id: int
+    nick: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was sent with `tag` was done before, and its event is not at hand any more."""
+
+    tag: int
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Who is here: one page of nicks in alphabetical order, of `people` in all."""
+
+    tag: int
+    page: int
+    pages: int
+    people: int
+    nicks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HelpText:
+    """What can be typed (plain dialect only: a native client has its own)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A command was refused: nothing of it was done.  Codes and their arguments: SENTENCES."""
+
+    tag: int
+    code: str
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """The last message of a connection; `reason` is a code of GOODBYES."""
+
+    reason: str
+
+
+Event: TypeAlias = Said | Acted | Told | Joined | Left | Renamed | Crowd | Unread | Notice
+Message: TypeAlias = (
+    Event
+    | AskNick
+    | Welcome
+    | Token
+    | Resumed
+    | Live
+    | Earlier
+    | Past
+    | Waits
+    | Done
+    | Here
+    | HelpText
+    | Ping
+    | Pong
+    | Refusal
+    | Goodbye
+)
