@@ -1,0 +1,577 @@
+"""The fault test, tested: the checker catches what is planted, the proxy breaks what it should; a short run.
+
+`make chaos` is the long one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaos.checker import RULES, check, summary
+from chaos.proxy import CLIENT, CUTS, SERVER, Plan, Proxy, plan
+from chaos.records import (
+    Asked,
+    Before,
+    Confirmed,
+    Declined,
+    Ended,
+    Entered,
+    Entry,
+    Heard,
+    Record,
+    TakenUp,
+    load,
+    save,
+)
+from support import DEADLINE, eventually
+
+# --------------------------------------------------------------------------------------------------
+# The checker: a room that does everything right, and what is planted in its records
+# --------------------------------------------------------------------------------------------------
+
+
+class PerfectRoom:
+    """Makes the records of a room that does everything right, with people who come, go and are cut off."""
+
+    def __init__(self, seed: int, people: int = 6, steps: int = 400) -> None:
+        self.random = random.Random(seed)
+        self.records: list[Record] = []
+        self.end = 0  # the id of the newest event
+        self.time = 1_000
+        self._nicks: dict[Record, str] = {}  # who is in
+        self._tags: dict[Record, int] = {}
+        self._cut: set[Record] = set()  # who is in and hears nothing any more
+        self._texts = 0
+        self._told: list[tuple[Record, Record, int]] = []  # author, addressee, id
+        for number in range(people):
+            self._join(f"c{number}", 1)
+        for _ in range(steps):
+            self._step()
+        self._event("say", self._pick(cut=False), text="the end")
+        for record in self._nicks:
+            record.entries.append(Ended("cut" if record in self._cut else "live"))
+
+    def _pick(self, cut: bool | None = None) -> Record:
+        return self.random.choice([r for r in self._nicks if cut is None or (r in self._cut) == cut])
+
+    def _step(self) -> None:
+        record = self._pick()
+        match self.random.choices(
+            ("say", "me", "msg", "nick", "refused", "leave", "cut", "gone"), (60, 5, 20, 5, 5, 2, 1, 4)
+        )[0]:
+            case "msg":
+                self._event("msg", record, to=self._pick())
+            case "refused":
+                tag = self._ask(record, Asked(0, "msg", "nobody", self._text()))
+                record.entries.append(Declined(tag, "no-such-user"))
+            case "leave" if record not in self._cut and len(self._nicks) > 3:
+                self._leave(record, "left")
+                record.entries.append(Ended("left"))
+                self._join(record.client, record.number + 1)
+            case "cut" if len(self._nicks) - len(self._cut) > 3:
+                self._cut.add(record)
+            case "gone" if record in self._cut:
+                self._cut.discard(record)
+                self._leave(record, "lost")
+                record.entries.append(Ended("gone"))
+                self._join(record.client, record.number + 1)
+            case "say" | "me" | "nick" as kind:
+                self._event(kind, record)
+            case _:
+                self._event("say", record)
+
+    def _text(self) -> str:
+        self._texts += 1
+        return f"text {self._texts}"
+
+    def _next(self) -> tuple[int, int]:
+        self.end += 1
+        self.time += self.random.choice((0, 0, 3))
+        return self.end, self.time
+
+    def _ask(self, record: Record, asked: Asked) -> int:
+        tag = self._tags[record] = self._tags[record] + 1
+        record.entries.append(replace(asked, tag=tag))
+        return tag
+
+    def _join(self, client: str, number: int) -> None:
+        record = Record(client, number)
+        self.records.append(record)
+        nick = f"{client}x{number}"
+        at, when = self._next()
+        self._tell(Heard(at, when, "join", nick, "", ""))
+        self._nicks[record], self._tags[record] = nick, 0
+        record.entries.append(Entered(at, when, nick))
+
+    def _leave(self, record: Record, reason: str) -> None:
+        nick = self._nicks.pop(record)
+        self._tell(Heard(*self._next(), "leave", nick, "", reason))
+        if reason == "lost":
+            self._tell_unread(record, nick)
+
+    def _tell_unread(self, lost: Record, nick: str) -> None:
+        last = max(entry.id for entry in lost.entries if isinstance(entry, (Heard, Entered)))
+        for record in list(self._nicks):
+            missed = sum(1 for author, to, at in self._told if (author, to) == (record, lost) and at > last)
+            if missed:
+                event = Heard(*self._next(), "unread", nick, "", str(missed))
+                if record not in self._cut:
+                    record.entries.append(event)
+
+    def _event(self, kind: str, author: Record, to: Record | None = None, text: str = "") -> None:
+        nick = self._nicks[author]
+        text = text or self._text()
+        if kind == "nick":
+            text = f"{author.client}y{self._texts}"
+        tag = self._ask(author, Asked(0, kind, self._nicks[to] if to else "", text))
+        if author in self._cut and self.random.random() < 0.5:
+            return  # never came through: neither confirmed nor refused
+        at, when = self._next()
+        if to is not None:
+            self._told.append((author, to, at))
+        if kind == "nick":
+            self._nicks[author] = text
+            event = Heard(at, when, "nick", nick, text, "")
+        else:
+            event = Heard(at, when, kind, nick, self._nicks[to] if to else "", text)
+        self._tell(event, author, tag, [author, to] if to else None)
+
+    def _tell(
+        self, event: Heard, author: Record | None = None, tag: int = 0, only: list[Record] | None = None
+    ) -> None:
+        for record in self._nicks:
+            if record not in self._cut and (only is None or record in only):
+                own = record is author
+                record.entries.append(replace(event, tag=tag) if own else event)
+                if own:
+                    record.entries.append(Confirmed(tag, event.id))
+
+    # ---- for planting ----------------------------------------------------------------------------
+
+    def find(self, kind: str, own: bool | None = None) -> tuple[Record, int, Heard]:
+        """Return a record, a place in it, and the event of this kind there."""
+        found = [
+            (record, place, entry)
+            for record in self.records
+            for place, entry in enumerate(record.entries)
+            if isinstance(entry, Heard) and entry.kind == kind and (own is None or bool(entry.tag) == own)
+            if record in self._nicks and record not in self._cut
+        ]
+        return self.random.choice(found[len(found) // 4 :])
+
+    def change(self, number: int, **fields: object) -> None:
+        """Change the event with this id in every record."""
+        for record in self.records:
+            record.entries[:] = [
+                replace(e, **fields) if isinstance(e, Heard) and e.id == number else e  # type: ignore[arg-type]
+                for e in record.entries
+            ]
+
+
+SEEDS = range(8)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_nothing_is_found_in_what_is_right(seed: int) -> None:
+    room = PerfectRoom(seed)
+    assert check(room.records, room.end) == []
+
+
+def test_the_right_records_have_every_case_in_them() -> None:
+    rooms = [PerfectRoom(seed) for seed in range(40)]
+    kinds = {e.kind for room in rooms for r in room.records for e in r.of(Heard)}
+    assert kinds == {"say", "me", "msg", "nick", "join", "leave", "unread"}
+    gaps = 0
+    for room in rooms:
+        ids = {e.id for r in room.records for e in r.entries if isinstance(e, (Heard, Entered))}
+        gaps += room.end - len(ids)
+    assert gaps > 5  # private messages between two who were cut off
+
+
+def plant_loss(room: PerfectRoom) -> None:
+    record, place, _ = room.find("say", own=False)
+    del record.entries[place]
+
+
+def plant_loss_of_a_private_message(room: PerfectRoom) -> None:
+    record, place, event = room.find("msg", own=False)
+    while sum(e.id == event.id for r in room.records for e in r.of(Heard)) < 2:
+        record, place, event = room.find("msg", own=False)
+    del record.entries[place]
+
+
+def plant_loss_of_a_join(room: PerfectRoom) -> None:
+    record, place, _ = room.find("join")
+    del record.entries[place]
+
+
+def plant_loss_of_a_confirmed_message_everywhere(room: PerfectRoom) -> None:
+    _, _, event = room.find("say", own=True)
+    for record in room.records:
+        record.entries[:] = [e for e in record.entries if not (isinstance(e, Heard) and e.id == event.id)]
+
+
+def plant_loss_without_an_answer(room: PerfectRoom) -> None:
+    record = next(r for r in room.records if any(e.how == "live" for e in r.of(Ended)))
+    record.entries.insert(-1, Asked(10_000, "say", "", "never answered"))
+
+
+def plant_loss_of_an_unread(room: PerfectRoom) -> None:
+    record, place, _ = room.find("unread")
+    del record.entries[place]
+
+
+def plant_loss_told_at_a_resume(room: PerfectRoom) -> None:
+    room.records[0].entries.insert(-1, TakenUp("x", 1))
+
+
+def plant_hole_in_the_history(room: PerfectRoom) -> None:
+    record, _, event = room.find("say", own=False)
+    room.find("say")
+    late = Record("late", 1)
+    said = [e for e in record.of(Heard) if e.kind == "say"]
+    shown = [Before(e.id, e.time, e.kind, e.nick, e.text) for e in said if e.id != event.id]
+    room.records.append(late)
+    join = Heard(room.end + 1, room.time, "join", "late", "", "")
+    late.entries += [*shown, Entered(join.id, join.time, "late"), Ended("live")]
+    for other in room.records[:-1]:
+        if any(e.how == "live" for e in other.of(Ended)):
+            other.entries.insert(-1, join)
+    room.end += 1
+
+
+def plant_double(room: PerfectRoom) -> None:
+    record, place, event = room.find("say", own=False)
+    record.entries.insert(place + room.random.randrange(1, 4), event)
+
+
+def plant_double_under_a_new_id(room: PerfectRoom) -> None:
+    _, _, event = room.find("say", own=True)
+    room.end += 1
+    for record in room.records:
+        if any(e.how == "live" for e in record.of(Ended)):
+            record.entries.insert(-1, replace(event, id=room.end, time=room.time, tag=0))
+
+
+def plant_swap(room: PerfectRoom) -> None:
+    record, place, event = room.find("say", own=False)
+    other = next(
+        i for i, e in enumerate(record.entries) if i > place and isinstance(e, Heard) and e.id > event.id
+    )
+    record.entries[place], record.entries[other] = record.entries[other], record.entries[place]
+
+
+def plant_swap_of_ids_everywhere(room: PerfectRoom) -> None:
+    """Two messages of one sender in the other order, in every record alike."""
+    record, _, first = room.find("say", own=True)
+    says = [e for e in record.of(Heard) if e.kind == "say" and e.tag and e.id != first.id]
+    second = room.random.choice(says)
+    room.change(first.id, text=second.text)
+    room.change(second.id, text=first.text)
+    room.change(first.id, time=first.time)
+
+
+def plant_leak(room: PerfectRoom) -> None:
+    _, _, event = room.find("msg")
+    third, _, _ = room.find("say")
+    while any(e.id == event.id for e in third.of(Heard)):
+        third, _, _ = room.find("say")
+    # In its place in the order, so that nothing but the leak is wrong.
+    later = [i for i, e in enumerate(third.entries) if isinstance(e, Heard) and e.id > event.id]
+    third.entries.insert(later[0] if later else len(third.entries) - 1, replace(event, tag=0))
+
+
+def plant_leak_to_everyone(room: PerfectRoom) -> None:
+    _, _, event = room.find("msg", own=True)
+    room.change(event.id, kind="say", to="")
+
+
+def plant_leak_of_an_unread(room: PerfectRoom) -> None:
+    record, _, event = room.find("unread")
+    for other in room.records:
+        at = next((i for i, e in enumerate(other.entries) if isinstance(e, Heard) and e.id > event.id), None)
+        if other is not record and at:
+            other.entries.insert(at, event)
+            return
+    raise AssertionError("nobody to leak to")
+
+
+def plant_another_text(room: PerfectRoom) -> None:
+    record, place, event = room.find("say", own=False)
+    record.entries[place] = replace(event, text=event.text + "!")
+
+
+def plant_another_text_everywhere(room: PerfectRoom) -> None:
+    _, _, event = room.find("say", own=True)
+    room.change(event.id, text="forged")
+
+
+def plant_another_author(room: PerfectRoom) -> None:
+    _, _, event = room.find("say", own=True)
+    nicks = {e.nick for r in room.records for e in r.of(Heard) if e.kind == "say"}
+    before = check(room.records, room.end)
+    assert before == []
+    for nick in sorted(nicks - {event.nick}):
+        room.change(event.id, nick=nick)
+        if not any(finding.rule == "nick" for finding in check(room.records, room.end)):
+            return
+    raise AssertionError("nobody else was in")
+
+
+def plant_a_refusal_of_what_was_said(room: PerfectRoom) -> None:
+    record, _, event = room.find("say", own=True)
+    record.entries.insert(-1, Declined(event.tag, "refused-before"))
+
+
+def plant_a_gap(room: PerfectRoom) -> None:
+    """A private message that neither of the two has, and that nobody can have been cut off from."""
+    event = min(
+        (e for r in room.records for e in r.of(Heard) if e.kind == "msg" and e.tag), key=lambda e: e.id
+    )
+    for record in room.records:
+        record.entries[:] = [
+            e
+            for e in record.entries
+            if not (isinstance(e, Heard) and e.id == event.id)
+            and not (isinstance(e, Asked) and e.text == event.text)
+            and not (isinstance(e, Confirmed) and e.id == event.id)
+        ]
+
+
+def plant_a_shared_nick(room: PerfectRoom) -> None:
+    """Somebody is renamed to the nick of one who speaks before and afterwards."""
+    event = min((e for r in room.records for e in r.of(Heard) if e.kind == "nick"), key=lambda e: e.id)
+    says = [e for r in room.records for e in r.of(Heard) if e.kind == "say" and e.nick != event.nick]
+    before = {e.nick for e in says if e.id < event.id}
+    room.change(event.id, to=next(e.nick for e in says if e.id > event.id and e.nick in before).upper())
+
+
+def plant_time_going_back(room: PerfectRoom) -> None:
+    _, _, event = room.find("say", own=True)
+    room.change(event.id, time=event.time - 100)
+
+
+PLANTED: list[tuple[Callable[[PerfectRoom], None], str]] = [
+    (plant_loss, "lost"),
+    (plant_loss_of_a_private_message, "lost"),
+    (plant_loss_of_a_join, "lost"),
+    (plant_loss_of_a_confirmed_message_everywhere, "lost"),
+    (plant_loss_without_an_answer, "lost"),
+    (plant_loss_of_an_unread, "lost"),
+    (plant_loss_told_at_a_resume, "lost"),
+    (plant_hole_in_the_history, "lost"),
+    (plant_double, "doubled"),
+    (plant_double_under_a_new_id, "doubled"),
+    (plant_swap, "order"),
+    (plant_swap_of_ids_everywhere, "order"),
+    (plant_leak, "leaked"),
+    (plant_leak_to_everyone, "leaked"),
+    (plant_leak_of_an_unread, "leaked"),
+    (plant_another_text, "altered"),
+    (plant_another_text_everywhere, "altered"),
+    (plant_another_author, "altered"),
+    (plant_a_refusal_of_what_was_said, "altered"),
+    (plant_a_gap, "gap"),
+    (plant_a_shared_nick, "nick"),
+    (plant_time_going_back, "time"),
+]
+
+
+def test_every_rule_has_something_planted() -> None:
+    assert {rule for _, rule in PLANTED} == set(RULES)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("plant", "rule"), PLANTED, ids=[plant.__name__ for plant, _ in PLANTED])
+def test_what_is_planted_is_caught(plant: Callable[[PerfectRoom], None], rule: str, seed: int) -> None:
+    for room in map(PerfectRoom, range(100 * seed, 100 * seed + 20)):
+        with contextlib.suppress(IndexError, StopIteration):  # this room has nothing of the kind
+            plant(room)
+            break
+    else:
+        raise AssertionError("no room to plant this in")
+    findings = check(room.records, room.end)
+    assert rule in {finding.rule for finding in findings}, summary(findings)
+
+
+def test_records_are_kept_as_they_are(tmp_path: Path) -> None:
+    room = PerfectRoom(1)
+    text = "two\nlines, \u2028, \0 and \U0001f600"
+    room.records[0].entries.insert(-1, Asked(9_999, "say", "", text))
+    save(room.records, tmp_path / "kept")
+    again = {record.name: record for record in load(tmp_path / "kept")}
+    assert len(again) == len(room.records)
+    for record in room.records:
+        entries: list[Entry] = again[record.name].entries
+        assert (again[record.name].client, again[record.name].number) == (record.client, record.number)
+        assert entries == record.entries
+
+
+# --------------------------------------------------------------------------------------------------
+# The proxy
+# --------------------------------------------------------------------------------------------------
+
+NEVER = 10**9
+
+
+def plan_of(kind: str = "fin", ends: tuple[int, ...] = (CLIENT, SERVER), **fields: Any) -> Plan:
+    """Return a plan that does nothing but what is asked for."""
+    usual: dict[str, Any] = {"after_bytes": NEVER, "after_seconds": NEVER, "keep": False}
+    return Plan(kind, ends, **{**usual, **fields})
+
+
+class Wire:
+    """A connection through a proxy, both of its ends in the test's hands."""
+
+    def __init__(self, stack: ExitStack, what: Plan, cuts: int = 1) -> None:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.proxy = stack.enter_context(Proxy(lambda _: what, cuts, listener.getsockname()))
+        self.client = stack.enter_context(socket.create_connection(self.proxy.address, DEADLINE))
+        listener.settimeout(DEADLINE)
+        server, _ = listener.accept()
+        self.server = stack.enter_context(server)
+        self.server.settimeout(DEADLINE)
+
+    def read(self, end: int) -> bytes | None:
+        """Return what an end receives up to the end of the stream; None when it is reset."""
+        sock = (self.client, self.server)[end]
+        data = b""
+        try:
+            while more := sock.recv(65536):
+                data += more
+        except ConnectionResetError:
+            return None
+        return data
+
+    def hears_nothing(self, end: int, seconds: float = 0.1) -> bool:
+        """Say whether nothing comes to an end, not even an end of the stream."""
+        sock = (self.client, self.server)[end]
+        sock.settimeout(seconds)
+        try:
+            sock.recv(1)
+        except TimeoutError:
+            return True
+        finally:
+            sock.settimeout(DEADLINE)
+        return False
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        plan_of(),
+        plan_of(delay=0.02),
+        plan_of(pieces=True),
+        plan_of(stalls=((CLIENT, 1000, 0.1), (SERVER, 100_000, 0.1))),
+        plan_of(delay=0.01, pieces=True, stalls=((SERVER, 1, 0.05),)),
+    ],
+)
+def test_what_passes_a_proxy_is_whole_and_in_order(stack: ExitStack, what: Plan) -> None:
+    wire = Wire(stack, what)
+    data = random.Random(1).randbytes(300_000)
+
+    def send() -> None:
+        wire.client.sendall(data)
+        wire.client.shutdown(socket.SHUT_WR)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    assert wire.read(SERVER) == data
+    sender.join()
+    wire.server.sendall(data[:50_000])
+    wire.server.close()
+    assert wire.read(CLIENT) == data[:50_000]
+    assert wire.proxy.counts["cuts"] == 0
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_fin_comes_in_the_midst_of_a_line(stack: ExitStack, keep: bool) -> None:
+    wire = Wire(stack, plan_of("fin", after_bytes=9, keep=keep))
+    wire.client.sendall(b"SAY 1 hello\n")
+    assert wire.read(SERVER) == b"SAY 1 hel"
+    assert wire.read(CLIENT) == b""
+    assert wire.proxy.counts["fin"] == wire.proxy.counts["cuts"] == 1
+
+
+def test_a_fin_passes_on_what_waits_or_does_not(stack: ExitStack) -> None:
+    for keep, passed in ((True, b"0123456789"), (False, b"")):
+        wire = Wire(stack, plan_of("fin", after_bytes=10, delay=5.0, keep=keep))
+        wire.client.sendall(b"0123456789")
+        assert wire.read(SERVER) == passed
+
+
+def test_a_reset_is_one(stack: ExitStack) -> None:
+    wire = Wire(stack, plan_of("reset", after_bytes=4))
+    wire.client.sendall(b"0123456789")
+    assert wire.read(CLIENT) is None
+    assert wire.read(SERVER) is None
+
+
+@pytest.mark.parametrize(("kind", "heard"), [("fin", b""), ("reset", None)])
+@pytest.mark.parametrize("end", [CLIENT, SERVER])
+def test_one_end_may_hear_of_a_cut_alone(stack: ExitStack, kind: str, heard: bytes | None, end: int) -> None:
+    wire = Wire(stack, plan_of(kind, (end,), after_seconds=0.01))
+    assert wire.read(end) == heard
+    sock, other = (wire.client, wire.server) if end == CLIENT else (wire.server, wire.client)
+    other.sendall(b"is anybody there?")
+    assert wire.hears_nothing(1 - end)
+    sock.close()
+    assert wire.hears_nothing(1 - end)
+    other.close()
+    eventually(lambda: not wire.proxy.open_lines, "the line's end")
+
+
+def test_a_blackhole_swallows_and_stays_open(stack: ExitStack) -> None:
+    wire = Wire(stack, plan_of("blackhole", after_bytes=3))
+    wire.client.sendall(b"0123456789")
+    assert wire.server.recv(100) == b"012"
+    wire.server.sendall(b"hello?")
+    assert wire.hears_nothing(SERVER)
+    assert wire.hears_nothing(CLIENT)
+    wire.client.close()
+    assert wire.hears_nothing(SERVER)
+
+
+def test_a_blackhole_may_be_of_one_way(stack: ExitStack) -> None:
+    wire = Wire(stack, plan_of("blackhole", (CLIENT,), after_bytes=3))
+    wire.server.sendall(b"0123456789")  # the other way: not a byte of it is missing
+    wire.client.sendall(b"hello?")
+    received = b""
+    while len(received) < 10:
+        received += wire.client.recv(100)
+    assert received == b"0123456789"
+    assert wire.hears_nothing(SERVER)
+    wire.server.sendall(b"more")
+    assert wire.client.recv(100) == b"more"
+
+
+def test_no_cut_is_done_beyond_those_asked_for(stack: ExitStack) -> None:
+    wire = Wire(stack, plan_of("reset", after_bytes=4), cuts=0)
+    wire.client.sendall(b"0123456789")
+    wire.client.shutdown(socket.SHUT_WR)
+    assert wire.read(SERVER) == b"0123456789"
+    assert wire.proxy.counts["cuts"] == 0
+
+
+def test_who_connects_while_the_server_is_down_is_reset(stack: ExitStack) -> None:
+    proxy = stack.enter_context(Proxy(lambda _: plan_of(), 0))
+    client = stack.enter_context(socket.create_connection(proxy.address, DEADLINE))
+    with pytest.raises(ConnectionResetError):
+        client.recv(1)
+    assert proxy.counts["refused"] == 1
+
+
+def test_the_same_seed_makes_the_same_plans() -> None:
+    plans = [plan(7, number, 1.0) for number in range(300)]
+    assert plans == [plan(7, number, 1.0) for number in range(300)]
+    assert plans != [plan(8, number, 1.0) for number in range(300)]
+    assert {what.kind for what in plans} == set(CUTS)
