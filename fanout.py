@@ -29,7 +29,7 @@ from messages import Event, Message
 from protocol import PLAIN, Dialect
 
 if TYPE_CHECKING:
-    from room import Session
+    from seats import Session
 
 BACKLOG_LIMIT = 256 * 1024
 """Bytes that wait for one connection before it is dropped: some 4,000 lines of talk."""
@@ -147,10 +147,14 @@ class Fanout:
 
     def only(self, connection: Connection, message: Message, own: bool = False) -> None:
         """Tell `message` to one connection, member or not; `own`: it caused the event."""
+        self.raw(connection, connection.dialect.encode(message, own))
+
+    def raw(self, connection: Connection, data: bytes) -> None:
+        """Tell one connection, member or not, what is encoded already: whole lines."""
         place = connection.last
         if place is None:
             place = len(self._channels[connection.dialect].lines)
-        self._insert(connection, place, 0, connection.dialect.encode(message, own))
+        self._insert(connection, place, 0, data)
 
     def close(self, connection: Connection) -> None:
         """Send what is queued, then end of stream; `close_time` later it is hung up on at the latest."""

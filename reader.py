@@ -3,22 +3,45 @@
     recv -> LineFramer -> decode_line -> Dialect.decode_command -> its rate limit -> the room's inbox
 
 Nothing here is shared: a reader and its rate limit belong to one thread.  It talks to the room
-through the inbox alone, and hears from it in two ways: the answer to a nick, and `wait_let_go`.
+through the inbox alone, and hears from it in two ways: the answers to its errands (items.py), and
+`wait_let_go`.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
+import socket
+import struct
+import threading
 import time
-from collections.abc import Callable
-from queue import SimpleQueue
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, TypeAlias
 
+from eventlog import Logged, StorageError
 from fanout import Connection
 from inbox import Inbox
-from messages import Command, Hello, Leave, Refused
+from items import (
+    Answer,
+    AskHistory,
+    CatchUp,
+    Chunk,
+    Ended,
+    Errand,
+    Item,
+    NoSeat,
+    Read,
+    ReadPast,
+    Silent,
+    TakeSeat,
+)
+from messages import Command, Earlier, Hello, History, Leave, Past, Refused
 from protocol import NATIVE, PLAIN, Dialect, LineFramer, check_nick, decode_line, is_native, read_answer
-from room import Ended, Item, NoSeat, TakeSeat
+
+if TYPE_CHECKING:
+    from storage import Storage
 
 log = logging.getLogger("charla")
 
@@ -27,6 +50,17 @@ RECEIVE_SIZE = 4096
 
 BURST = 20
 """Lines a client may send at once before the rate limit slows it down."""
+
+PING_AFTER = 30.0
+"""Seconds of silence after which a client is asked whether it is there."""
+
+DEAD_AFTER = 90.0
+"""Seconds of silence, or without taking anything, after which a link is taken for dead."""
+
+CHUNK_SIZE = 32 * 1024
+"""Bytes that a client who catches up is sent at a time."""
+
+_ROWS = 500  # read from the disk at a time
 
 Entry: TypeAlias = tuple[Connection, list[Item]]
 """What is in the inbox: what one chunk of a connection asked for, in order."""
@@ -63,10 +97,26 @@ class Reader:
     at a time.  It closes the socket, after the room has let go of it.
     """
 
-    def __init__(self, connection: Connection, inbox: Inbox[Entry | None], rate_limit: RateLimit) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        inbox: Inbox[Entry | None],
+        rate_limit: RateLimit,
+        *,
+        storage: Storage | None = None,
+        turn: threading.Lock | None = None,
+        ping_after: float = PING_AFTER,
+        dead_after: float = DEAD_AFTER,
+    ) -> None:
         self._connection = connection
         self._inbox = inbox
         self._rate_limit = rate_limit
+        self._storage = storage
+        # Held while a chunk is made, one reader at a time: of a hundred that come back at once, the
+        # others wait without the interpreter's lock, and the room has one to wait for, not a hundred.
+        self._turn = turn or threading.Lock()
+        self._ping_after = ping_after
+        self._dead_after = dead_after
         self._framer = LineFramer()
         self._dialect: Dialect | None = None  # None until the first line has chosen it
         self._seated = False
@@ -87,7 +137,7 @@ class Reader:
             self._connection.sock.close()
 
     def _read_all(self) -> None:
-        while data := self._connection.sock.recv(RECEIVE_SIZE):
+        while data := self._receive():
             for line in self._framer.feed(data):
                 delay = self._rate_limit.charge()
                 if delay:
@@ -99,6 +149,25 @@ class Reader:
         if self._framer.unfinished:
             # A line that was cut may say something else than was meant: it is not guessed at.
             self._pending.append(Refused("unfinished"))
+
+    def _receive(self) -> bytes:
+        """Return what comes next; OSError when the link is lost, or silent for too long."""
+        heard = time.monotonic()
+        while True:
+            try:
+                return self._connection.sock.recv(RECEIVE_SIZE)
+            except BlockingIOError:  # SO_RCVTIMEO has passed
+                if time.monotonic() - heard >= self._dead_after:
+                    raise TimeoutError(f"silent for {self._dead_after:g} s") from None
+                self._pending.append(Silent())
+                self._hand_over()
+
+    def _watch_silence(self) -> None:
+        """Have `recv` return after a while without anything; sends are not concerned, as by settimeout()."""
+        seconds = int(self._ping_after)
+        microseconds = round((self._ping_after - seconds) * 1e6)
+        timeout = struct.pack("@ll", seconds, microseconds)
+        self._connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
 
     def _hand_over(self) -> None:
         if self._pending:
@@ -116,7 +185,9 @@ class Reader:
             item = refused
         if isinstance(item, Hello):
             item = Refused("malformed", "HELLO")
-        if item is not None:
+        if isinstance(item, History):
+            self._show_history(item)
+        elif item is not None:
             self._pending.append(item)
 
     def _read_answer(self, line: bytes | None) -> None:
@@ -128,16 +199,97 @@ class Reader:
                 return
             if not isinstance(command, Hello):
                 raise Refused("hello-first", tag=getattr(command, "tag", 0))
-            nick = check_nick(command.nick)
+            hello = replace(command, nick=check_nick(command.nick))
         except Refused as refused:
             self._pending.append(NoSeat(refused, self._dialect or PLAIN))
             return
         assert self._dialect is not None
         # Whether the next line is a message or another try depends on the answer.
-        answer: SimpleQueue[bool] = SimpleQueue()
-        self._pending.append(TakeSeat(nick, self._dialect, answer))
+        step = self._do(TakeSeat(hello, self._dialect, SimpleQueue()))
+        while isinstance(step, Read):
+            step = self._replay(step)
+        self._seated = step is True
+        if self._seated and hello.session:
+            self._watch_silence()
+
+    def _do(self, errand: Errand) -> Answer:
+        """Hand the room an errand, behind all that came before; return its answer."""
+        self._pending.append(errand)
         self._hand_over()
-        self._seated = answer.get()
+        return errand.answer.get()
+
+    # ---- what was before -------------------------------------------------------------------------
+
+    def _replay(self, read: Read) -> Answer:
+        """Send the client the events that it is to read; return what the room wants next."""
+        try:
+            for chunk in self._chunks(logged.told_to(read.session) for logged in self._entries(read)):
+                if not self._send(chunk):
+                    return False
+        except StorageError as error:
+            log.error("%s", error)
+            return self._do(CatchUp(read.after, SimpleQueue(), failed=True))
+        return self._do(CatchUp(read.upto, SimpleQueue()))
+
+    def _entries(self, read: Read) -> Iterator[Logged]:
+        if read.entries is not None:
+            yield from read.entries
+            return
+        assert self._storage is not None
+        after = read.after
+        while entries := self._storage.events_after(after, read.upto, read.session, _ROWS):
+            yield from entries
+            after = entries[-1].id
+
+    def _show_history(self, history: History) -> None:
+        """Send the client the newest public messages."""
+        assert self._dialect is not None
+        dialect = self._dialect
+        read = self._do(AskHistory(history.count, SimpleQueue()))
+        if not isinstance(read, ReadPast):
+            return
+        entries = read.entries
+        if read.more and self._storage is not None:
+            try:
+                entries = self._storage.public_before(read.before, read.more) + entries
+            except StorageError as error:
+                log.error("%s", error)
+        lines = [dialect.encode(Earlier(history.tag, len(entries)))]
+        past = (dialect.encode(Past(logged.event)) for logged in entries)  # type: ignore[arg-type]
+        for chunk in self._chunks(itertools.chain(lines, past)):
+            if not self._send(chunk):
+                return
+
+    def _chunks(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """Join lines to chunks of some CHUNK_SIZE bytes, each made in this reader's turn."""
+        iterator = iter(lines)
+        ended = False
+        while not ended:
+            chunk: list[bytes] = []
+            size = 0
+            with self._turn:
+                while size < CHUNK_SIZE:
+                    line = next(iterator, None)
+                    if line is None:
+                        ended = True
+                        break
+                    chunk.append(line)
+                    size += len(line)
+            if chunk:
+                yield b"".join(chunk)
+
+    def _send(self, chunk: bytes) -> bool:
+        """Have the room send a chunk; return when the client has taken it, or False when it is gone.
+
+        TimeoutError when it takes nothing for so long that its link must be dead.
+        """
+        errand = Chunk(chunk, SimpleQueue())
+        self._pending.append(errand)
+        self._hand_over()
+        try:
+            return errand.answer.get(timeout=self._dead_after) is True
+        except Empty:
+            raise TimeoutError(f"took nothing for {self._dead_after:g} s") from None
 
     def _decode_answer(self, text: str) -> Command | None:
         if self._dialect is NATIVE:

@@ -7,24 +7,39 @@ people goes through a Fanout; what it refuses, it refuses to the sender alone.
 
 from __future__ import annotations
 
-import bisect
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+from catchup import CatchingUp
+from eventlog import NOBODY, EventLog, Logged, StorageError
 from fanout import Connection, Fanout
+from items import (
+    Answer,
+    AskHistory,
+    CatchUp,
+    Chunk,
+    Connected,
+    Ended,
+    Errand,
+    Item,
+    NoSeat,
+    Silent,
+    TakeSeat,
+)
+from mail import PrivateMail
 from messages import (
     WHO_PAGE,
     Act,
     Acted,
     AskNick,
-    Command,
     Crowd,
+    Done,
     Event,
     Goodbye,
+    Hello,
     Help,
     HelpText,
     Here,
@@ -32,6 +47,9 @@ from messages import (
     Leave,
     Left,
     Message,
+    Notice,
+    Ping,
+    Pong,
     Refusal,
     Refused,
     Rename,
@@ -39,12 +57,19 @@ from messages import (
     Said,
     Say,
     Tell,
+    Token,
     Told,
+    Unread,
+    Waits,
     Welcome,
     Who,
 )
-from protocol import Dialect, check_nick, nick_key
+from protocol import NATIVE, check_nick
+from seats import Kept, Seats, Session, new_token
 from wording import left_words
+
+if TYPE_CHECKING:
+    from storage import Stored
 
 log = logging.getLogger("charla")
 
@@ -55,45 +80,11 @@ name are N * N lines."""
 CROWD_INTERVAL = 1.0
 """Seconds between two such counts."""
 
+GRACE = 60.0
+"""Seconds that a session is kept for whose link is down."""
 
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """From the acceptor: a new connection, before anything of it is read."""
-
-
-@dataclass(frozen=True, slots=True)
-class TakeSeat:
-    """From a reader, which waits for the answer: may this connection have the seat of `nick` (checked)?"""
-
-    nick: str
-    dialect: Dialect
-    answer: SimpleQueue[bool]
-
-
-@dataclass(frozen=True, slots=True)
-class NoSeat:
-    """From a reader: what the connection answered to NICK cannot be a seat, and why."""
-
-    refused: Refused
-    dialect: Dialect
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """From a reader, its last item: no more will come, and why (a code of LEAVE_REASONS)."""
-
-    reason: str
-
-
-Item: TypeAlias = Command | Refused | Connected | TakeSeat | NoSeat | Ended
-
-
-@dataclass(eq=False, slots=True)
-class Session:
-    """A person's seat in the room, and the connection it uses."""
-
-    nick: str
-    connection: Connection
+MAX_ABSENT = 1000
+"""Such sessions at a time; with one more, the one that has been away the longest ends."""
 
 
 class Room:
@@ -102,37 +93,50 @@ class Room:
     def __init__(
         self,
         fanout: Fanout,
+        log: EventLog | None = None,
         *,
         welcome: str = "",
+        grace: float = GRACE,
+        max_absent: int = MAX_ABSENT,
         crowd: int = CROWD,
-        wall_clock: Callable[[], int] = time.time_ns,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.fanout = fanout
-        self._sessions: dict[str, Session] = {}  # by nick_key
-        self._roster: list[tuple[str, str]] = []  # (nick_key, nick), sorted
+        self._log = log or EventLog()
         self._welcome = welcome
+        self._grace = grace
+        self._max_absent = max_absent
         self._crowd = crowd
-        self._wall_clock = wall_clock
         self._clock = clock
-        self._last_id = 0
-        self._last_time = 0  # ms; never goes back, even when the clock is set
+        self._seats = Seats()
+        self._absent: dict[Session, float] = {}  # whose link is down, and until when; the earliest first
+        self._mail = PrivateMail(grace, clock, self._erase)
+        self._catching_up = CatchingUp(fanout, self._log, self._seats)
+        self._not_stored = ""  # why the log is not written any more
         self._crowd_joined = 0  # not told yet
         self._crowd_left = 0
         self._crowd_due: float | None = None  # when they will be
         self._closing = False
         # What somebody with a seat can ask, and what does it.
         self._asked: dict[type, Callable[[Session, Any], None]] = {
-            Say: self._say,
-            Act: self._act,
-            Tell: self._tell,
-            Rename: self._rename,
+            Say: self._once(self._say),
+            Act: self._once(self._act),
+            Tell: self._once(self._tell),
+            Rename: self._once(self._rename),
             Who: self._who,
             Help: self._help,
+            Ping: self._ping,
+            Pong: self._pong,
             Leave: self._leave,
             Refused: self._raise,
+            AskHistory: self._history,
+            CatchUp: self._catch_up,
+            Chunk: self._chunk,
+            Silent: self._silent,
             Ended: self._seated_ended,
         }
+        if self._log.storage is not None:
+            self._restore(self._log.stored)
 
     # ---- items -----------------------------------------------------------------------------------
 
@@ -150,6 +154,8 @@ class Room:
             except Exception:
                 log.exception("internal error while serving %s: dropped", connection.peer)
                 self._drop(connection, "error")
+                if isinstance(item, Errand):
+                    item.answer.put(False)
             if self.fanout.batch_is_large:
                 self.flush()
 
@@ -159,12 +165,10 @@ class Room:
         match item:
             case Connected():
                 self._connected(connection)
-            case TakeSeat():
-                seated = False
-                try:
-                    seated = not over and self._take_seat(connection, item)
-                finally:
-                    item.answer.put(seated)  # always: the reader waits for it
+            case TakeSeat() if not over:
+                self._take_seat(connection, item)
+            case TakeSeat() | CatchUp() | AskHistory() | Chunk():
+                item.answer.put(False)
             case Ended(reason):
                 self._ended(connection, reason)
             case _ if over:
@@ -182,8 +186,20 @@ class Room:
 
     def flush(self) -> None:
         """Send what has been told; people whose connection breaks on it leave, which is told in turn."""
-        self.fanout.flush()
+        self._commit_and_send()
         self._take_broken()
+        self._catching_up.answer_chunks()
+
+    def _commit_and_send(self) -> None:
+        """Nobody is told anything that is not in the log yet."""
+        try:
+            self._log.commit()
+        except StorageError as error:
+            log.error("%s. What is said from now on is kept in memory only, and is gone at the end.", error)
+            self._log.give_up_storage()
+            self._not_stored = error.code
+            self._tell_everyone(Notice(*self._log.next(), "not-stored", (error.code,)))
+        self.fanout.flush()
 
     def send_backlogs(self) -> None:
         """Send on to sockets that were full and are writable again."""
@@ -194,7 +210,7 @@ class Room:
         while broken := self.fanout.take_broken():
             for connection, reason in broken:
                 self._gone(connection, reason)
-            self.fanout.flush()
+            self._commit_and_send()
 
     # ---- coming and going ------------------------------------------------------------------------
 
@@ -206,36 +222,51 @@ class Room:
         else:
             self.fanout.only(connection, AskNick())
 
-    def _take_seat(self, connection: Connection, item: TakeSeat) -> bool:
-        """Seat a connection, or refuse; return whether it is seated now."""
+    def _take_seat(self, connection: Connection, item: TakeSeat) -> None:
+        """Seat a connection, or refuse; the reader is answered."""
+        hello = item.hello
         connection.dialect = item.dialect
-        key = nick_key(item.nick)
-        if key in self._sessions:
-            self._refuse(connection, Refused("nick-taken", item.nick))
+        if hello.resumes:
+            self._resume(connection, hello, item.answer)
+            return
+        if self._seats.get(hello.nick) is not None:
+            self._refuse(connection, Refused("nick-taken", hello.nick))
             self.fanout.only(connection, AskNick())
-            return False
-        session = Session(item.nick, connection)
+            item.answer.put(False)
+            return
+        number, at = self._log.next()
+        session = Session(number, hello.nick, connection, live=True)
+        token = ""
+        if hello.session and self._grace:
+            token, digest = new_token()
+            session.kept = Kept(digest)
         connection.session = session
-        self._sessions[key] = session
-        bisect.insort(self._roster, (key, item.nick))
-        people = len(self._sessions)
-        joined = Joined(self._next_id(), self._now(), item.nick)
-        if people < self._crowd:
-            self._tell_everyone(joined)
-        else:
-            self._count_crowd(joined=1)
+        self._seats.add(session)
+        self._log.save_session(number, session.row())
+        self._tell_coming_or_going(Joined(number, at, hello.nick))
         self.fanout.admit(connection)  # after its own join was told to the others
-        self.fanout.only(connection, Welcome(joined.id, joined.time, item.nick, people, self._welcome))
+        people = len(self._seats)
+        self.fanout.only(connection, Welcome(number, at, hello.nick, people, self._welcome))
+        if token:
+            self.fanout.only(connection, Token(token, round(self._grace)))
+        earlier = self._catching_up.opening_history(connection.dialect, hello.history)
+        self.fanout.raw(connection, earlier)
         self.fanout.only(connection, self._here(1, 0))
-        log.info("%s joined from %s (%s); %d here", item.nick, connection.peer, item.dialect.name, people)
-        return True
+        if self._not_stored:
+            notice = Notice(*self._log.next(), "not-stored", (self._not_stored,))
+            self._tell_alone(session, self._log.append(notice, to=number))
+        item.answer.put(True)
+        log.info("%s joined from %s (%s); %d here", hello.nick, connection.peer, item.dialect.name, people)
 
     def _leave(self, session: Session, _: Leave) -> None:
         """The person asked to leave: told goodbye, then disconnected."""
-        self._unseat(session.connection, "left")
-        self._say_goodbye(session.connection, "left")
+        connection = session.connection
+        assert connection is not None
+        self._end(session, "left")
+        self._say_goodbye(connection, "left")
 
     def _seated_ended(self, session: Session, ended: Ended) -> None:
+        assert session.connection is not None
         self._ended(session.connection, ended.reason)
 
     def _ended(self, connection: Connection, reason: str) -> None:
@@ -245,37 +276,68 @@ class Room:
 
     def _drop(self, connection: Connection, reason: str) -> None:
         """Say goodbye and hang up, as far as that goes; `reason` is in GOODBYES and LEAVE_REASONS."""
-        self._unseat(connection, reason)
+        if connection.session is not None:
+            self._end(connection.session, reason)
         self._say_goodbye(connection, reason)
 
     def _gone(self, connection: Connection, reason: str) -> None:
-        """The link is lost or has ended by itself."""
-        if connection.session is None and not connection.closing:
-            log.debug("%s went without a nick", connection.peer)
-        self._unseat(connection, reason)
-
-    def _unseat(self, connection: Connection, reason: str) -> None:
-        """End the session of a connection, if it has one, and tell the others."""
+        """The link is lost or has ended by itself: the session waits for another, if it may."""
         session = connection.session
         if session is None:
-            return
-        connection.session = None
-        key = nick_key(session.nick)
-        del self._sessions[key]
-        self._strike_off(key, session.nick)
-        self.fanout.remove(connection)
-        if self._closing:
-            return  # everybody does, and has been told why
-        people = len(self._sessions)
-        log.info("%s; %d here", left_words(session.nick, reason), people)
-        if people < self._crowd:
-            self._tell_everyone(Left(self._next_id(), self._now(), session.nick, reason))
+            if not connection.closing:
+                log.debug("%s went without a nick", connection.peer)
+        elif session.kept is None or reason == "left":
+            self._end(session, "restart" if self._closing else reason)
         else:
-            self._next_id()
-            self._count_crowd(left=1)
+            self._detach(session, reason)
 
-    def _strike_off(self, key: str, nick: str) -> None:
-        del self._roster[bisect.bisect_left(self._roster, (key, nick))]
+    def _detach(self, session: Session, reason: str) -> None:
+        """Keep the seat of a session whose link is down; the others are told nothing."""
+        assert session.kept is not None
+        self._unlink(session)
+        if self._closing:
+            return  # those that are stored go on when the server is back
+        session.kept.reason = reason
+        self._absent[session] = self._clock() + self._grace
+        log.info("the link of %s is down (%s)", session.nick, left_words(session.nick, reason))
+        for mail in session.kept.mail:
+            if mail.addressee is session and mail.author is not None:
+                self._say_that_it_waits(mail.author, mail.logged.id, session)
+        if len(self._absent) > self._max_absent:
+            self._end(next(iter(self._absent)), reason)
+
+    def _unlink(self, session: Session) -> None:
+        """Part a session from its connection."""
+        connection = session.connection
+        if connection is not None:
+            session.connection = connection.session = None
+            session.live = False
+            self.fanout.remove(connection)
+
+    def _end(self, session: Session, reason: str) -> None:
+        """End a session, and tell the others."""
+        session.over = True
+        self._seats.remove(session)
+        self._absent.pop(session, None)
+        self._log.save_session(session.id, None)
+        self._unlink(session)
+        if not self._closing:
+            log.info("%s; %d here", left_words(session.nick, reason), len(self._seats))
+        self._tell_coming_or_going(Left(*self._log.next(), session.nick, reason))
+        for author, count in self._mail.end(session):
+            if reason != "left":
+                unread = Unread(*self._log.next(), session.nick, count)
+                self._tell_alone(author, self._log.append(unread, to=author.id))
+
+    def _tell_coming_or_going(self, event: Joined | Left) -> None:
+        """Tell of a join or a leave by name, in a crowd as part of a count, and not at all while closing."""
+        if self._closing:
+            self._log.append(event, to=NOBODY)
+        elif len(self._seats) < self._crowd:
+            self._tell_everyone(event)
+        else:
+            self._log.append(event, to=NOBODY)
+            self._count_crowd(joined=isinstance(event, Joined), left=isinstance(event, Left))
 
     def _say_goodbye(self, connection: Connection, reason: str) -> None:
         self.fanout.only(connection, Goodbye(reason))
@@ -286,31 +348,153 @@ class Room:
         self._closing = True
         for connection in self.fanout.connections:
             if not connection.closing:
-                self._say_goodbye(connection, "closing")
+                session = connection.session
+                stays = session is not None and session.kept is not None and self._log.storage is not None
+                self._say_goodbye(connection, "restart" if stays else "closing")
 
     @property
     def idle(self) -> bool:
         """Whether the room is closing and no connection and no reader is left."""
         return self._closing and not self.fanout.connections
 
+    # ---- resuming --------------------------------------------------------------------------------
+
+    def _restore(self, stored: Stored) -> None:
+        """Seat those who had a seat when the server ended, and tell that the others are gone."""
+        sessions = {}
+        for row in stored.sessions:
+            session = sessions[row.id] = Session(row.id, row.nick, None)
+            if row.token:
+                refused = {tag: Refused("refused-before", tag=tag) for tag in row.refused}
+                session.kept = Kept(row.token, row.last_tag, refused, claimed=stored.last_id)
+                self._absent[session] = self._clock() + self._grace
+            self._seats.add(session)
+        self._mail.restore(stored.private, sessions)
+        for session in sessions.values():
+            if session.kept is None:
+                self._end(session, "restart")
+        if self._absent:
+            log.info("%d seats are kept for those who come back", len(self._absent))
+
+    def _resume(self, connection: Connection, hello: Hello, answer: SimpleQueue[Answer]) -> None:
+        """Give a session its new connection, and begin to send what that has missed."""
+        session = self._seats.resumed_with(hello.session)
+        newest = self._log.last_id
+        if session is not None and session.kept is not None and session.kept.claimed:
+            newest = session.kept.claimed
+        if session is None or session.kept is None or hello.last > newest:
+            # An event that this log does not have: the last ones of a server that could not write them.
+            if session is not None:
+                self._end(session, "lost")
+            self._refuse(connection, Refused("no-session"))
+            answer.put(False)
+            return
+        session.kept.claimed = 0
+        older = session.connection
+        self._unlink(session)
+        if older is not None:
+            self._say_goodbye(older, "replaced")
+        self._absent.pop(session, None)
+        session.connection, connection.session = connection, session
+        last = max(hello.last, session.id)
+        self._mail.acknowledge(session, last)
+        log.info("%s is back from %s, after event %d of %d", session.nick, connection.peer, last, newest)
+        self._catching_up.begin(session, last, answer)
+        self._mail.ask_soon(session)
+
+    def _catch_up(self, session: Session, item: CatchUp) -> None:
+        self._catching_up.go_on(session, item)
+        self._mail.ask_soon(session)
+
+    def _chunk(self, session: Session, chunk: Chunk) -> None:
+        assert session.connection is not None
+        self._catching_up.send(session.connection, chunk)
+
+    def _history(self, _: Session, item: AskHistory) -> None:
+        self._catching_up.history(item)
+
+    # ---- signs of life ---------------------------------------------------------------------------
+
+    def _silent(self, session: Session, _: Silent) -> None:
+        self._ask_whether_there(session)
+
+    def _ask_whether_there(self, session: Session) -> None:
+        """Ping a session that answers: those that outlive their connections."""
+        if session.kept is not None and session.live:
+            assert session.connection is not None
+            self.fanout.only(session.connection, Ping(self._log.last_id))
+
+    def _ping(self, session: Session, ping: Ping) -> None:
+        assert session.connection is not None
+        self.fanout.only(session.connection, Pong(ping.number))
+
+    def _pong(self, session: Session, pong: Pong) -> None:
+        if session.kept is not None:
+            if pong.number > self._log.last_id:
+                raise Refused("malformed", "number")
+            self._mail.acknowledge(session, pong.number)
+
     # ---- what people ask -------------------------------------------------------------------------
 
+    def _once(self, do: Callable[[Session, Any], None]) -> Callable[[Session, Any], None]:
+        """Return `do` for commands that a client sends again when it has missed the answer.
+
+        The tags of a session that resumes rise: one that is not higher than the last one was seen before.
+        """
+
+        def do_once(session: Session, command: Any) -> None:
+            kept = session.kept
+            if kept is None:
+                do(session, command)
+                return
+            if command.tag <= kept.last_tag:
+                self._repeat(session, kept, command.tag)
+                return
+            kept.last_tag = command.tag
+            self._log.save_session(session.id, session.row())
+            try:
+                do(session, command)
+            except Refused as refused:
+                kept.refuse(refused)
+                self._log.save_refusal(session.id, refused.tag)
+                raise
+
+        return do_once
+
+    def _repeat(self, session: Session, kept: Kept, tag: int) -> None:
+        """Answer again what was done or refused before."""
+        if tag in kept.refused:
+            raise kept.refused[tag]
+        logged = self._log.find(session.id, tag)
+        assert session.connection is not None
+        self.fanout.raw(
+            session.connection, logged.told_to(session.id) if logged else NATIVE.encode(Done(tag))
+        )
+
     def _say(self, session: Session, command: Say) -> None:
-        said = Said(self._next_id(), self._now(), command.tag, session.nick, command.text)
-        self._tell_everyone(said, session.connection)
+        self._tell_everyone(Said(*self._log.next(), command.tag, session.nick, command.text), session)
 
     def _act(self, session: Session, command: Act) -> None:
-        acted = Acted(self._next_id(), self._now(), command.tag, session.nick, command.text)
-        self._tell_everyone(acted, session.connection)
+        self._tell_everyone(Acted(*self._log.next(), command.tag, session.nick, command.text), session)
 
     def _tell(self, session: Session, command: Tell) -> None:
-        addressee = self._sessions.get(nick_key(command.to))
+        addressee = self._seats.get(command.to)
         if addressee is None:
             raise Refused("no-such-user", command.to, tag=command.tag)
-        told = Told(self._next_id(), self._now(), command.tag, session.nick, addressee.nick, command.text)
-        self.fanout.only(session.connection, told, own=True)
+        self._mail.check(session, addressee, command.tag)
+        told = Told(*self._log.next(), command.tag, session.nick, addressee.nick, command.text)
+        logged = self._log.append(told, session.id, addressee.id)
+        self._mail.add(logged, session, addressee)
+        self._tell_alone(session, logged)
         if addressee is not session:
-            self.fanout.only(addressee.connection, told)
+            self._tell_alone(addressee, logged)
+            if addressee.connection is None:
+                self._say_that_it_waits(session, told.id, addressee)
+
+    def _say_that_it_waits(self, author: Session, number: int, addressee: Session) -> None:
+        if author.live:
+            assert author.connection is not None
+            self.fanout.only(author.connection, Waits(number, addressee.nick))
 
     def _rename(self, session: Session, command: Rename) -> None:
         try:
@@ -318,35 +502,33 @@ class Room:
         except Refused as refused:
             refused.tag = command.tag
             raise
-        old_key, key = nick_key(session.nick), nick_key(nick)
         if nick == session.nick:
             raise Refused("nick-same", nick, tag=command.tag)
-        if key != old_key and key in self._sessions:
+        if self._seats.get(nick) not in (None, session):
             raise Refused("nick-taken", nick, tag=command.tag)
         old = session.nick
-        del self._sessions[old_key]
-        self._strike_off(old_key, old)
-        session.nick = nick
-        self._sessions[key] = session
-        bisect.insort(self._roster, (key, nick))
+        self._seats.rename(session, nick)
+        self._log.save_session(session.id, session.row())
         log.info("%s is now %s", old, nick)
-        self._tell_everyone(Renamed(self._next_id(), self._now(), command.tag, old, nick), session.connection)
+        self._tell_everyone(Renamed(*self._log.next(), command.tag, old, nick), session)
 
     def _who(self, session: Session, command: Who) -> None:
+        assert session.connection is not None
         self.fanout.only(session.connection, self._here(command.page, command.tag))
 
     def _help(self, session: Session, _: Help) -> None:
+        assert session.connection is not None
         self.fanout.only(session.connection, HelpText())
 
     def _raise(self, _: Session, refused: Refused) -> None:
         raise refused
 
     def _here(self, page: int, tag: int) -> Message:
-        pages = max(1, -(-len(self._roster) // WHO_PAGE))
+        people = len(self._seats)
+        pages = max(1, -(-people // WHO_PAGE))
         if not 1 <= page <= pages:
             raise Refused("no-page", str(pages), tag=tag)
-        nicks = self._roster[(page - 1) * WHO_PAGE : page * WHO_PAGE]
-        return Here(tag, page, pages, len(self._roster), tuple(nick for _, nick in nicks))
+        return Here(tag, page, pages, people, self._seats.page(page, WHO_PAGE))
 
     def _refuse(self, connection: Connection, refused: Refused) -> None:
         who = connection.session.nick if connection.session else connection.peer
@@ -359,18 +541,24 @@ class Room:
 
     # ---- events ----------------------------------------------------------------------------------
 
-    def _next_id(self) -> int:
-        self._last_id += 1
-        return self._last_id
+    def _tell_everyone(self, event: Event, author: Session | None = None) -> None:
+        """Log an event, and tell it to everyone; its author, if there is one, is told its own version."""
+        if author is None:
+            self._log.append(event)
+            self.fanout.everyone(event)
+        else:
+            self._log.append(event, author.id)
+            self.fanout.everyone(event, author.connection)
 
-    def _now(self) -> int:
-        now = self._wall_clock() // 1_000_000
-        if now > self._last_time:
-            self._last_time = now
-        return self._last_time
+    def _tell_alone(self, session: Session, logged: Logged) -> None:
+        """Tell one session an event; one that is not live meets it in the log when it catches up."""
+        if session.live:
+            assert session.connection is not None
+            self.fanout.only(session.connection, logged.event, own=logged.author == session.id)
 
-    def _tell_everyone(self, event: Event, author: Connection | None = None) -> None:
-        self.fanout.everyone(event, author)
+    def _erase(self, ids: list[int]) -> None:
+        if self._log.storage is not None:
+            self._log.storage.erase(ids)
 
     # ---- time ------------------------------------------------------------------------------------
 
@@ -382,18 +570,26 @@ class Room:
 
     def next_deadline(self) -> float | None:
         """Return when (on the clock) `tick` has something to do next; None: nothing is due."""
-        closing = self.fanout.next_deadline()
-        if self._crowd_due is None or closing is None:
-            return self._crowd_due or closing
-        return min(self._crowd_due, closing)
+        deadlines = (
+            self.fanout.next_deadline(),
+            self._crowd_due,
+            self._mail.next_deadline(),
+            next(iter(self._absent.values()), None),
+        )
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self) -> None:
-        """Do what has fallen due: tell how the crowd has changed, hang up on those whose time is up."""
+        """Do what has fallen due: seats and links whose time is up, how the crowd has changed, mail."""
         self.fanout.expire()
-        if self._crowd_due is not None and self._crowd_due <= self._clock():
-            crowd = Crowd(
-                self._next_id(), self._now(), self._crowd_joined, self._crowd_left, len(self._sessions)
-            )
+        now = self._clock()
+        for session in [session for session, until in self._absent.items() if until <= now]:
+            assert session.kept is not None
+            self._end(session, session.kept.reason)
+        if self._crowd_due is not None and self._crowd_due <= now:
+            crowd = Crowd(*self._log.next(), self._crowd_joined, self._crowd_left, len(self._seats))
             self._crowd_due, self._crowd_joined, self._crowd_left = None, 0, 0
             self._tell_everyone(crowd)
             self.flush()
+        for session in self._mail.to_ask():
+            self._ask_whether_there(session)
+        self._mail.erase_due()

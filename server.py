@@ -40,10 +40,13 @@ from typing import NoReturn
 
 import messages
 import protocol
+from eventlog import HISTORY, EventLog, StorageError
 from fanout import Connection, Fanout
 from inbox import Inbox
-from reader import BURST, Entry, RateLimit, Reader
-from room import Connected, Ended, Room, TakeSeat
+from items import Connected, Ended, Errand
+from reader import BURST, DEAD_AFTER, PING_AFTER, Entry, RateLimit, Reader
+from room import GRACE, Room
+from storage import Storage
 
 try:
     import resource
@@ -70,6 +73,11 @@ SEND_BUFFER = 128 * 1024
 """Bytes the kernel may hold for one client (Linux takes twice that): without a bound a client that
 does not read takes megabytes before the first refusal."""
 
+SECONDS_A_DAY = 24 * 60 * 60
+
+KEEPALIVE_PROBES = 6
+"""Probes without an answer after which the kernel takes a silent link for dead."""
+
 ACCEPT_PAUSE = 0.5
 """Seconds without accepting when descriptors or threads have run out."""
 
@@ -77,8 +85,9 @@ ACCEPT_PAUSE = 0.5
 class Server:
     """A room on a listening socket.  `serve_forever` runs it; `shutdown`, from anywhere, ends it.
 
-    Raises OSError when it cannot listen on `host` and `port` (0: a free one; `address` tells which).
-    `rate_limit` in lines a second, 0 for none; `close_time` in seconds.
+    Raises OSError when it cannot listen on `host` and `port` (0: a free one; `address` tells which), and
+    StorageError when `storage`, which it closes at its end, cannot be read.  `rate_limit` in lines a
+    second, 0 for none; `history` in events; `grace`, `ping_after` and `dead_after` in seconds.
     """
 
     def __init__(
@@ -91,7 +100,13 @@ class Server:
         burst: int = BURST,
         welcome: str = "",
         fanout: Fanout | None = None,
+        history: int = HISTORY,
+        storage: Storage | None = None,
+        grace: float = GRACE,
+        ping_after: float = PING_AFTER,
+        dead_after: float = DEAD_AFTER,
     ) -> None:
+        log_of_events = EventLog(history, storage)
         self._listener = _listen(host, port)
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
         self._max_clients = max_clients
@@ -99,7 +114,17 @@ class Server:
         self._burst = burst
         self._inbox: Inbox[Entry | None] = Inbox()  # None: the last of the acceptor, close the room
         self._fanout = fanout or Fanout()
-        self._room = Room(self._fanout, welcome=welcome)
+        self._storage = storage
+        self._ping_after = ping_after
+        self._dead_after = dead_after
+        self._turn = threading.Lock()  # of the readers that replay: one at a time makes a chunk
+        self._room = Room(
+            self._fanout,
+            log_of_events,
+            welcome=welcome,
+            grace=grace,
+            max_absent=max_clients,
+        )
         self._room_thread = threading.Thread(target=self._run_room, name="room", daemon=True)
         self._stopping = False  # set by any thread, once
         self._wake_reader, self._wake_writer = socket.socketpair()  # a byte in it wakes the acceptor
@@ -113,6 +138,8 @@ class Server:
 
     def serve_forever(self) -> None:
         """Accept clients until `shutdown`; returns when everything is flushed, closed and joined."""
+        if self._storage is not None:
+            self._storage.start()
         threading.stack_size(READER_STACK)  # of the threads that are started from here on
         sys.setswitchinterval(SWITCH_INTERVAL)
         self._room_thread.start()
@@ -126,6 +153,8 @@ class Server:
             self._room_thread.join()
             for thread in self._readers:
                 thread.join()
+            if self._storage is not None:
+                self._storage.close()
             self._inbox.close()
             self._wake_reader.close()
             self._wake_writer.close()
@@ -201,11 +230,20 @@ class Server:
             # One send per batch: to wait for more to go with it (Nagle) would only delay it.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            self._keep_alive(sock)
         except OSError:
             sock.close()  # already reset
             return True
         connection = Connection(sock, peer)
-        reader = Reader(connection, self._inbox, RateLimit(self._rate_limit, self._burst))
+        reader = Reader(
+            connection,
+            self._inbox,
+            RateLimit(self._rate_limit, self._burst),
+            storage=self._storage,
+            turn=self._turn,
+            ping_after=self._ping_after,
+            dead_after=self._dead_after,
+        )
         thread = threading.Thread(target=self._run_reader, args=(reader,), name=f"reader {peer}", daemon=True)
         self._inbox.put((connection, [Connected()]))  # before anything the reader puts
         self._readers.add(thread)
@@ -218,6 +256,21 @@ class Server:
             sock.close()
             raise OSError(errno.EAGAIN, "no more threads") from None
         return True
+
+    def _keep_alive(self, sock: socket.socket) -> None:
+        """Have the kernel notice a dead link: most clients cannot be pinged in any other way."""
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        probe_interval = max(1, round((self._dead_after - self._ping_after) / KEEPALIVE_PROBES))
+        for name, value in (
+            ("TCP_KEEPIDLE", max(1, round(self._ping_after))),
+            ("TCP_KEEPALIVE", max(1, round(self._ping_after))),  # what macOS calls it
+            ("TCP_KEEPINTVL", probe_interval),
+            ("TCP_KEEPCNT", KEEPALIVE_PROBES),
+            # While something is unacknowledged there are no probes, and retransmitting takes 15 minutes.
+            ("TCP_USER_TIMEOUT", max(1, round(self._dead_after * 1000))),
+        ):
+            if hasattr(socket, name):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
     def _run_reader(self, reader: Reader) -> None:
         try:
@@ -279,7 +332,7 @@ class Server:
                     if isinstance(item, Connected):
                         fanout.open(connection)
                         fanout.hang_up(connection)
-                    elif isinstance(item, TakeSeat):
+                    elif isinstance(item, Errand):
                         item.answer.put(False)
                     elif isinstance(item, Ended):
                         fanout.end(connection)
@@ -346,6 +399,36 @@ def _rate(text: str) -> float:
     return rate
 
 
+def _events(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 7):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of events: give 0 or more")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    return _number(text, "a number of seconds", 1_000_000)
+
+
+def _days(text: str) -> float:
+    return _number(text, "a number of days", 100_000)
+
+
+def _number(text: str, what: str, highest: float) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= highest:
+        raise argparse.ArgumentTypeError(f"'{text}' is not {what}: give 0 or more")
+    return number
+
+
+def _sync(text: str) -> str:
+    if text.lower() not in ("normal", "full"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a way to write: give normal or full")
+    return text.lower()
+
+
 def _welcome(text: str) -> str:
     text = messages.clean(text).strip()
     if len(text.encode()) > messages.MAX_TEXT:
@@ -397,6 +480,56 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
         f"lines a second one client may send (5, after a burst of {BURST}; 0: no limit); "
         "what is over waits, and is not lost",
     )
+    add(
+        "--history",
+        _events,
+        HISTORY,
+        "N",
+        f"events kept in memory, for who joins and who comes back ({HISTORY})",
+    )
+    add(
+        "--grace",
+        _seconds,
+        GRACE,
+        "SECONDS",
+        f"how long a seat is kept when its connection is lost ({GRACE:g}; 0: not at all)",
+    )
+    add(
+        "--db",
+        str,
+        "",
+        "FILE",
+        "keep the log in this file: history and seats survive the end of the server, kill -9 too",
+    )
+    add(
+        "--sync",
+        _sync,
+        "normal",
+        "WHEN",
+        "what a confirmed message in --db survives: normal (default): a crash of the server; "
+        "full: a power cut too, and the room waits for the disk at each batch",
+    )
+    add(
+        "--keep",
+        _days,
+        30.0,
+        "DAYS",
+        "how long --db keeps what is said to everyone (30; 0: for ever); private messages go much earlier",
+    )
+    add(
+        "--ping-after",
+        _seconds,
+        PING_AFTER,
+        "SECONDS",
+        f"silence after which a client is asked whether it is there ({PING_AFTER:g})",
+    )
+    add(
+        "--dead-after",
+        _seconds,
+        DEAD_AFTER,
+        "SECONDS",
+        f"silence after which its connection counts as lost ({DEAD_AFTER:g})",
+    )
     add("--welcome", _welcome, "", "TEXT", "what everybody who joins is told first")
     add("--log-level", _level, "info", "LEVEL", "what is recorded: debug, info (default), warning, error")
     parser.add_argument("--version", action="version", version=f"Charla {protocol.__version__}")
@@ -409,6 +542,8 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
                 setattr(options, name, kind(value) if value else defaults[name])
             except argparse.ArgumentTypeError as error:
                 parser.error(f"{variable}: {error}")
+    if not 0 < options.ping_after < options.dead_after:
+        parser.error("--ping-after must be more than 0, and --dead-after more than that")
     return options
 
 
@@ -417,7 +552,17 @@ def _fail(sentence: str) -> NoReturn:
     raise SystemExit(2)
 
 
-def _open_server(options: argparse.Namespace) -> Server:
+def _open_storage(options: argparse.Namespace) -> Storage | None:
+    """Return the log file if one is asked for; when it cannot be used, say why and exit with status 2."""
+    if not options.db:
+        return None
+    try:
+        return Storage(options.db, sync=options.sync, keep=options.keep * SECONDS_A_DAY)
+    except StorageError as error:
+        _fail(str(error))
+
+
+def _open_server(options: argparse.Namespace, storage: Storage | None) -> Server:
     """Return a listening server, or say in one line why there cannot be one and exit with status 2."""
     where = f"{options.host}, port {options.port}"
     try:
@@ -427,7 +572,14 @@ def _open_server(options: argparse.Namespace) -> Server:
             max_clients=options.max_clients,
             rate_limit=options.rate_limit,
             welcome=options.welcome,
+            history=options.history,
+            storage=storage,
+            grace=options.grace,
+            ping_after=options.ping_after,
+            dead_after=options.dead_after,
         )
+    except StorageError as error:
+        _fail(str(error))
     except (socket.gaierror, UnicodeError):
         _fail(f"'{options.host}' is not an address or a host name that can be found: try --host 0.0.0.0")
     except OSError as error:
@@ -551,7 +703,8 @@ def main(arguments: list[str] | None = None) -> int:
         _fail("the server needs Linux, macOS or another Unix (on Windows: WSL); the client does not")
     with _recording(options.log_level):
         _raise_descriptor_limit(options.max_clients)
-        server = _open_server(options)
+        storage = _open_storage(options)
+        server = _open_server(options, storage)
         _end_on_signals(server)
         _announce(server.address)
         try:

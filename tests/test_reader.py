@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from support import DEADLINE
 
 from fanout import Connection
+from items import Ended, Item, NoSeat, TakeSeat
 from messages import Leave, Refused, Say, Tell, Who
 from protocol import NATIVE
 from reader import Entry, RateLimit, Reader
-from room import Ended, Item, NoSeat, TakeSeat
 
 
 def let_go(connection: Connection) -> None:
@@ -43,7 +43,7 @@ class ListInbox:
             self.changed.notify_all()
         for item in items:
             if isinstance(item, TakeSeat):
-                item.answer.put(item.nick not in self._taken)
+                item.answer.put(item.hello.nick not in self._taken)
             if isinstance(item, Ended) and not connection.gone:
                 let_go(connection)
 
@@ -88,7 +88,7 @@ def test_the_line_behind_a_taken_nick_is_another_try_and_not_a_message() -> None
     running = Running(ListInbox(taken=("ana", "eva")))
     running.client.sendall(b"ana\neva\nleo\nhola\n")
     assert running.finish() == [Say("hola"), Ended("left")]
-    asked = [item.nick for item in running.inbox.items if isinstance(item, TakeSeat)]
+    asked = [item.hello.nick for item in running.inbox.items if isinstance(item, TakeSeat)]
     assert asked == ["ana", "eva", "leo"]
 
 

@@ -9,10 +9,12 @@ from queue import SimpleQueue
 import pytest
 
 import wording
+from eventlog import EventLog
 from fanout import Connection, Fanout
-from messages import Act, Help, Leave, Refused, Rename, Say, Tell, Who
+from items import Answer, Connected, Ended, Errand, NoSeat, TakeSeat
+from messages import Act, Hello, Help, Leave, Refused, Rename, Say, Tell, Who
 from protocol import NATIVE, PLAIN, Dialect
-from room import Connected, Ended, NoSeat, Room, TakeSeat
+from room import Room
 
 
 class FakeSocket:
@@ -54,16 +56,19 @@ class FakeSocket:
 class Table:
     """A room with a clock that stands still until told otherwise, and people at it."""
 
-    def __init__(self, crowd: int = 200, backlog_limit: int = 1000, welcome: str = "") -> None:
+    def __init__(
+        self, crowd: int = 200, backlog_limit: int = 1000, welcome: str = "", history: int = 1000
+    ) -> None:
         self.now = 100.0
         self.unix = 1_763_600_000_000
         self.fanout = Fanout(backlog_limit=backlog_limit, close_time=2.0, clock=lambda: self.now)
         self.room = Room(
             self.fanout,
+            EventLog(history, wall_clock=lambda: self.unix * 1_000_000),
             welcome=welcome,
+            grace=60.0,
             crowd=crowd,
             clock=lambda: self.now,
-            wall_clock=lambda: self.unix * 1_000_000,
         )
         self.sockets: dict[Connection, FakeSocket] = {}
 
@@ -79,9 +84,14 @@ class Table:
         return connection
 
     def seat(self, connection: Connection, nick: str, dialect: Dialect = PLAIN) -> bool:
-        answer: SimpleQueue[bool] = SimpleQueue()
-        self.room.handle(connection, [TakeSeat(nick, dialect, answer)])
-        return answer.get_nowait()
+        return self.ask(connection, TakeSeat(Hello(nick, history=0), dialect, SimpleQueue())) is True
+
+    def ask(self, connection: Connection, errand: Errand) -> Answer:
+        """Hand over an errand; return its answer, which may come with the flush."""
+        self.room.handle(connection, [errand])
+        if errand.answer.empty():
+            self.room.flush()
+        return errand.answer.get_nowait()
 
     def join(self, nick: str, dialect: Dialect = PLAIN) -> Connection:
         """Seat somebody, with everything told and forgotten."""

@@ -1,0 +1,132 @@
+"""Catching up: what a client is sent of what happened before, the history and what a resume has missed.
+
+All of it are reads of the log.  Little is sent by the room thread itself; what may be long is read by
+the reader of that connection, chunk by chunk, as fast as its client takes it (items.py tells how).
+
+The seam between what is replayed and what is live: a session that catches up is not told what happens;
+all of it is in the log.  When so little is left that the room can send it itself, it does so and admits
+the connection to the fan-out in one step, between two events.  So nothing is in both parts and nothing in
+neither.
+
+Belongs to the room thread.
+"""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+
+from eventlog import EventLog, Logged
+from fanout import FLUSH_SIZE, Connection, Fanout
+from items import Answer, AskHistory, CatchUp, Chunk, Read, ReadPast
+from messages import Earlier, Live, Past, Resumed
+from protocol import Dialect
+from seats import Seats, Session
+
+SEAM = 500
+"""Events that a client may lack for the room to send them itself: a millisecond's work."""
+
+
+class CatchingUp:
+    """Sends what was before to those who join, resume or ask."""
+
+    def __init__(self, fanout: Fanout, log: EventLog, seats: Seats) -> None:
+        self._fanout = fanout
+        self._log = log
+        self._seats = seats
+        self._opening: dict[tuple[Dialect, int], tuple[int, bytes]] = {}  # newest id in it, bytes
+        self._chunks: list[tuple[Connection, SimpleQueue[Answer]]] = []  # not taken by the socket yet
+
+    # ---- history ---------------------------------------------------------------------------------
+
+    def opening_history(self, dialect: Dialect, count: int) -> bytes:
+        """Return the newest `count` public messages, fewer when they are long, as a join shows them."""
+        newest = self._log.last_public_id
+        known, data = self._opening.get((dialect, count), (0, b""))
+        if known == newest:  # a class comes in while nobody talks
+            return data
+        lines: list[bytes] = []
+        size = 0
+        for logged in reversed(self._log.newest_public(count)):
+            line = dialect.encode(Past(logged.event))  # type: ignore[arg-type] # public ones are such
+            size += len(line)
+            if size > FLUSH_SIZE:
+                break
+            lines.append(line)
+        if lines:
+            lines.append(dialect.encode(Earlier(0, len(lines))))
+        data = b"".join(reversed(lines))
+        self._opening[dialect, count] = newest, data
+        return data
+
+    def history(self, item: AskHistory) -> None:
+        """Have the reader show the history: it may be long, and on disk."""
+        entries = self._log.newest_public(item.count)
+        before = entries[0].id if entries else self._log.last_id + 1
+        more = item.count - len(entries) if self._log.storage is not None else 0
+        item.answer.put(ReadPast(entries, before, more))
+
+    # ---- resume ----------------------------------------------------------------------------------
+
+    def begin(self, session: Session, after: int, answer: SimpleQueue[Answer]) -> None:
+        """Tell a session, which has a connection again, that it goes on, and what it has missed."""
+        self._go_on(session, after, answer, self._log.storage is not None, at_once=True)
+
+    def go_on(self, session: Session, item: CatchUp) -> None:
+        """Have the reader send on, or send the rest and let the session live."""
+        self._go_on(session, item.after, item.answer, self._log.storage is not None and not item.failed)
+
+    def _go_on(
+        self,
+        session: Session,
+        after: int,
+        answer: SimpleQueue[Answer],
+        from_disk: bool,
+        at_once: bool = False,
+    ) -> None:
+        connection, events, storage = session.connection, self._log, self._log.storage
+        assert connection is not None
+        floor = storage.floor if storage is not None and from_disk else events.floor
+        mail = _waiting_mail(session, after, floor)
+        lost = max(0, floor - after - len(mail))
+        if lost or at_once:
+            self._fanout.only(connection, Resumed(session.nick, len(self._seats), lost))
+        if from_disk and after < events.floor:
+            after = max(after, floor)
+            answer.put(Read(session.id, after, max(after, min(events.floor, events.stored_id)), None))
+            return
+        entries = mail + events.after(max(after, floor))
+        if len(entries) <= SEAM:
+            data = b"".join([logged.told_to(session.id) for logged in entries])
+            if len(data) <= FLUSH_SIZE:
+                self._fanout.raw(connection, data)
+                self._fanout.only(connection, Live(events.last_id))
+                self._fanout.admit(connection)
+                session.live = True
+                answer.put(True)
+                return
+        answer.put(Read(session.id, after, events.last_id, entries))
+
+    # ---- chunks ----------------------------------------------------------------------------------
+
+    def send(self, connection: Connection, chunk: Chunk) -> None:
+        """Send what a reader has prepared; it is answered when the socket has taken it."""
+        self._fanout.raw(connection, chunk.data)
+        self._chunks.append((connection, chunk.answer))
+
+    def answer_chunks(self) -> None:
+        """Tell the readers whose client has taken what waited for it to go on.  After each flush."""
+        if not self._chunks:
+            return
+        waiting = []
+        for connection, answer in self._chunks:
+            if connection.backlog and not connection.gone:
+                waiting.append((connection, answer))
+            else:
+                answer.put(connection.session is not None)
+        self._chunks = waiting
+
+
+def _waiting_mail(session: Session, after: int, upto: int) -> list[Logged]:
+    """Return the private messages that wait for a session though the log has moved on."""
+    assert session.kept is not None
+    return [mail.logged for mail in session.kept.mail if after < mail.logged.id <= upto]

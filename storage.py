@@ -1,0 +1,369 @@
+"""The log on disk: one SQLite file (--db), written by the room, read by readers, swept by a housekeeper.
+
+    thread        does                                                      with the connection
+    room          `write`: one transaction for all that is waiting          _writer
+    a reader      `events_after`, `public_before`: long resumes, history    _reader, one at a time (_reading)
+    housekeeper   erases private messages that nobody can ask for any       _keeper
+                  more, deletes what is older than --keep, checkpoints
+
+The file is in WAL mode: readers do not wait for the writer, nor it for them, and a commit appends to one
+file.  With synchronous=NORMAL a commit survives the end of the process, kill -9 too, because it is with
+the operating system then; a power cut may take the last ones, in order, and damages nothing.  With FULL it
+is on the disk (sqlite.org/pragma.html#pragma_synchronous).  The write-ahead log is copied into the file by
+the housekeeper, not by a commit: the room never waits for a disk to sync, unless --sync full asks for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where server.py does not start
+    fcntl = None  # type: ignore[assignment]
+
+from eventlog import Logged, SessionRow, StorageError
+
+log = logging.getLogger("charla")
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        # `line` is the event in the native dialect, as others are told it: docs/PROTOCOL.md.
+        "CREATE TABLE events (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, author INTEGER NOT NULL,"
+        " addressee INTEGER NOT NULL, tag INTEGER NOT NULL, line TEXT NOT NULL)",
+        "CREATE INDEX private ON events (id) WHERE addressee > 0",
+        # `token` is a SHA-256, empty for a session that ends with its connection.
+        "CREATE TABLE sessions (id INTEGER PRIMARY KEY, token BLOB NOT NULL, nick TEXT NOT NULL,"
+        " last_tag INTEGER NOT NULL)",
+        "CREATE TABLE refusals (session INTEGER NOT NULL, tag INTEGER NOT NULL,"
+        " PRIMARY KEY (session, tag)) WITHOUT ROWID",
+        # Events are deleted, also the newest: so the id that was given last is written down.
+        "CREATE TABLE log (last_id INTEGER NOT NULL, last_time INTEGER NOT NULL)",
+        "INSERT INTO log VALUES (0, 0)",
+    ),
+)
+"""What makes version n of the schema of version n - 1 (1 of an empty file), statement by statement."""
+
+APPLICATION_ID = 0x43686C61  # "Chla", in the file's header: not another program's database
+
+BUSY_TIME = 5.0
+"""Seconds that a write waits for another one: the housekeeper's take milliseconds."""
+
+SWEEP_INTERVAL = 1.0
+"""Seconds between two rounds of the housekeeper."""
+
+SWEEP_ROWS = 500
+"""Rows that it deletes at a time, so that a commit of the room's waits a millisecond or two for it."""
+
+WAL_LIMIT = 16 * 1024 * 1024
+"""Bytes of write-ahead log after which it is begun anew, even if a commit has to wait for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a server begins with."""
+
+    last_id: int
+    last_time: int
+    floor: int  # `recent` has all that is stored with a higher id
+    recent: list[Logged]
+    public: list[Logged]
+    private: list[Logged]
+    sessions: list[SessionRow]
+
+
+_COLUMNS = "id, time, author, addressee, tag, line"
+_PUBLIC = "addressee = 0 AND (line GLOB 'SAY *' OR line GLOB 'ME *')"
+
+
+class Storage:
+    """A log file.  StorageError when it cannot be used; `keep` in seconds, 0 for ever."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        sync: str = "normal",
+        keep: float = 0.0,
+        migrations: tuple[tuple[str, ...], ...] = MIGRATIONS,
+    ) -> None:
+        self._path = path
+        self._keep = keep
+        # Held by this descriptor as long as the server runs.  It is closed last: to close any descriptor
+        # of a file lets go of the locks (fcntl) that SQLite has on it.
+        self._lock = _lock_file(path)
+        try:
+            self._writer = self._connect(sync)
+            _migrate(path, self._writer, migrations)
+            self._reader = self._connect()
+            self._reader.execute("PRAGMA query_only = ON")
+            self._keeper = self._connect()
+            self._keeper.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
+            self.floor = self._lowest_id() - 1  # ids up to here were deleted; the housekeeper's to change
+        except sqlite3.Error as error:
+            os.close(self._lock)
+            raise _error(path, error) from error
+        except StorageError:
+            os.close(self._lock)
+            raise
+        self._reading = threading.Lock()  # guards `_reader`
+        self._to_erase: SimpleQueue[list[int] | None] = SimpleQueue()  # ids; None: end
+        self._housekeeper = threading.Thread(target=self._keep_house, name="housekeeper", daemon=True)
+
+    def _connect(self, sync: str = "normal") -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=BUSY_TIME, isolation_level=None, check_same_thread=False
+        )
+        connection.text_factory = bytes  # lines go to sockets as they are
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if sync == 'full' else 'NORMAL'}")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        return connection
+
+    def start(self) -> None:
+        """Start the housekeeper."""
+        self._housekeeper.start()
+
+    def close(self) -> None:
+        """End the housekeeper and close the file.  Nobody writes or reads any more."""
+        if self._housekeeper.is_alive():
+            self._to_erase.put(None)
+            self._housekeeper.join()
+        for connection in (self._keeper, self._reader, self._writer):  # the last one removes the -wal file
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+        os.close(self._lock)
+
+    # ---- before the threads ----------------------------------------------------------------------
+
+    def load(self, limit: int) -> Stored:
+        """Return what a server begins with, `limit` events and `limit` public messages at the most."""
+        try:
+            last_id, last_time = self._writer.execute("SELECT last_id, last_time FROM log").fetchone()
+            recent = self._select(self._writer, "TRUE", (), limit, newest=True)
+            refusals: dict[int, list[int]] = {}
+            for session, tag in self._writer.execute("SELECT session, tag FROM refusals ORDER BY tag"):
+                refusals.setdefault(session, []).append(tag)
+            return Stored(
+                last_id,
+                last_time,
+                recent[0].id - 1 if len(recent) == limit and recent else self.floor if recent else last_id,
+                recent,
+                self._select(self._writer, _PUBLIC, (), limit, newest=True),
+                self._select(self._writer, "addressee > 0", (), -1),
+                [
+                    SessionRow(number, token, nick.decode(), last_tag, tuple(refusals.get(number, ())))
+                    for number, token, nick, last_tag in self._writer.execute(
+                        "SELECT id, token, nick, last_tag FROM sessions ORDER BY id"
+                    )
+                ],
+            )
+        except (sqlite3.Error, UnicodeDecodeError, TypeError) as error:
+            raise _error(self._path, error) from error
+
+    # ---- room thread -----------------------------------------------------------------------------
+
+    def write(
+        self,
+        events: Iterable[Logged],
+        sessions: Mapping[int, SessionRow | None],
+        refusals: Iterable[tuple[int, int]],
+    ) -> None:
+        """Write all of it, or nothing and StorageError.  When it returns, it is committed."""
+        rows = [(e.id, e.time, e.author, e.to, e.tag, e.line[:-1].decode()) for e in events]
+        saved = [(row.id, row.token, row.nick, row.last_tag) for row in sessions.values() if row is not None]
+        ended = [(number,) for number, row in sessions.items() if row is None]
+        execute, execute_many = self._writer.execute, self._writer.executemany
+        try:
+            execute("BEGIN IMMEDIATE")
+            if rows:
+                execute_many("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
+                execute("UPDATE log SET last_id = ?, last_time = ?", rows[-1][:2])
+            if saved:
+                execute_many("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?)", saved)
+            execute_many("INSERT OR IGNORE INTO refusals VALUES (?, ?)", refusals)
+            if ended:
+                execute_many("DELETE FROM sessions WHERE id = ?", ended)
+                execute_many("DELETE FROM refusals WHERE session = ?", ended)
+            execute("COMMIT")
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._writer.rollback()
+            raise _error(self._path, error) from error
+
+    def erase(self, ids: list[int]) -> None:
+        """Have the housekeeper erase these events, so that they are nowhere in the file."""
+        self._to_erase.put(ids)
+
+    # ---- reader threads --------------------------------------------------------------------------
+
+    def events_after(self, number: int, upto: int, session: int, limit: int) -> list[Logged]:
+        """Return events that concern `session`, `limit` at the most, with number < id <= upto, in order."""
+        condition = "id > ? AND id <= ? AND (addressee IN (0, ?) OR (author = ? AND addressee > 0))"
+        return self._read(condition, (number, upto, session, session), limit)
+
+    def public_before(self, number: int, limit: int) -> list[Logged]:
+        """Return the newest public messages with an id below `number`, `limit` at the most, in order."""
+        return self._read(f"id < ? AND {_PUBLIC}", (number,), limit, newest=True)
+
+    def _read(
+        self, condition: str, values: tuple[int, ...], limit: int, newest: bool = False
+    ) -> list[Logged]:
+        try:
+            with self._reading:
+                return self._select(self._reader, condition, values, limit, newest)
+        except sqlite3.Error as error:
+            raise _error(self._path, error) from error
+
+    @staticmethod
+    def _select(
+        connection: sqlite3.Connection,
+        condition: str,
+        values: tuple[int, ...],
+        limit: int,
+        newest: bool = False,
+    ) -> list[Logged]:
+        order = "DESC" if newest else "ASC"
+        rows = connection.execute(
+            f"SELECT {_COLUMNS} FROM events WHERE {condition} ORDER BY id {order} LIMIT ?",  # noqa: S608
+            (*values, limit),
+        ).fetchall()
+        if newest:
+            rows.reverse()
+        return [
+            Logged.from_line(number, at, author, to, tag, line + b"\n")
+            for number, at, author, to, tag, line in rows
+        ]
+
+    # ---- housekeeper -----------------------------------------------------------------------------
+
+    def _keep_house(self) -> None:
+        unerased: list[int] = []
+        residue = False  # of erased messages, in the write-ahead log
+        pruned_at = float("-inf")
+        while True:
+            try:
+                ids = self._to_erase.get(timeout=SWEEP_INTERVAL)
+            except Empty:
+                ids = []
+            ending = ids is None
+            unerased += ids or []
+            try:
+                if unerased:
+                    self._keeper.execute("BEGIN IMMEDIATE")
+                    self._keeper.executemany("DELETE FROM events WHERE id = ?", [(i,) for i in unerased])
+                    self._keeper.execute("COMMIT")
+                    unerased, residue = [], True
+                if self._keep and time.monotonic() - pruned_at > 60 * SWEEP_INTERVAL:
+                    pruned_at = time.monotonic()
+                    self._prune()
+                residue = not self._checkpoint(begin_anew=residue) and residue
+            except sqlite3.Error as error:
+                # The room will meet the same when it writes, and says so; here it is tried again.
+                log.warning("housekeeping of the log: %s", _error(self._path, error))
+                with contextlib.suppress(sqlite3.Error):
+                    self._keeper.rollback()
+            if ending:
+                return
+
+    def _prune(self) -> None:
+        """Delete what is older than is to be kept.  Times never go back, so that is the lowest ids."""
+        cutoff = (time.time() - self._keep) * 1000
+        while True:
+            below = self._lowest_id() + SWEEP_ROWS
+            deleted = self._keeper.execute(
+                "DELETE FROM events WHERE id < ? AND time < ?", (below, int(cutoff))
+            ).rowcount
+            self.floor = self._lowest_id() - 1
+            if not deleted:
+                return
+            time.sleep(0.001)  # the room's turn
+
+    def _lowest_id(self) -> int:
+        (lowest,) = self._keeper.execute("SELECT MIN(id) FROM events").fetchone()
+        if lowest is None:
+            (lowest,) = self._keeper.execute("SELECT last_id + 1 FROM log").fetchone()
+        return int(lowest)
+
+    def _checkpoint(self, begin_anew: bool) -> bool:
+        """Copy the write-ahead log into the file; say whether it was begun anew.
+
+        PASSIVE, which syncs, stops nobody; what is left for TRUNCATE, which a commit waits for, is little.
+        """
+        self._keeper.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        with contextlib.suppress(OSError):
+            begin_anew = begin_anew or os.path.getsize(f"{self._path}-wal") > WAL_LIMIT
+        if not begin_anew:
+            return False
+        busy, _, _ = self._keeper.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
+
+def _lock_file(path: str) -> int:
+    """Return a descriptor of the file at `path`, made if there is none, that holds its lock."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)  # it has private messages
+    except OSError as error:
+        raise StorageError(
+            f"the log '{path}' cannot be opened for writing ({error.strerror}): look at --db"
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise StorageError(f"the log '{path}' is in use by another server: give each its own --db") from error
+    return descriptor
+
+
+def _migrate(path: str, connection: sqlite3.Connection, migrations: tuple[tuple[str, ...], ...]) -> None:
+    """Bring the file to the newest version of the schema, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    try:
+        if tables and application != APPLICATION_ID:
+            raise StorageError(f"'{path}' is the database of another program: give another file with --db")
+        if version > len(migrations):
+            raise StorageError(
+                f"the log '{path}' was written by a newer Charla (its schema is {version}, this one knows "
+                f"{len(migrations)}): use that one, or give another file with --db"
+            )
+        for statements in migrations[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.rollback()
+
+
+# What SQLite says (error codes are not to be had before Python 3.11), a code for it, and words for a person.
+_EXPLANATIONS = (
+    ("not a database", "damaged", "is damaged, or no log of Charla: move it away, or give another file"),
+    ("malformed", "damaged", "is damaged: move it away and start anew, or put a copy in its place"),
+    ("readonly", "read-only", "cannot be written: look at its permissions and those of its folder"),
+    ("unable to open", "not_opened", "cannot be opened: look at the permissions of its folder"),
+    ("full", "disk_full", "cannot be written, the disk is full: make room"),
+    ("disk I/O", "disk_error", "cannot be read or written, the disk fails"),
+    ("locked", "locked", "is held by another program: end that"),
+)
+
+
+def _error(path: str, error: Exception) -> StorageError:
+    """Return what an error of SQLite means to the operator."""
+    what = str(error)
+    for words, code, explanation in _EXPLANATIONS:
+        if words in what:
+            return StorageError(f"the log '{path}' {explanation}", code)
+    return StorageError(f"the log '{path}' cannot be used ({what})", "error")
