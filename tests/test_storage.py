@@ -1,0 +1,334 @@
+"""The log on disk: what survives, what is erased, and what happens with a file that cannot be used."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+from support import ROOT, eventually
+
+import storage as storage_module
+from eventlog import EVERYONE, NOBODY, Logged, SessionRow, StorageError
+from messages import Acted, Joined, Said, Told
+from storage import MIGRATIONS, Storage
+
+NOW = int(time.time() * 1000)
+
+Open = Callable[..., Storage]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "room.db")
+
+
+@pytest.fixture
+def open_storage(path: str, stack: ExitStack) -> Open:
+    """Open the file; it is closed at the end, once."""
+
+    def opened(**options: object) -> Storage:
+        storage = Storage(path, **options)  # type: ignore[arg-type]
+        stack.callback(storage.close)
+        return storage
+
+    return opened
+
+
+@pytest.fixture
+def _swift_housekeeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_module, "SWEEP_INTERVAL", 0.01)
+
+
+def said(number: int, text: str = "hola", at: int = NOW, author: int = 1) -> Logged:
+    return Logged.of(Said(number, at, 7, "ana", text), author, EVERYONE)
+
+
+def told(number: int, text: str, author: int = 1, to: int = 2) -> Logged:
+    return Logged.of(Told(number, NOW, 8, "ana", "beto", text), author, to)
+
+
+def ids(entries: list[Logged]) -> list[int]:
+    return [logged.id for logged in entries]
+
+
+def on_disk(path: str, text: str) -> bool:
+    """Say whether `text` stands anywhere in the files of the log."""
+    folder = Path(path).parent
+    return any(text.encode() in file.read_bytes() for file in folder.iterdir())
+
+
+# ---- what survives -------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_there_again(path: str) -> None:
+    entries = [
+        said(1, "uno\n\\dos"),
+        Logged.of(Acted(2, NOW, 0, "ána", "baila 🎉"), 5, EVERYONE),
+        told(3, "secreto"),
+        Logged.of(Joined(4, NOW + 9, "eva"), 0, NOBODY),
+    ]
+    rows = {1: SessionRow(1, b"t" * 32, "ana", 12), 5: SessionRow(5, b"", "ána", 0)}
+    with closing(Storage(path)) as storage:
+        storage.write(entries, rows, [(1, 11), (1, 9)])
+    with closing(Storage(path)) as storage:
+        stored = storage.load(10)
+    assert (stored.last_id, stored.last_time, stored.floor) == (4, NOW + 9, 0)
+    assert ids(stored.public) == [1, 2]
+    assert ids(stored.private) == [3]
+    assert stored.sessions == [SessionRow(1, b"t" * 32, "ana", 12, (9, 11)), rows[5]]
+    for before, after in zip(entries, stored.recent, strict=True):
+        assert (after.id, after.time, after.author, after.to, after.tag, after.line) == (
+            *(before.id, before.time, before.author, before.to, before.tag, before.line),
+        )
+
+
+def test_only_the_newest_are_loaded(open_storage: Open) -> None:
+    storage = open_storage()
+    storage.write([said(n) if n % 2 else Logged.of(Joined(n, NOW, "x"), 0, 0) for n in range(1, 21)], {}, [])
+    stored = storage.load(4)
+    assert ids(stored.recent) == [17, 18, 19, 20]
+    assert ids(stored.public) == [13, 15, 17, 19]
+    assert stored.floor == 16
+
+
+def test_a_session_is_written_over_and_ends(open_storage: Open) -> None:
+    storage = open_storage()
+    storage.write([], {1: SessionRow(1, b"t", "ana", 1), 2: SessionRow(2, b"u", "beto", 0)}, [(1, 1)])
+    storage.write([], {1: None, 2: SessionRow(2, b"u", "Beto", 3)}, [])
+    assert storage.load(1).sessions == [SessionRow(2, b"u", "Beto", 3)]
+    storage.write([], {1: SessionRow(1, b"t", "ana", 1)}, [])
+    assert storage.load(1).sessions[0].refused == ()
+
+
+def test_a_write_is_all_or_nothing(open_storage: Open) -> None:
+    storage = open_storage()
+    storage.write([said(1)], {}, [])
+    with pytest.raises(StorageError):
+        storage.write([said(2), said(1)], {9: SessionRow(9, b"t", "ana", 1)}, [])
+    stored = storage.load(10)
+    assert (ids(stored.recent), stored.last_id, stored.sessions) == ([1], 1, [])
+    storage.write([said(2)], {}, [])  # and it can be written on
+
+
+@pytest.mark.usefixtures("_swift_housekeeper")
+def test_the_id_that_was_given_last_is_remembered_though_its_event_is_erased(path: str) -> None:
+    with closing(Storage(path)) as storage:
+        storage.start()
+        storage.write([said(1), told(2, "x")], {}, [])
+        storage.erase([2])
+    with closing(Storage(path)) as storage:
+        stored = storage.load(10)
+        assert (ids(stored.recent), stored.last_id) == ([1], 2)
+
+
+def test_it_survives_kill_9(path: str) -> None:
+    program = (
+        "import os, sys; sys.path.insert(0, sys.argv[1]); from storage import Storage\n"
+        "from eventlog import Logged; from messages import Said\n"
+        "s = Storage(sys.argv[2]); s.start()\n"
+        "for n in range(1, 101): s.write([Logged.of(Said(n, n, 0, 'ana', 'hola'), 1, 0)], {}, [])\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(ROOT), path], check=False).returncode == -9
+    with closing(Storage(path)) as storage:
+        assert ids(storage.load(1000).recent) == list(range(1, 101))
+
+
+def test_what_sync_means_to_sqlite(open_storage: Open, tmp_path: Path) -> None:
+    def level(storage: Storage) -> object:
+        return storage._writer.execute("PRAGMA synchronous").fetchone()[0]
+
+    assert level(open_storage()) == 1  # NORMAL: sqlite.org/pragma.html#pragma_synchronous
+    with closing(Storage(str(tmp_path / "full.db"), sync="full")) as storage:
+        assert level(storage) == 2
+
+
+def test_only_its_owner_can_read_the_file(path: str, open_storage: Open) -> None:
+    storage = open_storage()
+    storage.write([said(1)], {}, [])
+    for file in Path(path).parent.iterdir():
+        assert file.stat().st_mode & 0o077 == 0, file
+
+
+# ---- reading beside the room ---------------------------------------------------------------------
+
+
+def test_a_resume_reads_what_concerns_it_piece_by_piece(open_storage: Open) -> None:
+    storage = open_storage()
+    entries = [
+        said(1),
+        told(2, "a", author=1, to=2),
+        told(3, "b", author=2, to=3),
+        told(4, "c", author=3, to=1),
+        Logged.of(Joined(5, NOW, "x"), 0, NOBODY),
+        said(6),
+        said(7),
+    ]
+    storage.write(entries, {}, [])
+    assert ids(storage.events_after(0, 6, 1, 100)) == [1, 2, 4, 6]
+    assert ids(storage.events_after(0, 7, 3, 2)) == [1, 3]
+    assert ids(storage.events_after(3, 7, 3, 100)) == [4, 6, 7]
+    assert storage.events_after(7, 7, 1, 100) == []
+
+
+def test_older_history_is_read_backwards(open_storage: Open) -> None:
+    storage = open_storage()
+    storage.write([told(n, "x") if n % 3 == 0 else said(n) for n in range(1, 11)], {}, [])
+    assert ids(storage.public_before(8, 3)) == [4, 5, 7]
+    assert ids(storage.public_before(3, 100)) == [1, 2]
+
+
+# ---- what does not stay --------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("_swift_housekeeper")
+def test_an_erased_message_is_nowhere_in_the_files(path: str, open_storage: Open) -> None:
+    storage = open_storage()
+    storage.start()
+    storage.write([said(1, "todos lo oyen"), told(2, "secreto-xyzzy"), told(3, "todavia-no")], {}, [])
+    assert on_disk(path, "secreto-xyzzy")
+    storage.erase([2])
+    eventually(lambda: not on_disk(path, "secreto-xyzzy"), "erasing")
+    assert on_disk(path, "todos lo oyen")
+    assert on_disk(path, "todavia-no")
+    assert ids(storage.events_after(0, 3, 1, 9)) == [1, 3]
+
+
+@pytest.mark.usefixtures("_swift_housekeeper")
+def test_what_is_too_old_goes_and_the_rest_stays(open_storage: Open) -> None:
+    storage = open_storage(keep=3600.0)
+    old, young = NOW - 3_700_000, NOW - 3_500_000
+    storage.write([said(n, at=old if n <= 1200 else young) for n in range(1, 1301)], {}, [])
+    storage.start()
+    eventually(lambda: storage.floor == 1200, "the old ones' end")
+    assert ids(storage.public_before(2000, 2000)) == list(range(1201, 1301))
+
+
+@pytest.mark.usefixtures("_swift_housekeeper")
+def test_without_an_end_everything_stays(open_storage: Open) -> None:
+    storage = open_storage(keep=0.0)
+    storage.write([said(1, at=1000), told(2, "x")], {}, [])
+    storage.start()
+    storage.erase([2])
+    eventually(lambda: ids(storage.events_after(0, 9, 1, 9)) == [1], "a round of the housekeeper")
+    assert storage.floor == 0
+
+
+@pytest.mark.usefixtures("_swift_housekeeper")
+def test_the_write_ahead_log_does_not_grow_for_ever(
+    path: str, open_storage: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_module, "WAL_LIMIT", 100_000)
+    storage = open_storage()
+    storage.write([said(n, "x" * 1000) for n in range(1, 501)], {}, [])
+    assert os.path.getsize(f"{path}-wal") > 100_000
+    storage.start()
+    eventually(lambda: os.path.getsize(f"{path}-wal") < 100_000, "a new write-ahead log")
+
+
+# ---- files that cannot be used -------------------------------------------------------------------
+
+
+def refusal(path: str) -> str:
+    with pytest.raises(StorageError) as refused, closing(Storage(path)) as storage:
+        storage.load(10)
+    sentence = str(refused.value)
+    assert path in sentence
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_a_file_that_is_no_database(path: str) -> None:
+    Path(path).write_bytes(b"What somebody wrote, long enough to be a header of SQLite.\n" * 100)
+    before = Path(path).read_bytes()
+    assert "no log of Charla" in refusal(path)
+    assert Path(path).read_bytes() == before
+
+
+def test_another_programs_database(path: str) -> None:
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE recipes (name TEXT)")
+        other.commit()
+    assert "another program" in refusal(path)
+
+
+def test_a_damaged_file(path: str) -> None:
+    with closing(Storage(path)) as storage:
+        storage.write([said(n, "x" * 500) for n in range(1, 501)], {}, [])
+    damaged = bytearray(Path(path).read_bytes())
+    damaged[4096 * 2 :] = b"\xaa" * (len(damaged) - 4096 * 2)
+    Path(path).write_bytes(damaged)
+    assert "damaged" in refusal(path)
+
+
+def test_a_file_of_a_newer_charla(path: str) -> None:
+    newer = (*MIGRATIONS, ("ALTER TABLE events ADD COLUMN mood TEXT",))
+    Storage(path, migrations=newer).close()
+    sentence = refusal(path)
+    assert "newer Charla" in sentence
+    assert f"schema is {len(newer)}" in sentence
+
+
+def test_a_file_that_another_server_uses(path: str, open_storage: Open) -> None:
+    open_storage().write([said(1)], {}, [])
+    assert "in use by another server" in refusal(path)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert "--db" in refusal(str(tmp_path / "nowhere" / "room.db"))
+    assert "--db" in refusal(str(tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_a_read_only_file(path: str) -> None:
+    Storage(path).close()
+    os.chmod(path, 0o400)
+    assert "cannot be opened for writing" in refusal(path)
+
+
+def test_a_full_disk_is_said_and_loses_nothing_that_was_written(open_storage: Open) -> None:
+    storage = open_storage()
+    storage.write([said(1)], {}, [])
+    (pages,) = storage._writer.execute("PRAGMA page_count").fetchone()
+    storage._writer.execute(f"PRAGMA max_page_count = {pages}")  # what a full disk is to SQLite
+    with pytest.raises(StorageError) as full:
+        storage.write([said(n, "x" * 1000) for n in range(2, 50)], {}, [])
+    assert full.value.code == "disk_full"
+    assert "the disk is full" in str(full.value)
+    assert ids(storage.load(10).recent) == [1]
+
+
+# ---- migrations ----------------------------------------------------------------------------------
+
+
+def test_a_migration_keeps_what_is_there(path: str) -> None:
+    with closing(Storage(path)) as storage:
+        storage.write([said(1), told(2, "x")], {1: SessionRow(1, b"t", "ana", 3)}, [])
+    newer = (*MIGRATIONS, ("ALTER TABLE sessions ADD COLUMN mood TEXT NOT NULL DEFAULT ''",))
+    with closing(Storage(path, migrations=newer)) as storage:
+        stored = storage.load(10)
+        assert ids(stored.recent) == [1, 2]
+        assert stored.sessions == [SessionRow(1, b"t", "ana", 3)]
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (2,)
+        assert file.execute("SELECT mood FROM sessions").fetchall() == [("",)]
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(path: str) -> None:
+    with closing(Storage(path)) as storage:
+        storage.write([said(1)], {}, [])
+    broken = (*MIGRATIONS, ("CREATE TABLE moods (mood TEXT)", "no SQL at all"))
+    with pytest.raises(StorageError):
+        Storage(path, migrations=broken)
+    with closing(Storage(path)) as storage:
+        assert ids(storage.load(10).recent) == [1]
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (1,)
+        assert not file.execute("SELECT 1 FROM sqlite_master WHERE name = 'moods'").fetchall()
