@@ -27,6 +27,10 @@ HISTORY = 1000
 """Events, and public messages, that are held in memory."""
 
 
+BATCH = 1000
+"""Events in memory at the least, when there is a disk: more than are committed at a time."""
+
+
 class StorageError(Exception):
     """The log cannot be opened, read or written: a sentence that says why and what to do, and a `code`."""
 
@@ -92,11 +96,6 @@ class Logged:
             self._line = NATIVE.encode(self.event)
         return self._line
 
-    @property
-    def public(self) -> bool:
-        """Whether it is something said to everyone: what a history shows."""
-        return self.to == EVERYONE and self.line.startswith((b"SAY ", b"ME "))
-
     def concerns(self, session: int) -> bool:
         """Whether `session` is told of it."""
         return self.to in (EVERYONE, session) or (self.author == session and self.to != NOBODY)
@@ -123,7 +122,8 @@ class EventLog:
         wall_clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.storage = storage
-        self._limit = limit
+        # A batch that is not committed yet has to be in memory: it cannot be read from the disk.
+        self._limit = limit if storage is None else max(limit, BATCH)
         self._wall_clock = wall_clock
         self.last_id = 0
         self.floor = 0  # events with a higher id are in memory, but for those that were erased
@@ -137,7 +137,7 @@ class EventLog:
         self._new_rows: dict[int, SessionRow | None] = {}  # by session; None: it has ended
         self._new_refusals: list[tuple[int, int]] = []  # (session, tag)
         if storage is not None:
-            self.stored = stored = storage.load(limit)
+            self.stored = stored = storage.load(self._limit)
             self.last_id = self.stored_id = stored.last_id
             self._last_time = stored.last_time
             self._recent.extend(stored.recent)

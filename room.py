@@ -66,7 +66,7 @@ from messages import (
 )
 from protocol import NATIVE, check_nick
 from seats import Kept, Seats, Session, new_token
-from wording import left_words
+from wording import LEAVE_REASONS, left_words
 
 if TYPE_CHECKING:
     from storage import Stored
@@ -145,7 +145,7 @@ class Room:
         for item in items:
             try:
                 session = connection.session
-                if session is None:
+                if session is None or connection.closing:
                     self._handle_without_seat(connection, item)
                 else:
                     self._asked[type(item)](session, item)
@@ -299,7 +299,7 @@ class Room:
             return  # those that are stored go on when the server is back
         session.kept.reason = reason
         self._absent[session] = self._clock() + self._grace
-        log.info("the link of %s is down (%s)", session.nick, left_words(session.nick, reason))
+        log.info("%s: %s; the seat is kept for %g s", session.nick, LEAVE_REASONS[reason], self._grace)
         for mail in session.kept.mail:
             if mail.addressee is session and mail.author is not None:
                 self._say_that_it_waits(mail.author, mail.logged.id, session)
@@ -346,6 +346,7 @@ class Room:
     def close(self) -> None:
         """Tell everyone that the server closes, and close every connection (`idle` when all are)."""
         self._closing = True
+        self._crowd_due = None
         for connection in self.fanout.connections:
             if not connection.closing:
                 session = connection.session
@@ -374,7 +375,7 @@ class Room:
             if session.kept is None:
                 self._end(session, "restart")
         if self._absent:
-            log.info("%d seats are kept for those who come back", len(self._absent))
+            log.info("seats kept for those who come back: %d", len(self._absent))
 
     def _resume(self, connection: Connection, hello: Hello, answer: SimpleQueue[Answer]) -> None:
         """Give a session its new connection, and begin to send what that has missed."""
@@ -420,7 +421,7 @@ class Room:
 
     def _ask_whether_there(self, session: Session) -> None:
         """Ping a session that answers: those that outlive their connections."""
-        if session.kept is not None and session.live:
+        if session.kept is not None and session.live and not self._closing:
             assert session.connection is not None
             self.fanout.only(session.connection, Ping(self._log.last_id))
 
@@ -552,7 +553,7 @@ class Room:
 
     def _tell_alone(self, session: Session, logged: Logged) -> None:
         """Tell one session an event; one that is not live meets it in the log when it catches up."""
-        if session.live:
+        if session.live and not self._closing:
             assert session.connection is not None
             self.fanout.only(session.connection, logged.event, own=logged.author == session.id)
 

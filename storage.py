@@ -97,23 +97,21 @@ class Storage:
     ) -> None:
         self._path = path
         self._keep = keep
-        # Held by this descriptor as long as the server runs.  It is closed last: to close any descriptor
-        # of a file lets go of the locks (fcntl) that SQLite has on it.
-        self._lock = _lock_file(path)
-        try:
-            self._writer = self._connect(sync)
-            _migrate(path, self._writer, migrations)
-            self._reader = self._connect()
-            self._reader.execute("PRAGMA query_only = ON")
-            self._keeper = self._connect()
-            self._keeper.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
-            self.floor = self._lowest_id() - 1  # ids up to here were deleted; the housekeeper's to change
-        except sqlite3.Error as error:
-            os.close(self._lock)
-            raise _error(path, error) from error
-        except StorageError:
-            os.close(self._lock)
-            raise
+        # The lock's descriptor is closed last: to close any descriptor of a file lets go of the locks
+        # (fcntl) that SQLite has on it.
+        with contextlib.ExitStack() as opened:
+            opened.callback(os.close, _lock_file(path))
+            try:
+                self._writer = opened.enter_context(contextlib.closing(self._connect(sync)))
+                _migrate(path, self._writer, migrations)
+                self._reader = opened.enter_context(contextlib.closing(self._connect()))
+                self._reader.execute("PRAGMA query_only = ON")
+                self._keeper = opened.enter_context(contextlib.closing(self._connect()))
+                self._keeper.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
+                self.floor = self._lowest_id() - 1  # ids up to here were deleted; the housekeeper's to change
+            except sqlite3.Error as error:
+                raise _error(path, error) from error
+            self._opened = opened.pop_all()
         self._reading = threading.Lock()  # guards `_reader`
         self._to_erase: SimpleQueue[list[int] | None] = SimpleQueue()  # ids; None: end
         self._housekeeper = threading.Thread(target=self._keep_house, name="housekeeper", daemon=True)
@@ -123,13 +121,17 @@ class Storage:
             self._path, timeout=BUSY_TIME, isolation_level=None, check_same_thread=False
         )
         connection.text_factory = bytes  # lines go to sockets as they are
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if sync == 'full' else 'NORMAL'}")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if sync == 'full' else 'NORMAL'}")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def start(self) -> None:
-        """Start the housekeeper."""
+        """Start the housekeeper, once."""
         self._housekeeper.start()
 
     def close(self) -> None:
@@ -137,10 +139,7 @@ class Storage:
         if self._housekeeper.is_alive():
             self._to_erase.put(None)
             self._housekeeper.join()
-        for connection in (self._keeper, self._reader, self._writer):  # the last one removes the -wal file
-            with contextlib.suppress(sqlite3.Error):
-                connection.close()
-        os.close(self._lock)
+        self._opened.close()
 
     # ---- before the threads ----------------------------------------------------------------------
 
