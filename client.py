@@ -4,60 +4,62 @@
 Who owns what:
 
     thread     owns                                                     blocks in
-    main       the console (typing and drawing), sending on the socket  reading a line
-    receiver   receiving from the socket, who I am in the room          recv
+    main       the console (typing and drawing)                         reading a line
+    network    the connection, and everything about it (network.py)     the connection
 
-Between them: `Outbox`, what was sent and is not confirmed yet (it has a lock), and the console's
-`show`, which any thread may call.  Before the receiver starts, `Connection.join` talks to the server
-step by step: greeting, nick, welcome.
+Between them: `Outbox`, what was said and is not confirmed yet (it has a lock), and the console's
+`show`, which any thread may call.  Before the network thread starts, `join` talks to the server step by
+step: greeting, nick, opening.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
-import socket
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from enum import IntEnum
 
 import protocol
 import wording
 from console import Console, Stopped, open_console
+from link import LinkLost
 from messages import (
-    Act,
-    AskNick,
-    Command,
-    Goodbye,
-    Hello,
+    Done,
+    Earlier,
     Help,
     Leave,
     Message,
+    Past,
     Refusal,
     Refused,
-    Rename,
     Renamed,
-    Say,
-    Tell,
     Welcome,
 )
-from protocol import NATIVE, LineFramer, check_nick, decode_line, parse_typed, read_greeting
+from network import (
+    ANSWER_TIME,
+    DEAD_AFTER,
+    DEFAULT_PORT,
+    PING_AFTER,
+    Arrival,
+    Back,
+    Ended,
+    Ending,
+    Network,
+    NoConnection,
+)
+from outbox import Tagged
+from protocol import check_nick, parse_typed
 from screen import Screen, use_color
 from wording import sentence
 
-DEFAULT_PORT = 9000
-
-CONNECT_TIME = 10.0
-"""Seconds in which a server must accept the connection, and then again in which it must greet."""
-
-ANSWER_TIME = 30.0
-"""Seconds without a sign of life after which a leaving client does not wait for the server any more."""
-
 PIPE_WINDOW = 100
 """Messages from a pipe that may be unconfirmed at a time: the rest stays in the pipe."""
+
+GIVE_UP_AFTER = 300.0
+"""Seconds after which a script does not try any more to get a lost connection back; a person decides that."""
 
 CONFIRM_TIME = 0.05
 """Seconds to wait for a confirmation before the prompt says that a message is unsent: it nearly always
@@ -86,180 +88,38 @@ class Fatal(Exception):
         self.status = status
 
 
-class Outbox:
-    """What was sent and not yet confirmed: tag -> the line typed, in the order sent.  For both threads."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()  # guards the rest; notified when something leaves
-        self._lines: dict[int, str] = {}
-        self._last_tag = 0
-        self._closed = False
-
-    def new_tag(self) -> int:
-        """Return the number for the next command: 1, 2, 3..."""
-        with self._changed:
-            self._last_tag += 1
-            return self._last_tag
-
-    def add(self, tag: int, line: str) -> None:
-        """Keep what is about to be sent under `tag`."""
-        with self._changed:
-            self._lines[tag] = line
-
-    def remove(self, tag: int) -> str | None:
-        """Forget what was confirmed or refused, and return it; None if nothing was sent under `tag`."""
-        with self._changed:
-            line = self._lines.pop(tag, None)
-            self._changed.notify_all()
-            return line
-
-    def wait_below(self, count: int, timeout: float | None = None) -> bool:
-        """Wait until fewer than `count` are unsent; say whether they are."""
-        with self._changed:
-            return self._changed.wait_for(lambda: len(self._lines) < count or self._closed, timeout)
-
-    def close(self) -> None:
-        """Nothing will be confirmed any more: end every wait."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def unsent(self) -> list[str]:
-        """Return the lines that are not confirmed, in the order sent."""
-        with self._changed:
-            return list(self._lines.values())
-
-
-class Link:
-    """The connection to the server: lines out, messages in."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._framer = LineFramer()
-        self._lines: list[bytes | None] = []  # received, not yet read
-        self._broken_off = False  # in the middle of a `send`
-        self.last_sign = time.monotonic()  # of life; written by the thread that receives
-
-    @classmethod
-    def connect(cls, host: str, port: int) -> Link:
-        """Return a link to the server; Fatal when there is none."""
-        where = f"{host}, port {port}"
-        try:
-            sock = socket.create_connection((host, port), timeout=CONNECT_TIME)
-        except (socket.gaierror, UnicodeError):
-            raise Fatal(
-                Status.NO_CONNECTION, f"No machine is called '{host}': look at what --host says."
-            ) from None
-        except ConnectionRefusedError:
-            raise Fatal(
-                Status.NO_CONNECTION,
-                f"No server answers at {where}: start one there (python3 server.py"
-                + (f" --port {port}" if port != DEFAULT_PORT else "")
-                + "), or look at --host and --port.",
-            ) from None
-        except TimeoutError:
-            raise Fatal(
-                Status.NO_CONNECTION,
-                f"Nothing answers at {where}: the machine is off, or a firewall is in between.",
-            ) from None
-        except OSError as error:
-            raise Fatal(
-                Status.NO_CONNECTION, f"{where} cannot be reached: {error.strerror or error}."
-            ) from None
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return cls(sock)
-
-    def send(self, command: Command) -> None:
-        """Send one command; OSError when the connection is lost."""
-        self._broken_off = True
-        self._sock.sendall(NATIVE.encode_command(command))
-        self._broken_off = False
-
-    def leave(self) -> None:
-        """Say goodbye to the server; OSError when the connection is lost.
-
-        When a second Ctrl+C has broken off a `send`, half a line may be under way, and a goodbye behind
-        it would become part of what was said.  So the stream ends instead, and the server drops what is cut.
-        """
-        if self._broken_off:
-            self._sock.shutdown(socket.SHUT_WR)
-        else:
-            self.send(Leave())
-
-    def greeting(self) -> AskNick | Refusal:
-        """Return the server's first line; Fatal when it is not one of Charla's."""
-        try:
-            line = self._next_line()
-            if line is not None:
-                self._sock.settimeout(None)
-                return read_greeting(decode_line(line))
-            reason = "closed the connection"
-        except TimeoutError:
-            reason = "says nothing"
-        except OSError:
-            reason = "closed the connection"
-        except Refused:
-            reason = "speaks another language"
-        raise Fatal(
-            Status.NO_CONNECTION, f"That is not a Charla server: it {reason}. Look at --host and --port."
-        )
-
-    def _next_line(self) -> bytes | None:
-        """Return the next line, None at the end of the stream; over-long ones are passed over."""
-        while True:
-            while self._lines:
-                line = self._lines.pop(0)
-                if line is not None:
-                    return line
-            data = self._sock.recv(65536)
-            if not data:
-                return None
-            self.last_sign = time.monotonic()
-            self._lines = self._framer.feed(data)
-
-    def next_message(self) -> Message | None:
-        """Return the next message, None at the end of the stream; OSError when the connection is lost."""
-        while (line := self._next_line()) is not None:
-            # What cannot be read is of a later version of the protocol: passed over, as it says.
-            with contextlib.suppress(Refused):
-                return NATIVE.decode(decode_line(line))
-        return None
-
-    def messages(self) -> Iterator[list[Message]]:
-        """Yield the messages, all that have come at a time; ends with the stream; OSError when it is lost."""
-        while (message := self.next_message()) is not None:
-            batch = [message]
-            while self._lines:
-                line = self._lines.pop(0)
-                with contextlib.suppress(Refused):
-                    batch.append(NATIVE.decode(decode_line(line)))
-            yield batch
-
-    def close(self) -> None:
-        """Wake whoever receives, and close.  For the main thread, after the receiver was joined or woken."""
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
-        self._sock.close()
-
-
 class Client:
-    """A person in the room: what they type goes out, what arrives is shown."""
+    """A person in the room: what they type goes out, what arrives is shown.
 
-    def __init__(self, link: Link, console: Console, screen: Screen, nick: str) -> None:
-        self._link = link
+    It is the Listener of its Network: those methods run in the network thread.
+    """
+
+    def __init__(self, console: Console, screen: Screen, options: argparse.Namespace) -> None:
         self._console = console
         self._screen = screen
-        self._outbox = Outbox()
-        self._nick = nick  # written by the receiver once it runs
-        self._goodbye: str | None = None  # the server's last word; the receiver's, until it is joined
+        self.network = Network(
+            options.host,
+            options.port,
+            options.nick or "",
+            self,
+            reconnect=not options.no_reconnect,
+            ping_after=options.ping_after,
+            dead_after=options.dead_after,
+            give_up_after=None if console.interactive else GIVE_UP_AFTER,
+        )
+        self._outbox = self.network.outbox
+        self._nick = ""  # written by the network thread once it runs, like what follows
+        self._down = False  # the connection is, and the user knows
+        self._doubtful = 0  # lines of which the user was told that they were perhaps not sent
+        self._ended: Ended | None = None
         self._refused = False  # something was: set by either thread
-        self._without_goodbye = "The connection to the server is lost."  # set by who knows better
+        self._without_goodbye = ""  # why it ended: set by who knows better than the network
         self._leaving = False  # written by main, once
-        self._receiver = threading.Thread(target=self._receive, name="receiver", daemon=True)
 
-    def run(self) -> Status:
+    def run(self, opening: list[Message]) -> Status:
         """Talk until somebody ends it; return the exit status."""
-        self._receiver.start()
+        self._console.show(self._opening(opening))
+        self.network.start()
         try:
             self._type()
             self._leave()
@@ -269,8 +129,7 @@ class Client:
         except KeyboardInterrupt:
             self._leaving = True
             self._without_goodbye = "Left without waiting for the server."
-        self._link.close()
-        self._receiver.join()
+        self.network.close()
         return self._status()
 
     # ---- main thread -----------------------------------------------------------------------------
@@ -282,13 +141,15 @@ class Client:
             try:
                 self._wait_for_confirmation()
                 line = self._console.read_line(self._prompt)
-                command = parse_typed(line, self._outbox.new_tag())
+                # Whoever presses Ctrl+C right behind Enter means to leave, not to lose the line.
+                with self._console.uninterrupted():
+                    command = parse_typed(line, self._outbox.new_tag())
+                    if isinstance(command, Tagged):
+                        self.network.send(command, line)
                 if isinstance(command, Leave):
                     return
                 if isinstance(command, Help):
                     self._console.show(self._screen.help())
-                elif command is not None:
-                    self._send(command, line)
             except (EOFError, KeyboardInterrupt):
                 return
             except Refused as refused:
@@ -301,25 +162,18 @@ class Client:
         else:
             self._outbox.wait_below(PIPE_WINDOW)
 
-    def _send(self, command: Command, line: str) -> None:
-        """Send what was typed as `line`; it counts as unsent until the room confirms or refuses it."""
-        match command:
-            case Say(tag=tag) | Act(tag=tag) | Tell(tag=tag) | Rename(tag=tag):
-                self._outbox.add(tag, line)
-        # A line that is cut would run into the next one, and sendall lets Ctrl+C cut it.
-        with self._console.uninterrupted(), contextlib.suppress(OSError):  # lost: the receiver tells
-            self._link.send(command)
-
     def _leave(self) -> None:
         """Say goodbye; wait until the server has confirmed what was sent before, and says it too."""
         self._leaving = True
-        with contextlib.suppress(OSError):
-            self._link.leave()
-        if self._console.interactive and not self._outbox.wait_below(1, 1.0):
-            self._console.show(self._screen.notice("Waiting until what you said is sent. Ctrl+C: leave now."))
-        while self._receiver.is_alive():
-            self._receiver.join(0.5)
-            if time.monotonic() - self._link.last_sign > ANSWER_TIME:
+        self.network.leave()
+        since = time.monotonic()
+        if self._console.interactive:
+            self._outbox.wait_below(1, 1.0)
+            if self._outbox.unsent() and not self.network.wait_ended(0):
+                what = "the connection is back" if self._down else "what you said is sent"
+                self._console.show(self._screen.notice(f"Waiting until {what}. Ctrl+C: leave now."))
+        while not self.network.wait_ended(0.5):
+            if min(self.network.silence(), time.monotonic() - since) > ANSWER_TIME:
                 self._complain("The server does not answer any more.")
                 return
 
@@ -327,66 +181,108 @@ class Client:
         """Tell how it ended, and return the exit status."""
         unsent = self._outbox.unsent()
         if unsent:
-            self._complain(f"Not confirmed, so perhaps not sent ({len(unsent)}):")
-            for text in unsent:
-                self._complain(f"    {text}")
-        if self._goodbye == "left" and not unsent:
+            self._complain(*_doubts(unsent))
+        # The thread is still looking for the server's address when there is no Ended.
+        how, code, arguments = self._ended or Ended(Ending.CLOSED)
+        if how is Ending.REFUSED:
+            self._complain(
+                "The server did not keep your seat, and you could not join again.", sentence(code, arguments)
+            )
+            return Status.REFUSED
+        if how is Ending.GOODBYE and code != "left":
+            self._complain(wording.GOODBYES.get(code, f"The server ended it: {code}."))
+            return Status.CONNECTION_LOST
+        all_confirmed = not unsent and (self._console.interactive or not self._doubtful)
+        if how is Ending.GOODBYE and all_confirmed:
             return Status.REFUSED if self._refused and not self._console.interactive else Status.LEFT
-        if self._goodbye is None:
-            if self._leaving and not unsent:
-                return Status.LEFT
-            self._complain(self._without_goodbye)
-        elif self._goodbye != "left":
-            self._complain(wording.GOODBYES.get(self._goodbye, f"The server ended it: {self._goodbye}."))
+        if self._leaving and all_confirmed:
+            return Status.LEFT
+        if how is not Ending.GOODBYE:
+            self._complain(self._without_goodbye or _ENDINGS[how])
         return Status.CONNECTION_LOST
 
-    def _complain(self, text: str) -> None:
+    def _complain(self, *sentences: str) -> None:
         """Tell the user something of the client's own: on the screen, or as a diagnostic of a script."""
         if self._console.interactive:
-            self._console.show(self._screen.error(text))
+            self._console.show(self._screen.error("\n".join(sentences)))
         else:
-            print(f"charla: {text}", file=sys.stderr)
+            _diagnose(*sentences)
 
     def _prompt(self) -> str:
-        return self._screen.prompt(self._nick, len(self._outbox.unsent()))
+        return self._screen.prompt(self._nick, len(self._outbox.unsent()), self._down)
 
-    # ---- receiver --------------------------------------------------------------------------------
+    # ---- network thread --------------------------------------------------------------------------
 
-    def _receive(self) -> None:
-        try:
-            for messages in self._link.messages():
-                lines = []
-                for message in messages:
-                    lines += self._take(message)
-                if not self._show(lines) or self._goodbye is not None:
-                    break
-        except OSError:
-            pass  # lost: `_status` says so
-        finally:
-            self._outbox.close()
-            if not self._leaving:
-                self._console.stop()
+    def arrived(self, arrivals: list[Arrival]) -> None:
+        self._show([line for arrival in arrivals for line in self._take(*arrival)])
 
-    def _show(self, lines: list[str]) -> bool:
-        """Show lines; say whether there was anybody to show them to."""
+    def down(self, reason: str) -> None:
+        self._down = True
+        text = wording.GOODBYES["restart"] if reason == "restart" else ""
+        text = text or "The connection is lost: trying to get it back."
+        typing = self._console.interactive and not self._leaving
+        self._tell(text + (" You can go on typing." if typing else ""))
+
+    def back(self, back: Back) -> None:
+        self._nick = back.nick
+        if self._down or back.lost:
+            self._down = False
+            self._tell(wording.back_words(back.missed, back.seconds, back.lost))
+
+    def joined_anew(self, opening: list[Message], doubtful: list[str], seconds: float) -> None:
+        self._down = False
+        self._doubtful += len(doubtful)
+        self._show(self._opening(opening))
+        self._tell(wording.anew_words(self._nick, seconds))
+        if doubtful:
+            try:
+                self._complain(*_doubts(doubtful))
+            except OSError:
+                self._nobody_reads()
+
+    def ended(self, ended: Ended) -> None:
+        self._ended = ended
+        if not self._leaving:
+            self._console.stop()
+
+    def _tell(self, text: str) -> None:
+        """Tell the user about the connection: on the screen, or as a diagnostic of a script."""
+        if self._console.interactive:
+            self._show(self._screen.notice(text))
+        else:
+            _diagnose(text)
+
+    def _show(self, lines: list[str]) -> None:
+        """Show lines, and end it when there is nobody to show them to."""
         try:
             self._console.show(lines)
         except OSError:
-            _silence_output()
-            self._without_goodbye = "Left: nobody reads the output any more."
-            return False
-        return True
+            self._nobody_reads()
 
-    def _take(self, message: Message) -> list[str]:
-        """Take note of a message; return the lines to show for it."""
-        own = getattr(message, "tag", 0)
-        unsent = self._outbox.remove(own) if own else None
+    def _nobody_reads(self) -> None:
+        _silence_output()
+        self._without_goodbye = "Left: nobody reads the output any more."
+        self.network.end()
+
+    def _opening(self, opening: list[Message]) -> list[str]:
+        """Return the lines of an opening: what was said before first, and the welcome next to the prompt."""
+        earlier = [message for message in opening if isinstance(message, (Earlier, Past))]
+        if all(isinstance(message, Earlier) for message in earlier):
+            earlier = []
+        lines = []
+        for message in earlier + [m for m in opening if not isinstance(m, (Earlier, Past))]:
+            lines += self._take(message, None)
+        return lines
+
+    def _take(self, message: Message, line: str | None) -> list[str]:
+        """Take note of a message, which answers `line` if any; return the lines to show for it."""
         match message:
-            case Goodbye(reason):
-                self._goodbye = reason
-                return []
             case Refusal(_, code, arguments):
-                return self._refusal(code, arguments, unsent)
+                return self._refusal(code, arguments, line)
+            case Done() if line is not None:  # it is in the room, but its event is not to be had
+                return self._screen.notice(f"It was sent: {line}")
+            case Welcome(nick=nick):
+                self._nick = nick
             case Renamed(old=old, nick=nick) if old == self._nick:
                 self._nick = nick
         return self._screen.lines(message, self._nick)
@@ -398,6 +294,27 @@ class Client:
             return self._screen.error(sentence(code, arguments) + (f"\nIt was: {line}" if line else ""))
         self._complain(sentence(code, arguments) + (f" It was: {line[:EXCERPT]}" if line else ""))
         return []
+
+
+_ENDINGS = {
+    Ending.LOST: "The connection to the server is lost.",
+    Ending.CLOSED: "The connection to the server is lost.",
+    Ending.GAVE_UP: f"The connection to the server is lost: {GIVE_UP_AFTER / 60:.0f} minutes of trying "
+    "did not get it back.",
+    Ending.SEAT_GONE: "The server did not keep your seat.",
+}
+
+
+def _doubts(lines: list[str]) -> list[str]:
+    """Return what to tell of lines of which nobody knows whether they were said."""
+    return [f"Not confirmed, so perhaps not sent ({len(lines)}):", *(f"    {line}" for line in lines)]
+
+
+def _diagnose(*sentences: str) -> None:
+    """Write diagnostics of a script, if anybody reads them."""
+    with contextlib.suppress(OSError):
+        for text in sentences:
+            print(f"charla: {text}", file=sys.stderr, flush=True)
 
 
 def _silence_output() -> None:
@@ -413,32 +330,33 @@ def _ask_nick(console: Console) -> str:
     return typed
 
 
-def join(link: Link, console: Console, nick: str | None) -> Welcome:
+def join(network: Network, console: Console, nick: str | None) -> list[Message]:
     """Take a seat in the room, asking for a nick until one is taken; Fatal when that cannot be."""
-    greeting = link.greeting()
-    if isinstance(greeting, Refusal):
-        raise Fatal(Status.REFUSED, sentence(greeting.code, greeting.arguments))
+    try:
+        network.connect()
+    except NoConnection as error:
+        raise Fatal(Status.NO_CONNECTION, str(error)) from None
+    except Refused as refused:
+        raise Fatal(Status.REFUSED, sentence(refused.code, refused.arguments)) from None
     while True:
         try:
             asked = nick if nick is not None else _ask_nick(console)
-            link.send(Hello(check_nick(asked.strip(" "))))
-            answer = link.next_message()
+            return network.join(check_nick(asked.strip(" ")))
         except Refused as refused:
-            answer = Refusal(0, refused.code, refused.arguments)
+            text = sentence(refused.code, refused.arguments)
+            if not (console.interactive and refused.code.startswith("nick")):
+                raise Fatal(Status.REFUSED, text) from None
+            console.show([text])
+            nick = None
+        except TimeoutError:
+            raise Fatal(Status.CONNECTION_LOST, "The server does not answer any more.") from None
+        except LinkLost as lost:
+            raise Fatal(
+                Status.CONNECTION_LOST,
+                wording.GOODBYES.get(lost.reason, lost.reason) or _ENDINGS[Ending.LOST],
+            ) from None
         except OSError:
-            answer = None
-        match answer:
-            case Welcome():
-                return answer
-            case Refusal(_, code, arguments) if console.interactive and code.startswith("nick"):
-                console.show([sentence(code, arguments)])
-                nick = None
-            case Refusal(_, code, arguments):
-                raise Fatal(Status.REFUSED, sentence(code, arguments))
-            case Goodbye(reason):
-                raise Fatal(Status.CONNECTION_LOST, wording.GOODBYES.get(reason, reason))
-            case None:
-                raise Fatal(Status.CONNECTION_LOST, "The connection to the server is lost.")
+            raise Fatal(Status.CONNECTION_LOST, _ENDINGS[Ending.LOST]) from None
 
 
 EXAMPLES = """\
@@ -456,6 +374,16 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"'{text}' is not a port: give a number from 1 to 65535")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time: give a number of seconds above 0")
+    return seconds
 
 
 def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -479,20 +407,39 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
         default="auto",
         help="colours (auto: on a terminal, unless NO_COLOR is set)",
     )
+    parser.add_argument(
+        "--no-reconnect",
+        action="store_true",
+        help="end when the connection is lost, instead of getting it back",
+    )
+    parser.add_argument(
+        "--ping-after",
+        type=_seconds,
+        default=PING_AFTER,
+        metavar="SECONDS",
+        help=f"ask a server that has said nothing for so long whether it is there ({PING_AFTER:g})",
+    )
+    parser.add_argument(
+        "--dead-after",
+        type=_seconds,
+        default=DEAD_AFTER,
+        metavar="SECONDS",
+        help=f"the connection is lost when nothing has come for so long ({DEAD_AFTER:g})",
+    )
     parser.add_argument("--version", action="version", version=f"Charla {protocol.__version__}")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.dead_after <= options.ping_after:
+        parser.error("--dead-after must be more than --ping-after: a server needs time to answer")
+    return options
 
 
 def talk(options: argparse.Namespace, console: Console) -> Status:
     """Connect, join and talk; return the exit status, or raise Fatal."""
-    link = Link.connect(options.host, options.port)
+    client = Client(console, Screen(console.width, use_color(options.color)), options)
     try:
-        welcome = join(link, console, options.nick)
-        screen = Screen(console.width, use_color(options.color))
-        console.show(screen.lines(welcome, welcome.nick))
-        return Client(link, console, screen, welcome.nick).run()
+        return client.run(join(client.network, console, options.nick))
     finally:
-        link.close()
+        client.network.close()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -314,8 +314,11 @@ class Network:
     def close(self) -> None:
         """End it, and close everything; for the caller's thread, once, last."""
         self.end()
-        if self._thread.ident is None or self.wait_ended(CLOSE_TIME):
-            self._connector.close()
+        if self._thread.ident is None:
+            self._say_goodbye()
+        elif not self.wait_ended(CLOSE_TIME):
+            return
+        self._connector.close()
 
     # ---- network thread --------------------------------------------------------------------------
 
@@ -331,6 +334,8 @@ class Network:
                 self._get_back()
         except _Over as over:
             ended = over.ended
+            if ended.how is Ending.CLOSED:
+                self._say_goodbye()
         finally:
             self._connector.drop()
             self.outbox.close()
@@ -364,6 +369,14 @@ class Network:
                 link.put(Leave())
             if not link.outgoing:
                 return
+            link.flush()
+
+    def _say_goodbye(self) -> None:
+        """End the session, if that can be said without waiting: nobody will come back for the seat."""
+        link = self._connector.link
+        seated = self._token is not None and (self._down_since is None or self._resumed is not None)
+        if link is not None and seated and not link.said_goodbye:
+            link.put(Leave())
             link.flush()
 
     def _silent_until(self, link: Link) -> float | None:

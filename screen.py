@@ -14,8 +14,33 @@ import unicodedata
 import zlib
 from collections.abc import Callable
 
-from messages import Acted, Crowd, Here, Joined, Left, Message, Renamed, Said, Told, Welcome
-from wording import USAGE, crowd_words, here_words, left_words
+from messages import (
+    Acted,
+    Crowd,
+    Earlier,
+    Here,
+    Joined,
+    Left,
+    Message,
+    Notice,
+    Past,
+    Renamed,
+    Said,
+    Told,
+    Unread,
+    Waits,
+    Welcome,
+)
+from wording import (
+    USAGE,
+    crowd_words,
+    earlier_words,
+    here_words,
+    left_words,
+    notice_words,
+    unread_words,
+    waits_words,
+)
 
 _DIM, _RED, _MAGENTA = "2", "31", "35"
 _NICK_COLORS = ("32", "33", "34", "36", "92", "94", "96")  # of the 16: every theme makes them readable
@@ -33,20 +58,21 @@ def use_color(choice: str) -> bool:
 class Screen:
     """Words and colours for messages; `width()` in columns, 0 for lines that are not to be wrapped."""
 
-    def __init__(self, width: Callable[[], int], color: bool) -> None:
+    def __init__(self, width: Callable[[], int], color: bool, now: Callable[[], float] = time.time) -> None:
         self._width = width
         self._color = color
+        self._now = now
 
     def lines(self, message: Message, me: str) -> list[str]:
         """Return the lines to print for a message, as `me` sees it; none for what is not to be seen."""
         match message:
             case Said(_, at, _, nick, text):
-                return self._talk(at, self._nick(nick), f"{nick}: ", text)
+                return self._talk(_clock(at), self._nick(nick), f"{nick}: ", text)
             case Acted(_, at, _, nick, text):
-                return self._talk(at, "~ " + self._nick(nick), f"~ {nick} ", text)
+                return self._talk(_clock(at), "~ " + self._nick(nick), f"~ {nick} ", text)
             case Told(_, at, _, nick, to, text):
                 who = f"{'you' if nick == me else nick} -> {'you' if to == me else to}"
-                return self._talk(at, self._paint(_MAGENTA, who), f"{who}: ", text)
+                return self._talk(_clock(at), self._paint(_MAGENTA, who), f"{who}: ", text)
             case Joined(_, at, nick):
                 return self._notices(at, f"{nick} joined")
             case Left(_, at, nick, reason):
@@ -55,12 +81,22 @@ class Screen:
                 return self._notices(at, f"you are now {nick}" if nick == me else f"{old} is now {nick}")
             case Crowd(_, at):
                 return self._notices(at, crowd_words(message))
+            case Unread(_, at):
+                return self._notices(at, unread_words(message))
+            case Notice(_, at):
+                return self._notices(at, notice_words(message))
+            case Past(event):
+                return self._past(event)
             case Welcome(_, at, nick, _, text):
                 return self._notices(
                     at, f"{text or 'Welcome to Charla.'}\nYou are {nick}. /help tells what you can type."
                 )
             case Here():
                 return self.notice(here_words(message))
+            case Earlier():
+                return self.notice(earlier_words(message))
+            case Waits():
+                return self.notice(waits_words(message))
             case _:
                 return []
 
@@ -76,18 +112,35 @@ class Screen:
         """Return what went wrong."""
         return self._marked(_RED, _MARGIN, "! ", text)
 
-    def prompt(self, nick: str, unsent: int) -> str:
+    def prompt(self, nick: str, unsent: int, reconnecting: bool = False) -> str:
         """Return what stands before what is typed."""
-        return f"{nick} ({unsent} unsent)> " if unsent else f"{nick}> "
+        state = ["reconnecting"] if reconnecting else []
+        if unsent:
+            state.append(f"{unsent} unsent")
+        return f"{nick} ({', '.join(state)})> " if state else f"{nick}> "
 
-    def _talk(self, at: int, painted: str, head: str, text: str) -> list[str]:
+    def _past(self, event: Said | Acted) -> list[str]:
+        """Lay a message of the history out like a live one, but all dim, and its time in brackets."""
+        colorless = Screen(self._width, color=False)
+        acts = isinstance(event, Acted)
+        painted, head = (f"~ {event.nick}", f"~ {event.nick} ") if acts else (event.nick, f"{event.nick}: ")
+        lines = colorless._talk(f"[{self._date(event.time)}]", painted, head, event.text)
+        return [self._paint(_DIM, line) for line in lines]
+
+    def _date(self, at: int) -> str:
+        """Return the local time, with the day when that is not today, and the year when not this one."""
+        then, today = time.localtime(at / 1000), time.localtime(self._now())
+        year = f" {then.tm_year}" if then.tm_year != today.tm_year else ""
+        day = f"{then.tm_mday} {_MONTHS[then.tm_mon - 1]}{year} "
+        return ("" if then[:3] == today[:3] else day) + time.strftime("%H:%M", then)
+
+    def _talk(self, clock: str, painted: str, head: str, text: str) -> list[str]:
         """Lay `text` out behind the time and `head`, which looks like `painted` but for the colon."""
         painted += head[len(head.rstrip(": ")) :]
-        clock = time.strftime("%H:%M", time.localtime(at / 1000))
         taken = display_width(f"{clock} {head}")
         columns = self._width()
         if columns and taken >= columns:  # not even the name fits on a row: it is wrapped with the text
-            painted, text, taken = "", head + text, len(_MARGIN)
+            painted, text, taken = "", head + text, len(clock) + 1
         indent = taken
         if columns and taken > columns // 2:  # a narrow screen, or a long nick
             indent = min(len(_MARGIN), columns // 4)
@@ -102,7 +155,7 @@ class Screen:
         ]
 
     def _notices(self, at: int, text: str) -> list[str]:
-        return self._marked(_DIM, time.strftime("%H:%M ", time.localtime(at / 1000)), "* ", text)
+        return self._marked(_DIM, f"{_clock(at)} ", "* ", text)
 
     def _marked(self, color: str, clock: str, mark: str, text: str) -> list[str]:
         columns = self._width()
@@ -118,6 +171,13 @@ class Screen:
 
     def _paint(self, color: str, text: str) -> str:
         return f"\x1b[{color}m{text}\x1b[0m" if self._color else text
+
+
+def _clock(at: int) -> str:
+    return time.strftime("%H:%M", time.localtime(at / 1000))
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def display_width(text: str) -> int:

@@ -135,3 +135,34 @@ def unread_words(unread: Unread) -> str:
     """Return the sentence that tells that private messages were not fetched."""
     what = "what you last said" if unread.count == 1 else f"the last {unread.count} things that you said"
     return f"{unread.nick} did not come back: {what} to them alone may not have been read."
+
+
+def back_words(missed: int, seconds: float, lost: int) -> str:
+    """Return the sentences that tell that the connection is back, and what there was meanwhile."""
+    what = {0: "nothing was said meanwhile", 1: "1 message came meanwhile"}
+    text = f"Back after {duration_words(seconds)}: {what.get(missed, f'{missed} messages came meanwhile')}."
+    if lost:
+        things = (
+            "1 thing that happened meanwhile is"
+            if lost == 1
+            else f"{lost} things that happened meanwhile are"
+        )
+        text += f" {things} missing here: the server does not hold that any more."
+    return text
+
+
+def anew_words(nick: str, seconds: float) -> str:
+    """Return the sentence that tells that somebody had to join again."""
+    return (
+        f"The server did not keep your seat: after {duration_words(seconds)} you joined again, as {nick}. "
+        "What was said to you alone meanwhile has not reached you."
+    )
+
+
+def duration_words(seconds: float) -> str:
+    """Return a time that has passed, in its two greatest units."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

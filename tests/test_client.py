@@ -10,36 +10,42 @@ import os
 import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
 import unicodedata
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
+from scripted import AT, FakeServer, Seat
 from support import DEADLINE, ROOT, LineClient, ServerProgram
 from terminal import Terminal, rows_of
 
 import client
+import console
+import link
 from messages import (
+    NEW_SESSION,
     Act,
     Acted,
-    Command,
+    Done,
+    Earlier,
     Goodbye,
     Hello,
     Here,
+    History,
     Joined,
     Leave,
     Left,
-    Message,
+    Past,
+    Ping,
     Refusal,
     Renamed,
     Said,
     Say,
     Tell,
+    Token,
     Told,
     Welcome,
     Who,
@@ -49,57 +55,10 @@ from protocol import NATIVE
 StartProgram = Callable[..., ServerProgram]
 Connect = Callable[..., LineClient]
 
-AT = 1_700_000_000_000  # 14 November 2023, 22:13:20 UTC
-
 
 # --------------------------------------------------------------------------------------------------
 # Servers and clients
 # --------------------------------------------------------------------------------------------------
-
-
-class Seat(LineClient):
-    """The server's end of one connection, in the hands of a test."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.sock.settimeout(DEADLINE)
-        self._received = b""
-
-    def tell(self, *messages: Message) -> None:
-        """Send messages, tags included."""
-        self.send(b"".join(NATIVE.encode(message, own=True) for message in messages))
-
-    def command(self) -> Command | None:
-        """Return the next command of the client."""
-        return NATIVE.decode_command(self.line())
-
-    def let_in(self, nick: str = "ana", welcome: str = "") -> None:
-        """Greet the client, and give it the seat it asks for."""
-        self.send("NICK\n")
-        assert self.command() == Hello(nick)
-        self.tell(Welcome(1, AT, nick, 1, welcome), Here(0, 1, 1, 1, (nick,)))
-
-    def reset(self) -> None:
-        """Break the connection, as a machine that was switched off and on does."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close()
-
-
-class FakeServer:
-    """Listens on a free port; what it says is up to the test."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(DEADLINE)
-        self.port = str(self._listener.getsockname()[1])
-
-    def accept(self) -> Seat:
-        """Return the server's end of the next connection."""
-        return Seat(self._listener.accept()[0])
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._listener.close()
 
 
 PASTE_MODE = re.compile(r"\x1b\[\?2004[hl]")  # what the console itself tells the terminal
@@ -702,29 +661,6 @@ def test_what_is_typed_behind_the_last_line_does_not_go_to_the_shell(
     assert ana.status() == 0
 
 
-class Interrupted(socket.socket):
-    """A socket that takes half of what is sent first, and then Ctrl+C comes."""
-
-    once = False
-
-    def sendall(self, data: Any, flags: int = 0, /) -> None:
-        super().sendall(data if self.once else data[: len(data) // 2], flags)
-        if not self.once:
-            self.once = True
-            raise KeyboardInterrupt
-
-
-def test_half_a_line_broken_off_by_ctrl_c_is_not_continued_by_the_goodbye() -> None:
-    ours, theirs = socket.socketpair()
-    with Interrupted(fileno=ours.detach()) as sock, theirs:
-        link = client.Link(sock)
-        with pytest.raises(KeyboardInterrupt):
-            link.send(Say("hola", 1))
-        link.leave()
-        assert theirs.recv(100) == b"SAY 1"
-        assert theirs.recv(100) == b"", "the end of the stream: what was cut counts for nothing"
-
-
 def test_what_stood_in_the_input_line_is_left_whole_on_the_screen(
     server: ServerProgram, start: Start
 ) -> None:
@@ -815,7 +751,8 @@ def test_signals_that_come_together_end_the_client_in_order(
 def test_a_server_that_ends_is_status_1_and_what_was_being_typed_is_shown(
     server: ServerProgram, start: Start, end: signal.Signals, words: str
 ) -> None:
-    ana = start.ana(server, columns=100)
+    ana = start(server, "--nick", "ana", "--no-reconnect", columns=100)
+    ana.wait_for_prompt("ana> ")
     ana.type("un mensaje a medias que ocupa dos filas, " * 3)
     ana.key("left", 50)
     ana.type("<")
@@ -867,6 +804,354 @@ def test_a_server_that_does_not_answer_is_not_waited_for_for_ever(fake: FakeServ
     assert ana.status() == 0
     assert ana.finds("The server does not answer any more.")
     seat.close()
+
+
+# --------------------------------------------------------------------------------------------------
+# A connection that is lost, and comes back
+# --------------------------------------------------------------------------------------------------
+
+
+def lost(start: Start, fake: FakeServer, *options: str, **environment: str) -> tuple[Terminal, Seat]:
+    """Start a client in a session; take the server away from it, and what was sent to that."""
+    terminal = start(fake, "--nick", "ana", *options, **environment)  # type: ignore[arg-type]
+    with fake.accept() as seat:
+        seat.let_in(token="tok")
+        terminal.wait_for_prompt("ana> ")
+        fake.close()
+    terminal.wait_for_prompt("ana (reconnecting)> ")
+    return terminal, seat
+
+
+def test_what_is_being_typed_stays_while_the_connection_is_lost_and_got_back(
+    fake: FakeServer, start: Start
+) -> None:
+    ana = start(fake, "--nick", "ana", columns=100)
+    with fake.accept() as seat:
+        seat.let_in(token="tok")
+        ana.wait_for_prompt("ana> ")
+        ana.type("a medias")
+        ana.key("left", 3)
+        ana.wait_until(lambda: ana.input_area("ana>")[1] == (0, 10), "the cursor in the text")
+        fake.close()
+    ana.wait_until(
+        lambda: ana.rows()[ana.cursor[0]] == "ana (reconnecting)> a medias", "the prompt that tells"
+    )
+    ana.type("<")
+    ana.wait_until(lambda: ana.rows()[ana.cursor[0]] == "ana (reconnecting)> a med<ias", "what was typed")
+    ana.key("enter")
+    ana.wait_for_prompt("ana (reconnecting, 1 unsent)> ")
+    ana.type("y más")
+    ana.wait_for_prompt("ana (reconnecting, 1 unsent)> ", "y más")
+    fake.listen()
+    with fake.accept() as seat:
+        seat.resume(1, Said(2, AT, 0, "beto", "entretanto"))
+        assert seat.command() == Say("a med<ias", 1)
+        ana.wait_for_prompt("ana (1 unsent)> ", "y más")
+        seat.tell(Said(3, AT, 1, "ana", "a med<ias"))
+        ana.wait_for_prompt("ana> ", "y más")
+    assert [re.sub(r"after \d+ s", "after N s", row) for row in talk(ana)][:4] == [
+        "      * The connection is lost: trying to get it back. You can go on typing.",
+        "beto: entretanto",
+        "      * Back after N s: 1 message came meanwhile.",
+        "ana: a med<ias",
+    ]
+
+
+def test_a_connection_that_is_back_at_once_makes_no_noise(fake: FakeServer, start: Start) -> None:
+    ana = start(fake, "--nick", "ana")
+    with fake.accept() as seat:
+        seat.let_in(token="tok")
+        ana.wait_for_prompt("ana> ")
+        ana.type("a medias")
+        ana.wait_for_prompt("ana> ", "a medias")
+    with fake.accept() as seat:
+        seat.resume(1, Said(2, AT, 0, "beto", "uno"))
+        seat.tell(Said(3, AT, 0, "beto", "dos"))
+        ana.wait_for("dos")
+        ana.wait_for_prompt("ana> ", "a medias")
+        assert talk(ana) == ["beto: uno", "beto: dos", "ana> a medias"]
+    assert b"reconnecting" not in ana.printed.partition(b"dos")[0]
+
+
+def test_what_is_missing_is_told_even_when_the_connection_is_back_at_once(
+    fake: FakeServer, start: Start
+) -> None:
+    ana = start(fake, "--nick", "ana", columns=120)
+    with fake.accept() as seat:
+        seat.let_in(token="tok")
+        ana.wait_for_prompt("ana> ")
+    with fake.accept() as seat:
+        seat.resume(1, Said(9, AT, 0, "beto", "uno"), lost=7)
+        ana.wait_for(
+            "Back after 0 s: 1 message came meanwhile. 7 things that happened meanwhile are missing here"
+        )
+
+
+def test_a_seat_that_was_not_kept_is_told_and_what_was_sent_is_in_doubt(
+    fake: FakeServer, start: Start
+) -> None:
+    ana = start(fake, "--nick", "ana", columns=120)
+    with fake.accept() as seat:
+        seat.let_in(token="tok")
+        ana.wait_for_prompt("ana> ")
+        ana.enter("uno")
+        assert seat.command() == Say("uno", 1)
+        ana.wait_for_prompt("ana (1 unsent)> ")
+        fake.close()
+    ana.wait_for_prompt("ana (reconnecting, 1 unsent)> ")
+    ana.enter("dos")
+    ana.wait_for_prompt("ana (reconnecting, 2 unsent)> ")
+    fake.listen()
+    with fake.accept() as seat:
+        seat.send("NICK\n")
+        assert seat.command() == Hello("ana", "tok", 1)
+        seat.tell(Refusal(0, "no-session"))
+        assert seat.command() == Hello("ana", NEW_SESSION)
+        seat.tell(Welcome(1, AT, "ana", 1), Token("tok2", 60), Here(0, 1, 1, 1, ("ana",)))
+        assert seat.command() == Say("dos", 2)
+        seat.tell(Said(2, AT, 2, "ana", "dos"))
+        ana.wait_for("ana: dos")
+        ana.wait_for_prompt("ana> ")
+        ana.enter("exit")
+        assert seat.command() == Leave()
+        seat.tell(Goodbye("left"))
+        assert ana.status() == 0, "what was in doubt has been told"
+    assert ana.finds("! Not confirmed, so perhaps not sent \\(1\\):")
+    assert ana.finds("!     uno$")
+    assert ana.finds("\\* The server did not keep your seat: after \\d+ s you joined again, as ana.")
+
+
+def test_a_nick_that_was_taken_meanwhile_is_status_4(fake: FakeServer, start: Start) -> None:
+    ana, _ = lost(start, fake)
+    ana.enter("uno")
+    ana.wait_for_prompt("ana (reconnecting, 1 unsent)> ")
+    fake.listen()
+    with fake.accept() as seat:
+        seat.send("NICK\n")
+        seat.tell(Refusal(0, "no-session"), Refusal(0, "nick-taken", ("ana",)))
+        assert ana.status() == 4
+    assert ana.finds("The server did not keep your seat, and you could not join again.")
+    assert ana.finds("'ana' is taken")
+    assert ana.finds("!     uno$")
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("replaced", "Your seat was taken over by a newer connection of yours."),
+        ("closing", "The server is closing. Goodbye!"),
+    ],
+)
+def test_a_goodbye_that_is_meant_ends_the_client_in_a_session_too(
+    fake: FakeServer, start: Start, reason: str, words: str
+) -> None:
+    ana = start(fake, "--nick", "ana")
+    with fake.accept() as seat:
+        seat.let_in(token="tok")
+        ana.wait_for_prompt("ana> ")
+        ana.type("a medias")
+        ana.wait_for_prompt("ana> ", "a medias")
+        seat.tell(Goodbye(reason))
+        assert ana.status() == 1
+    assert talk(ana) == ["      * You were typing: a medias", f"      ! {words}"]
+
+
+def test_a_server_that_does_not_answer_a_ping_is_left_for_a_new_connection(
+    fake: FakeServer, start: Start
+) -> None:
+    ana = start(fake, "--nick", "ana", "--ping-after", "0.05", "--dead-after", "0.1")
+    with fake.accept() as seat:
+        seat.let_in(token="tok")
+        assert seat.command() == Ping(1)
+        with fake.accept() as other:
+            other.resume(1, Said(2, AT, 0, "beto", "hola"))
+            ana.wait_for("beto: hola")
+            ana.enter("exit")
+            while other.command() != Leave():
+                pass
+            other.tell(Goodbye("left"))
+            assert ana.status() == 0
+
+
+def test_without_reconnecting_a_lost_connection_is_status_1(fake: FakeServer, start: Start) -> None:
+    ana = start(fake, "--nick", "ana", "--no-reconnect")
+    with fake.accept() as seat:
+        seat.let_in(token="tok")
+        ana.wait_for_prompt("ana> ")
+        ana.enter("uno")
+        ana.wait_for_prompt("ana (1 unsent)> ")
+    assert ana.status() == 1
+    assert talk(ana) == [
+        "      ! Not confirmed, so perhaps not sent (1):",
+        "      !     uno",
+        "      ! The connection to the server is lost.",
+    ]
+
+
+def test_leaving_while_the_connection_is_lost_is_status_0_when_all_is_sent(
+    fake: FakeServer, start: Start
+) -> None:
+    ana, _ = lost(start, fake)
+    ana.key("Ctrl+C")
+    assert ana.status() == 0
+
+
+def test_leaving_while_the_connection_is_lost_waits_with_what_is_unsent(
+    fake: FakeServer, start: Start
+) -> None:
+    ana, _ = lost(start, fake)
+    ana.enter("uno")
+    ana.enter("exit")
+    ana.wait_for("Waiting until the connection is back. Ctrl\\+C: leave now.")
+    fake.listen()
+    with fake.accept() as seat:
+        seat.resume(1)
+        assert [seat.command(), seat.command()] == [Say("uno", 1), Leave()]
+        seat.tell(Said(2, AT, 1, "ana", "uno"), Goodbye("left"))
+        assert ana.status() == 0
+    assert ana.finds("ana: uno")
+
+
+def test_a_second_ctrl_c_ends_the_wait_for_the_connection(fake: FakeServer, start: Start) -> None:
+    ana, _ = lost(start, fake)
+    ana.enter("uno")
+    ana.wait_for_prompt("ana (reconnecting, 1 unsent)> ")
+    ana.key("Ctrl+C")
+    ana.wait_for("Ctrl\\+C: leave now")
+    ana.key("Ctrl+C")
+    assert ana.status() == 1
+    assert ana.finds("Not confirmed, so perhaps not sent \\(1\\):")
+    assert ana.finds("Left without waiting")
+
+
+def test_what_was_done_before_is_shown_though_the_server_has_no_event_of_it(
+    fake: FakeServer, start: Start
+) -> None:
+    ana = start(fake, "--nick", "ana")
+    with fake.accept() as seat:
+        seat.let_in(token="tok")
+        ana.wait_for_prompt("ana> ")
+        ana.enter("uno")
+        assert seat.command() == Say("uno", 1)
+    with fake.accept() as seat:
+        seat.resume(1)
+        assert seat.command() == Say("uno", 1)
+        seat.tell(Done(1))
+        ana.wait_for("\\* It was sent: uno$")
+        ana.wait_for_prompt("ana> ")
+
+
+def test_what_was_said_before_is_shown_first_and_the_welcome_beside_the_prompt(
+    fake: FakeServer, start: Start
+) -> None:
+    ana = start(fake, "--nick", "ana")
+    with fake.accept() as seat:
+        seat.send("NICK\n")
+        seat.tell(
+            Welcome(9, AT, "ana", 2),
+            Token("tok", 60),
+            Earlier(0, 2),
+            Past(Said(4, AT, 0, "beto", "uno")),
+            Past(Acted(6, AT, 0, "eva", "saluda")),
+            Here(0, 1, 1, 2, ("ana", "beto")),
+        )
+        ana.wait_for_prompt("ana> ")
+        assert ana.all_rows() == [
+            "      * What was said before, the last 2 messages:",
+            "[14 Nov 2023 22:13] beto: uno",
+            "[14 Nov 2023 22:13] ~ eva saluda",
+            "22:13 * Welcome to Charla.",
+            "22:13 * You are ana. /help tells what you can type.",
+            "      * 2 here: ana, beto",
+            "ana>",
+        ]
+
+
+def test_history_shows_what_was_said_before_and_is_no_message_that_waits(
+    fake: FakeServer, start: Start
+) -> None:
+    ana = start(fake, "--nick", "ana")
+    with fake.accept() as seat:
+        seat.let_in(token="tok")
+        ana.wait_for_prompt("ana> ")
+        ana.enter("/history 2")
+        assert seat.command() == History(2, 1)
+        ana.wait_for_prompt("ana> ")
+        seat.tell(Earlier(1, 1), Past(Said(1, AT, 0, "beto", "uno")))
+        ana.wait_for("uno")
+        ana.wait_for_prompt("ana> ")
+        assert b"unsent" not in ana.printed
+        assert talk(ana) == [
+            "      * What was said before, the last message:",
+            "[14 Nov 2023 22:13] beto: uno",
+            "ana>",
+        ]
+
+
+def test_in_a_pipe_a_server_that_restarts_is_waited_for(fake: FakeServer, stack: ExitStack) -> None:
+    process = start_piped(fake, stack)
+    assert process.stdin is not None
+    with fake.accept() as seat:
+        seat.let_in("bot", token="tok")
+        process.stdin.write(b"uno\ndos\n")
+        process.stdin.close()
+        process.stdin = None  # for `communicate`
+        assert [seat.command() for _ in range(3)] == [Say("uno", 1), Say("dos", 2), Leave()]
+        seat.tell(Said(2, AT, 1, "bot", "uno"))
+        fake.close()
+        seat.tell(Goodbye("restart"))
+    assert process.stderr is not None
+    assert process.stderr.readline().decode() == (
+        "charla: The server is closing, and keeps your seat for when it is back.\n"
+    )
+    fake.listen()
+    with fake.accept() as seat:
+        seat.resume(2, nick="bot")
+        assert [seat.command(), seat.command()] == [Say("dos", 2), Leave()]
+        seat.tell(Said(3, AT, 2, "bot", "dos"), Goodbye("left"))
+        output, errors = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0
+    assert re.fullmatch(r"charla: Back after \d+ s: nothing was said meanwhile\.\n", errors.decode())
+    assert output.decode().splitlines()[-2:] == ["22:13 bot: uno", "22:13 bot: dos"]
+
+
+def test_in_a_pipe_it_is_given_up_after_a_while(fake: FakeServer, stack: ExitStack) -> None:
+    impatient = "import client, sys; client.GIVE_UP_AFTER = 0.1; sys.exit(client.main())"
+    process = start_piped(fake, stack, program=("-c", impatient))
+    assert process.stdin is not None
+    with fake.accept() as seat:
+        seat.let_in("bot", token="tok")
+        process.stdin.write(b"uno\n")
+        process.stdin.flush()
+        assert seat.command() == Say("uno", 1)
+        fake.close()
+    _, errors = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 1
+    assert errors.decode().splitlines() == [
+        "charla: The connection is lost: trying to get it back.",
+        "charla: Not confirmed, so perhaps not sent (1):",
+        "charla:     uno",
+        "charla: The connection to the server is lost: 5 minutes of trying did not get it back.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--ping-after", "0"), "'0' is not a time: give a number of seconds above 0"),
+        (("--dead-after", "pronto"), "'pronto' is not a time"),
+        (("--dead-after", "inf"), "'inf' is not a time"),
+        (("--dead-after=-1",), "'-1' is not a time"),
+        (("--dead-after", "nan"), "'nan' is not a time"),
+        (("--ping-after", "5", "--dead-after", "5"), "--dead-after must be more than --ping-after"),
+        (("--ping-after", "100"), "--dead-after must be more than --ping-after"),
+    ],
+    ids=str,
+)
+def test_times_that_are_none_are_status_2(options: tuple[str, ...], words: str) -> None:
+    done = run("--nick", "bot", *options)
+    assert done.returncode == 2
+    assert words in done.stderr
 
 
 def run(*arguments: str, text: bytes = b"", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -942,7 +1227,7 @@ def test_what_is_not_a_charla_server_is_status_3(
 
 
 def test_a_server_that_says_nothing_at_all_is_status_3(fake: FakeServer, start: Start) -> None:
-    impatient = "import client, sys; client.CONNECT_TIME = 0.2; sys.exit(client.main())"
+    impatient = "import client, network, sys; network.CONNECT_TIME = 0.2; sys.exit(client.main())"
     ana = start(fake, "--nick", "ana", program=("-c", impatient))
     assert ana.status() == 3
     assert ana.finds("That is not a Charla server: it says nothing.")
@@ -960,12 +1245,13 @@ def test_a_server_that_says_nothing_at_all_is_status_3(fake: FakeServer, start: 
 def test_what_the_network_says_is_told_in_words(
     monkeypatch: pytest.MonkeyPatch, error: OSError, words: str
 ) -> None:
-    def fail(*_arguments: object, **_options: object) -> socket.socket:
+    def fail(*_arguments: object, **_options: object) -> None:
         raise error
 
-    monkeypatch.setattr(socket, "create_connection", fail)
+    monkeypatch.setattr(link.Connector, "dial", fail)
+    options = client.parse_options(["--host", "far", "--port", "9", "--nick", "ana"])
     with pytest.raises(client.Fatal, match=re.escape(words)) as fatal:
-        client.Link.connect("far", 9)
+        client.talk(options, console.PipeConsole())
     assert fatal.value.status == 3
 
 
@@ -996,11 +1282,14 @@ def in_a_pipe(server: ServerProgram, text: bytes, *options: str) -> subprocess.C
     return run("--port", server.port, "--nick", "bot", *options, text=text, TZ="UTC")
 
 
-def start_piped(server: ServerProgram | FakeServer, stack: ExitStack) -> subprocess.Popen[bytes]:
+def start_piped(
+    server: ServerProgram | FakeServer, stack: ExitStack, program: tuple[str, ...] = ("client.py",)
+) -> subprocess.Popen[bytes]:
     """Start the client with pipes at all its ends."""
     process = subprocess.Popen(
-        [sys.executable, "client.py", "--port", server.port, "--nick", "bot"],
+        [sys.executable, *program, "--port", server.port, "--nick", "bot"],
         cwd=ROOT,
+        env={**os.environ, "TZ": "UTC"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -1055,10 +1344,7 @@ def test_of_a_pipe_only_so_much_is_sent_unconfirmed(fake: FakeServer, stack: Exi
     seat.let_in("bot")
     for number in range(client.PIPE_WINDOW):
         assert seat.command() == Say(str(number), number + 1)
-    seat.sock.settimeout(0.1)  # too short may only miss a fault, not find one
-    with pytest.raises(TimeoutError):
-        seat.line()
-    seat.sock.settimeout(DEADLINE)
+    seat.silent()
     seat.tell(Said(2, AT, 1, "bot", "0"))
     assert seat.command() == Say(str(client.PIPE_WINDOW), client.PIPE_WINDOW + 1)
     seat.tell(Said(3, AT, 2, "bot", "1"))
@@ -1221,7 +1507,7 @@ def test_a_hostile_server_cannot_steer_the_terminal(fake: FakeServer, start: Sta
     with fake.accept() as seat:
         seat.send("NICK\n")
         seat.line()
-        seat.send(f"WELCOME 1 {AT} ana 1 {EVIL}\n")
+        seat.send(f"WELCOME 1 {AT} ana 1 {EVIL}\nWHO - 1 1 1 ana\n")
         ana.wait_for_prompt("ana> ")
         for line in hostile_lines("ana"):
             seat.send(f"{line}\n".encode())

@@ -865,6 +865,26 @@ def test_the_end_comes_also_between_attempts_without_any_delay(fake: FakeServer,
     ana.ear.expect(Ended(Ending.CLOSED))
 
 
+@pytest.mark.parametrize("started", [True, False])
+def test_the_end_is_told_to_the_server_as_nobody_will_come_back(
+    fake: FakeServer, start: Start, started: bool
+) -> None:
+    ana = start.person(fake)
+    seat, _ = start.join(fake, ana, "tok")
+    if started:
+        ana.network.start()
+    ana.network.close()
+    assert seat.command() == Leave()
+    assert seat.rest() == []
+
+
+def test_who_has_no_seat_yet_ends_without_a_word(fake: FakeServer, start: Start) -> None:
+    ana = start.person(fake)
+    seat = start.greeted(fake, ana)
+    ana.network.close()
+    assert seat.rest() == [], "a BYE would be taken for a nick"
+
+
 @pytest.mark.parametrize("where", ["talking", "waiting", "connecting", "greeting", "resuming"])
 def test_the_end_does_not_wait_for_anything(fake: FakeServer, start: Start, where: str) -> None:
     ana, seat = start(fake, delays=(0.0, 3600.0))

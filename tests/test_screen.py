@@ -17,15 +17,22 @@ from messages import (
     Acted,
     AskNick,
     Crowd,
+    Earlier,
     Goodbye,
     HelpText,
     Here,
     Joined,
     Left,
     Message,
+    Notice,
+    Past,
     Renamed,
+    Resumed,
     Said,
+    Token,
     Told,
+    Unread,
+    Waits,
     Welcome,
     clean,
 )
@@ -47,8 +54,8 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def screen(columns: int = 0, color: bool = False) -> Screen:
-    return Screen(lambda: columns, color)
+def screen(columns: int = 0, color: bool = False, now: int = AT) -> Screen:
+    return Screen(lambda: columns, color, lambda: now / 1000)
 
 
 def plain(line: str) -> str:
@@ -86,6 +93,19 @@ MESSAGES: list[tuple[Message, list[str]]] = [
     (Here(0, 1, 1, 2, ("ana", "beto")), ["      * 2 here: ana, beto"]),
     (Here(0, 1, 2, 51, ("ana", "beto")), ["      * 51 here, page 1 of 2: ana, beto (/who 2 for more)"]),
     (Here(0, 2, 2, 51, ("zoe",)), ["      * 51 here, page 2 of 2: zoe"]),
+    (Past(Said(1, AT, 0, "beto", "hola")), ["[22:13] beto: hola"]),
+    (Past(Said(1, AT, 0, "beto", "uno\ndos")), ["[22:13] beto: uno", " " * 14 + "dos"]),
+    (Past(Acted(1, AT, 0, "beto", "saluda")), ["[22:13] ~ beto saluda"]),
+    (Earlier(0, 2), ["      * What was said before, the last 2 messages:"]),
+    (Earlier(3, 0), ["      * Nothing was said before."]),
+    (Waits(1, "beto"), ["      * The connection of beto is down: that waits until they are back."]),
+    (
+        Unread(1, AT, "beto", 1),
+        ["22:13 * beto did not come back: what you last said to them alone may not have been read."],
+    ),
+    (Notice(1, AT, "later", ("a_b",)), ["22:13 * later a b"]),
+    (Token("tok", 60), []),
+    (Resumed("ana", 1, 0), []),
     (AskNick(), []),
     (HelpText(), []),
     (Goodbye("left"), []),
@@ -93,14 +113,14 @@ MESSAGES: list[tuple[Message, list[str]]] = [
 
 
 @pytest.mark.parametrize(("message", "lines"), MESSAGES, ids=str)
-@pytest.mark.parametrize("columns", [0, 80])
+@pytest.mark.parametrize("columns", [0, 100])
 def test_every_message_has_its_words(message: Message, lines: list[str], columns: int) -> None:
     assert screen(columns).lines(message, "ana") == lines
 
 
 @pytest.mark.parametrize(("message", "lines"), MESSAGES, ids=str)
 def test_colours_change_no_word(message: Message, lines: list[str]) -> None:
-    colored = screen(80, color=True).lines(message, "ana")
+    colored = screen(100, color=True).lines(message, "ana")
     assert [plain(line) for line in colored] == lines
     for line in colored:
         assert "\x1b[" in line or line.startswith("      "), "every line that begins something has a colour"
@@ -138,6 +158,33 @@ def test_a_notice_and_an_error_have_their_marks() -> None:
 def test_the_prompt_tells_who_one_is_and_what_is_unsent() -> None:
     assert screen().prompt("ana", 0) == "ana> "
     assert screen().prompt("ana", 3) == "ana (3 unsent)> "
+
+    assert screen().prompt("ana", 0, reconnecting=True) == "ana (reconnecting)> "
+    assert screen().prompt("ana", 3, reconnecting=True) == "ana (reconnecting, 3 unsent)> "
+
+
+DAY = 24 * 60 * 60 * 1000
+
+
+@pytest.mark.parametrize(
+    ("now", "clock"),
+    [
+        (AT, "[22:13]"),
+        (AT + DAY // 24, "[22:13]"),
+        (AT + DAY // 12, "[14 Nov 22:13]"),  # it is past midnight
+        (AT + 40 * DAY, "[14 Nov 22:13]"),
+        (AT + 365 * DAY, "[14 Nov 2023 22:13]"),
+    ],
+)
+def test_a_message_of_another_day_has_its_date(now: int, clock: str) -> None:
+    lines = screen(now=now).lines(Past(Said(1, AT, 0, "beto", "hola")), "ana")
+    assert lines == [f"{clock} beto: hola"]
+
+
+def test_what_is_past_is_dim_from_one_end_to_the_other() -> None:
+    lines = screen(60, color=True).lines(Past(Said(1, AT, 0, "beto", "uno " * 30)), "ana")
+    assert len(lines) == 3
+    assert all(re.fullmatch(r"\x1b\[2m[^\x1b]+\x1b\[0m", line) for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +325,8 @@ def test_only_what_the_screen_puts_there_is_at_the_left_edge(text: str, nick: st
         (Said(1, AT, 0, nick, text), f"22:13 {nick}:"),
         (Acted(1, AT, 0, nick, text), f"22:13 ~ {nick}"),
         (Told(1, AT, 0, nick, "ana", text), f"22:13 {nick} -> you:"),
+        (Past(Said(1, AT, 0, nick, text)), f"[22:13] {nick}:"),
+        (Past(Acted(1, AT, 0, nick, text)), f"[22:13] ~ {nick}"),
         (Left(1, AT, nick, text.replace("\n", "")), f"22:13 * {nick} left"),
     ):
         first, *others = at.lines(message, "ana")
