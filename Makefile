@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 SOURCES := $(wildcard *.py) tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help server serv client cli test check format bench clean
+.PHONY: help server serv client cli test check format bench chaos clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z ]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ format: $(VENV)/installed  ## lay the code out as `make check` wants it
 
 bench:  ## measure against ncat --broker and ngIRCd (apt install ncat ngircd gcc)
 	$(PYTHON) bench/bench.py $(ARGS)
+
+chaos:  ## the fault test: links cut 2,000 times, the server killed 20 times, nothing may be lost
+	PYTHONPATH=tests $(PYTHON) -m chaos.run $(ARGS)
 
 clean:  ## remove what was made
 	rm -rf $(VENV) .venv-* build dist bench/build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

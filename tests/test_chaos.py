@@ -32,7 +32,10 @@ from chaos.records import (
     load,
     save,
 )
+from chaos.run import Options, Person, Run, chaos
 from support import DEADLINE, eventually
+
+from network import Arrival
 
 # --------------------------------------------------------------------------------------------------
 # The checker: a room that does everything right, and what is planted in its records
@@ -544,11 +547,11 @@ def test_a_blackhole_swallows_and_stays_open(stack: ExitStack) -> None:
 def test_a_blackhole_may_be_of_one_way(stack: ExitStack) -> None:
     wire = Wire(stack, plan_of("blackhole", (CLIENT,), after_bytes=3))
     wire.server.sendall(b"0123456789")  # the other way: not a byte of it is missing
-    wire.client.sendall(b"hello?")
     received = b""
     while len(received) < 10:
         received += wire.client.recv(100)
     assert received == b"0123456789"
+    wire.client.sendall(b"hello?")
     assert wire.hears_nothing(SERVER)
     wire.server.sendall(b"more")
     assert wire.client.recv(100) == b"more"
@@ -564,9 +567,8 @@ def test_no_cut_is_done_beyond_those_asked_for(stack: ExitStack) -> None:
 
 def test_who_connects_while_the_server_is_down_is_reset(stack: ExitStack) -> None:
     proxy = stack.enter_context(Proxy(lambda _: plan_of(), 0))
-    client = stack.enter_context(socket.create_connection(proxy.address, DEADLINE))
-    with pytest.raises(ConnectionResetError):
-        client.recv(1)
+    with pytest.raises(ConnectionResetError):  # if not from one of the two, then from the other
+        stack.enter_context(socket.create_connection(proxy.address, DEADLINE)).recv(1)
     assert proxy.counts["refused"] == 1
 
 
@@ -575,3 +577,68 @@ def test_the_same_seed_makes_the_same_plans() -> None:
     assert plans == [plan(7, number, 1.0) for number in range(300)]
     assert plans != [plan(8, number, 1.0) for number in range(300)]
     assert {what.kind for what in plans} == set(CUTS)
+
+
+# --------------------------------------------------------------------------------------------------
+# All of it, short
+# --------------------------------------------------------------------------------------------------
+
+SHORT = Options(
+    clients=12,
+    cuts=60,
+    kills=2,
+    messages=1000,
+    seed=20,
+    lifetime=0.8,
+    grace=2.0,
+    ping_after=0.3,
+    dead_after=0.9,
+    deadline=40.0,
+    calm_time=15.0,
+    quiet=True,
+)
+
+
+def test_nothing_is_lost_doubled_swapped_or_leaked(capsys: pytest.CaptureFixture[str]) -> None:
+    status = chaos(SHORT)
+    report = capsys.readouterr().out
+    assert status == 0, report
+    assert "60 cuts (" in report, report
+    assert "2 kills, " in report, report
+
+
+UNDISTURBED = replace(SHORT, clients=3, cuts=0, kills=0, messages=60)
+
+
+def test_a_client_that_loses_an_event_is_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    original = Person.arrived
+
+    def lose(person: Person, arrivals: list[Arrival]) -> None:
+        for one in arrivals:
+            if person.name == "c00" or not getattr(one.message, "text", "").startswith("c00/1"):
+                original(person, [one])
+
+    monkeypatch.setattr(Person, "arrived", lose)
+    assert chaos(replace(UNDISTURBED, keep=tmp_path / "kept", calm_time=3.0)) == 1
+    report = capsys.readouterr().out
+    assert "lost: " in report
+    assert "seed 20: WRONG" in report
+    assert f"records: {tmp_path / 'kept'}" in report
+    assert len(load(tmp_path / "kept")) >= 3
+
+
+def test_a_thread_that_fails_is_a_fault_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(person: Person) -> None:
+        raise RuntimeError(f"a bug of {person.name}")
+
+    monkeypatch.setattr(Person, "say_last_words", fail)
+    run = Run(UNDISTURBED)
+    with pytest.raises(RuntimeError):
+        run.run()
+    monkeypatch.undo()
+    run = Run(UNDISTURBED)
+    monkeypatch.setattr(Person, "_talk", fail)
+    run.run()
+    assert any("a bug of c01" in fault for fault in run.faults)

@@ -38,7 +38,7 @@ QUEUE = 64 * 1024
 OPENING = 400
 """Bytes within which an early cut comes: the greeting, HELLO, WELCOME or RESUMED, the first events."""
 
-LATE = 40_000
+LATE = 150_000
 """Bytes within which a later one comes, unless its time comes before."""
 
 HALF_DEAD_TIME = 30.0

@@ -19,7 +19,7 @@ _Entry = TypeVar("_Entry", bound="Entry")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The client handed this to its outbox; `kind` as in Heard (say, me, msg, nick).
+    """The client handed this to its outbox; `kind` as in Heard (say, me, msg, nick), or who.
 
     Every `text` of say, me and msg is unique in the whole run; of nick it is the nick asked for.
     """
@@ -32,11 +32,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """WELCOME: the session began, with the join that has this id."""
+    """WELCOME: the session began, with the join that has this id.
+
+    `whole`: the opening came up to its end; else the link was cut within it, and then resumed.
+    """
 
     id: int
     time: int
     nick: str
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
