@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -363,39 +364,114 @@ def plant_time_going_back(room: PerfectRoom) -> None:
     room.change(event.id, time=event.time - 100)
 
 
+def plant_a_join_under_a_nick_that_is_in(room: PerfectRoom) -> None:
+    joins = [(r, e) for r in room.records for e in r.of(Entered) if r.number > 1]
+    record, entered = joins[0]
+    says = [e for r in room.records for e in r.of(Heard) if e.kind == "say"]
+    before = {e.nick for e in says if e.id < entered.id}
+    nick = next(e.nick for e in says if e.id > entered.id and e.nick in before).upper()
+    room.change(entered.id, nick=nick)
+    record.entries[record.entries.index(entered)] = replace(entered, nick=nick)
+
+
+def plant_a_private_message_to_nobody(room: PerfectRoom) -> None:
+    _, _, event = room.find("msg", own=True)
+    room.change(event.id, to="nobody")
+
+
+def plant_another_kind(room: PerfectRoom) -> None:
+    _, _, event = room.find("say", own=True)
+    room.change(event.id, kind="me")
+
+
+def plant_another_addressee(room: PerfectRoom) -> None:
+    _, _, event = room.find("msg", own=True)
+    while event.to == event.nick:
+        _, _, event = room.find("msg", own=True)
+    room.change(event.id, to=event.nick)
+
+
+def plant_a_confirmation_of_nothing(room: PerfectRoom) -> None:
+    room.records[0].entries.insert(-1, Confirmed(9_999, 1))
+
+
+def plant_a_second_confirmation(room: PerfectRoom) -> None:
+    record, place, event = room.find("say", own=True)
+    record.entries.insert(place + 2, Confirmed(event.tag, event.id - 1))
+
+
+def plant_loss_of_an_own_message(room: PerfectRoom) -> None:
+    record, place, _ = room.find("say", own=True)
+    del record.entries[place]
+
+
+def plant_swapped_tags(room: PerfectRoom) -> None:
+    record, place, event = room.find("say", own=True)
+    other = next(i for i, e in enumerate(record.entries) if isinstance(e, Heard) and e.tag and i != place)
+    was = record.entries[other]
+    assert isinstance(was, Heard)
+    record.entries[place], record.entries[other] = replace(event, tag=was.tag), replace(was, tag=event.tag)
+
+
+def plant_a_history_in_disorder(room: PerfectRoom) -> None:
+    record = next(r for r in room.records if r.number > 1)
+    entered = next(record.of(Entered))
+    said = [e for r in room.records for e in r.of(Heard) if e.kind == "say" and e.id < entered.id]
+    said.sort(key=lambda e: -e.id)
+    record.entries[:0] = [Before(e.id, e.time, e.kind, e.nick, e.text) for e in (said[0], said[-1])]
+
+
+def plant_a_private_message_in_the_history(room: PerfectRoom) -> None:
+    record = next(r for r in room.records if r.number > 1)
+    entered = next(record.of(Entered))
+    told = [e for r in room.records for e in r.of(Heard) if e.kind == "msg" and e.id < entered.id]
+    record.entries.insert(0, Before(told[-1].id, told[-1].time, "msg", told[-1].nick, told[-1].text))
+
+
+# What is planted, and what is to be found: each time by another part of the checker.
 PLANTED: list[tuple[Callable[[PerfectRoom], None], str]] = [
-    (plant_loss, "lost"),
-    (plant_loss_of_a_private_message, "lost"),
-    (plant_loss_of_a_join, "lost"),
-    (plant_loss_of_a_confirmed_message_everywhere, "lost"),
-    (plant_loss_without_an_answer, "lost"),
-    (plant_loss_of_an_unread, "lost"),
-    (plant_loss_told_at_a_resume, "lost"),
-    (plant_hole_in_the_history, "lost"),
-    (plant_double, "doubled"),
-    (plant_double_under_a_new_id, "doubled"),
-    (plant_swap, "order"),
-    (plant_swap_of_ids_everywhere, "order"),
-    (plant_leak, "leaked"),
-    (plant_leak_to_everyone, "leaked"),
-    (plant_leak_of_an_unread, "leaked"),
-    (plant_another_text, "altered"),
-    (plant_another_text_everywhere, "altered"),
-    (plant_another_author, "altered"),
-    (plant_a_refusal_of_what_was_said, "altered"),
-    (plant_a_gap, "gap"),
-    (plant_a_shared_nick, "nick"),
-    (plant_time_going_back, "time"),
+    (plant_loss, "lost: .* does not have .*'say'"),
+    (plant_loss_of_a_private_message, "lost: .* does not have .*'msg'"),
+    (plant_loss_of_a_join, "lost: .* does not have .*'join'"),
+    (plant_loss_of_an_own_message, "lost: .* not in its own record"),
+    (plant_loss_of_a_confirmed_message_everywhere, "lost: .* not in the log"),
+    (plant_loss_without_an_answer, "lost: .* is neither confirmed nor refused"),
+    (plant_loss_of_an_unread, "lost: .* who never came back"),
+    (plant_loss_told_at_a_resume, "lost: .* resumed with 1 events lost"),
+    (plant_hole_in_the_history, "lost: .* history does not have"),
+    (plant_double, "doubled: .* twice"),
+    (plant_double_under_a_new_id, "doubled: .* has the ids"),
+    (plant_a_second_confirmation, "doubled: .* confirmed as two events"),
+    (plant_swap, "order: .* behind [0-9]+$"),
+    (plant_swap_of_ids_everywhere, "order: .* one before it"),
+    (plant_swapped_tags, "order: .* comes behind its tag"),
+    (plant_a_history_in_disorder, "order: .* shown a history in this order"),
+    (plant_leak, "leaked: .* has .*'msg'"),
+    (plant_leak_to_everyone, "leaked: .* was asked for as"),
+    (plant_leak_of_an_unread, "leaked: .* is in the records of"),
+    (plant_a_private_message_in_the_history, "leaked: .* was shown"),
+    (plant_another_text, "altered: .* others have"),
+    (plant_another_text_everywhere, "altered: .* asked for by nobody"),
+    (plant_another_author, "altered: .* who is another"),
+    (plant_another_kind, "altered: .*'me'.* was asked for as .*'say'"),
+    (plant_another_addressee, "altered: .*'msg'.* was asked for as .*'msg'"),
+    (plant_a_confirmation_of_nothing, "altered: .* which it never asked"),
+    (plant_a_refusal_of_what_was_said, "altered: .* and done"),
+    (plant_a_gap, "gap: nobody has"),
+    (plant_a_shared_nick, "nick: .*'nick'.* but somebody"),
+    (plant_a_join_under_a_nick_that_is_in, "nick: .*'join'.* but somebody"),
+    (plant_a_private_message_to_nobody, "nick: .* but no addressee"),
+    (plant_time_going_back, "time: .* is earlier"),
 ]
 
 
 def test_every_rule_has_something_planted() -> None:
-    assert {rule for _, rule in PLANTED} == set(RULES)
+    assert {pattern.partition(":")[0] for _, pattern in PLANTED} == set(RULES)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize(("plant", "rule"), PLANTED, ids=[plant.__name__ for plant, _ in PLANTED])
-def test_what_is_planted_is_caught(plant: Callable[[PerfectRoom], None], rule: str, seed: int) -> None:
+@pytest.mark.parametrize(("plant", "pattern"), PLANTED, ids=[plant.__name__ for plant, _ in PLANTED])
+def test_what_is_planted_is_caught(plant: Callable[[PerfectRoom], None], pattern: str, seed: int) -> None:
     for room in map(PerfectRoom, range(100 * seed, 100 * seed + 20)):
         with contextlib.suppress(IndexError, StopIteration):  # this room has nothing of the kind
             plant(room)
@@ -403,7 +479,7 @@ def test_what_is_planted_is_caught(plant: Callable[[PerfectRoom], None], rule: s
     else:
         raise AssertionError("no room to plant this in")
     findings = check(room.records, room.end)
-    assert rule in {finding.rule for finding in findings}, summary(findings)
+    assert any(re.match(pattern, str(finding)) for finding in findings), summary(findings)
 
 
 def test_records_are_kept_as_they_are(tmp_path: Path) -> None:
