@@ -19,6 +19,7 @@ class Seat(LineClient):
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.sock.settimeout(DEADLINE)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is told is under way at once
         self._received = b""
 
     def tell(self, *messages: Message) -> None:

@@ -16,6 +16,7 @@ import threading
 import unicodedata
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from scripted import AT, FakeServer, Seat
@@ -1086,6 +1087,36 @@ def test_history_shows_what_was_said_before_and_is_no_message_that_waits(
             "[14 Nov 2023 22:13] beto: uno",
             "ana>",
         ]
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_the_real_server_is_started_again_and_everybody_has_everything_once(
+    start_program: StartProgram, start: Start, tmp_path: Path, end: signal.Signals
+) -> None:
+    options = ("--rate-limit", "0", "--db", str(tmp_path / "charla.db"))
+    server = start_program(*options)
+    ana, beto = (start(server, "--nick", nick, columns=120) for nick in ("ana", "beto"))
+    beto.wait_for_prompt("beto> ")
+    ana.wait_for_prompt("ana> ")
+    ana.enter("uno")
+    beto.wait_for("ana: uno")
+    ana.wait_for("ana: uno")
+    server.process.send_signal(end)
+    server.status()
+    for each, nick in ((ana, "ana"), (beto, "beto")):
+        each.wait_for_prompt(f"{nick} (reconnecting)> ")
+    ana.enter("dos")
+    beto.enter("ana: tres")
+    ana.wait_for_prompt("ana (reconnecting, 1 unsent)> ")
+    start_program(*options, "--port", server.port)
+    for each, nick in ((ana, "ana"), (beto, "beto")):
+        each.wait_for("ana: dos")
+        each.wait_for("beto -> you: tres" if each is ana else "you -> ana: tres")
+        each.wait_for_prompt(f"{nick}> ")
+        for text in ("uno", "dos", "tres"):
+            assert len(each.finds(rf": {text}$")) == 1
+        each.enter("exit")
+        assert each.status() == 0
 
 
 def test_in_a_pipe_a_server_that_restarts_is_waited_for(fake: FakeServer, stack: ExitStack) -> None:
