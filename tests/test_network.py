@@ -645,6 +645,40 @@ def test_a_refused_connection_is_tried_again_after_each_delay(fake: FakeServer, 
     ana.ear.expect(back())
 
 
+class Delays(list[float]):
+    """Delays that remember which of them were used."""
+
+    def __init__(self, *seconds: float) -> None:
+        super().__init__(seconds)
+        self.used: list[int] = []
+
+    def __getitem__(self, index: Any) -> Any:
+        self.used.append(index)
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("steady", [False, True])
+def test_delays_begin_anew_only_behind_a_link_that_held(
+    fake: FakeServer, start: Start, monkeypatch: pytest.MonkeyPatch, steady: bool
+) -> None:
+    monkeypatch.setattr(network, "STEADY_AFTER", 0.0 if steady else 3600.0)
+    delays = Delays(0.0, 0.001, 0.002)
+    ana, seat = start(fake, delays=delays)
+    fake.close()
+    seat.close()
+    eventually(lambda: len(delays.used) >= 4, "some attempts")
+    fake.listen()
+    seat = start.accept(fake)
+    seat.resume(1)
+    ana.ear.expect(("down", ""), back())
+    assert delays.used[:4] == [0, 1, 2, 2]
+    del delays.used[:]
+    seat.close()
+    start.accept(fake).resume(1)
+    ana.ear.expect(back())
+    assert delays.used == [0 if steady else 2]
+
+
 @pytest.mark.parametrize(
     "greeting",
     [
