@@ -6,6 +6,7 @@ line by line what the test says.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from scripted import AT, FakeServer, Seat
-from support import DEADLINE, ROOT, LineClient, ServerProgram
+from support import DEADLINE, ROOT, LineClient, ServerProgram, eventually
 from terminal import Terminal, rows_of
 
 import client
@@ -39,6 +40,7 @@ from messages import (
     Joined,
     Leave,
     Left,
+    Message,
     Past,
     Ping,
     Refusal,
@@ -48,6 +50,7 @@ from messages import (
     Tell,
     Token,
     Told,
+    Waits,
     Welcome,
     Who,
 )
@@ -1117,6 +1120,40 @@ def test_the_real_server_is_started_again_and_everybody_has_everything_once(
             assert len(each.finds(rf": {text}$")) == 1
         each.enter("exit")
         assert each.status() == 0
+
+
+def test_whoever_was_stopped_for_long_comes_back_to_everything_that_was_said(
+    start_program: StartProgram, connect: Connect, start: Start
+) -> None:
+    server = start_program("--rate-limit", "0", "--ping-after", "0.1", "--dead-after", "0.2")
+    ana = start(server, "--nick", "ana", columns=120)
+    ana.wait_for_prompt("ana> ")
+    ana.type("a medias")
+    ana.wait_for_prompt("ana> ", "a medias")
+    beto = connect(server)
+    beto.join_native("beto")
+    ana.wait_for("beto joined")
+    ana.suspend()
+    tags = itertools.count(1)
+    told: list[str] = []
+
+    def waits() -> bool:
+        """Tell ana something; say whether the server says that her connection is down."""
+        told.append(f"m{len(told)}")
+        beto.ask(Tell("ana", told[-1], next(tags)))
+        beto.ask(Who(1, next(tags)))
+        answers: list[Message] = []
+        while not (answers and isinstance(answers[-1], Here)):
+            answers.append(beto.message())
+        return any(isinstance(answer, Waits) for answer in answers)
+
+    eventually(waits, "that her connection is down")
+    ana.signal(signal.SIGCONT)
+    ana.wait_for(f"beto -> you: {told[-1]}$")
+    ana.wait_for_prompt("ana> ", "a medias")
+    assert list(rows_of(ana.all_rows(), r"\d\d:\d\d beto -> you: (m\d+)")) == told
+    ana.key("Ctrl+C")
+    assert ana.status() == 0
 
 
 def test_in_a_pipe_a_server_that_restarts_is_waited_for(fake: FakeServer, stack: ExitStack) -> None:
