@@ -92,7 +92,8 @@ class CatchingUp:
             self._fanout.only(connection, Resumed(session.nick, len(self._seats), lost))
         if from_disk and after < events.floor:
             after = max(after, floor)
-            answer.put(Read(session.id, after, max(after, min(events.floor, events.stored_id)), None))
+            # All that is on disk, and not up to the floor: that moves on, and would never be passed.
+            answer.put(Read(session.id, after, max(after, events.stored_id), None))
             return
         entries = mail + events.after(max(after, floor))
         if len(entries) <= SEAM:

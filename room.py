@@ -330,14 +330,17 @@ class Room:
                 self._tell_alone(author, self._log.append(unread, to=author.id))
 
     def _tell_coming_or_going(self, event: Joined | Left) -> None:
-        """Tell of a join or a leave by name, in a crowd as part of a count, and not at all while closing."""
-        if self._closing:
-            self._log.append(event, to=NOBODY)
-        elif len(self._seats) < self._crowd:
-            self._tell_everyone(event)
-        else:
+        """Tell of a join or a leave by name, or in a crowd as part of a count.
+
+        While the room closes nobody is told any more; who resumes when the server is back meets it in the log.
+        """
+        if len(self._seats) >= self._crowd:
             self._log.append(event, to=NOBODY)
             self._count_crowd(joined=isinstance(event, Joined), left=isinstance(event, Left))
+        elif self._closing:
+            self._log.append(event)
+        else:
+            self._tell_everyone(event)
 
     def _say_goodbye(self, connection: Connection, reason: str) -> None:
         self.fanout.only(connection, Goodbye(reason))
@@ -564,6 +567,8 @@ class Room:
     # ---- time ------------------------------------------------------------------------------------
 
     def _count_crowd(self, joined: int = 0, left: int = 0) -> None:
+        if self._closing:
+            return
         self._crowd_joined += joined
         self._crowd_left += left
         if self._crowd_due is None:

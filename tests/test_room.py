@@ -4,116 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from queue import SimpleQueue
 
 import pytest
+from table import Table
 
 import wording
-from eventlog import EventLog
-from fanout import Connection, Fanout
-from items import Answer, Connected, Ended, Errand, NoSeat, TakeSeat
-from messages import Act, Hello, Help, Leave, Refused, Rename, Say, Tell, Who
-from protocol import NATIVE, PLAIN, Dialect
-from room import Room
-
-
-class FakeSocket:
-    """Takes up to `room` bytes, then says that it is full; None: takes everything."""
-
-    def __init__(self, room: int | None = None) -> None:
-        self.room = room
-        self.sent = b""
-        self.sends = 0
-        self.error: OSError | None = None
-        self.shutdowns: list[int] = []
-        # A real one, never sent on, gives a selector something to watch.
-        self._real, self._other = socket.socketpair()
-
-    def send(self, data: bytes, flags: int) -> int:
-        assert flags == socket.MSG_DONTWAIT
-        self.sends += 1
-        if self.error is not None:
-            raise self.error
-        taken = data if self.room is None else data[: self.room]
-        if data and not taken:
-            raise BlockingIOError
-        if self.room is not None:
-            self.room -= len(taken)
-        self.sent += taken
-        return len(taken)
-
-    def shutdown(self, how: int) -> None:
-        self.shutdowns.append(how)
-
-    def fileno(self) -> int:
-        return self._real.fileno()
-
-    def close(self) -> None:
-        self._real.close()
-        self._other.close()
-
-
-class Table:
-    """A room with a clock that stands still until told otherwise, and people at it."""
-
-    def __init__(
-        self, crowd: int = 200, backlog_limit: int = 1000, welcome: str = "", history: int = 1000
-    ) -> None:
-        self.now = 100.0
-        self.unix = 1_763_600_000_000
-        self.fanout = Fanout(backlog_limit=backlog_limit, close_time=2.0, clock=lambda: self.now)
-        self.room = Room(
-            self.fanout,
-            EventLog(history, wall_clock=lambda: self.unix * 1_000_000),
-            welcome=welcome,
-            grace=60.0,
-            crowd=crowd,
-            clock=lambda: self.now,
-        )
-        self.sockets: dict[Connection, FakeSocket] = {}
-
-    def close(self) -> None:
-        for sock in self.sockets.values():
-            sock.close()
-
-    def connect(self) -> Connection:
-        sock = FakeSocket()
-        connection = Connection(sock, f"peer{len(self.sockets)}")  # type: ignore[arg-type]
-        self.sockets[connection] = sock
-        self.room.handle(connection, [Connected()])
-        return connection
-
-    def seat(self, connection: Connection, nick: str, dialect: Dialect = PLAIN) -> bool:
-        return self.ask(connection, TakeSeat(Hello(nick, history=0), dialect, SimpleQueue())) is True
-
-    def ask(self, connection: Connection, errand: Errand) -> Answer:
-        """Hand over an errand; return its answer, which may come with the flush."""
-        self.room.handle(connection, [errand])
-        if errand.answer.empty():
-            self.room.flush()
-        return errand.answer.get_nowait()
-
-    def join(self, nick: str, dialect: Dialect = PLAIN) -> Connection:
-        """Seat somebody, with everything told and forgotten."""
-        connection = self.connect()
-        assert self.seat(connection, nick, dialect)
-        self.forget()
-        return connection
-
-    def forget(self) -> None:
-        self.room.flush()
-        for sock in self.sockets.values():
-            sock.sent, sock.sends = b"", 0
-
-    def do(self, connection: Connection, *items: object) -> None:
-        self.room.handle(connection, items)  # type: ignore[arg-type]
-        self.room.flush()
-
-    def told(self, connection: Connection) -> list[str]:
-        """Return the lines sent to a connection since the last call."""
-        sock = self.sockets[connection]
-        text, sock.sent = sock.sent.decode(), b""
-        return text.splitlines()
+from items import Ended, NoSeat
+from messages import Act, Help, Leave, Refused, Rename, Say, Tell, Who
+from protocol import NATIVE, PLAIN
 
 
 @pytest.fixture
