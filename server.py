@@ -34,16 +34,16 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import NoReturn
 
-import messages
 import protocol
 from eventlog import HISTORY, EventLog, StorageError
 from fanout import Connection, Fanout
 from inbox import Inbox
 from items import Connected, Ended, Errand
+from options import DEFAULT_PORT, parse_options
 from reader import BURST, DEAD_AFTER, PING_AFTER, Entry, RateLimit, Reader
 from room import GRACE, Room
 from storage import Storage
@@ -54,8 +54,6 @@ except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
 log = logging.getLogger("charla")
-
-DEFAULT_PORT = 9000
 
 SWITCH_INTERVAL = 2.0
 """Seconds after which a thread that waits for the interpreter's lock asks for it.  With the usual
@@ -72,8 +70,6 @@ READER_STACK = 256 * 1024
 SEND_BUFFER = 128 * 1024
 """Bytes the kernel may hold for one client (Linux takes twice that): without a bound a client that
 does not read takes megabytes before the first refusal."""
-
-SECONDS_A_DAY = 24 * 60 * 60
 
 KEEPALIVE_PROBES = 6
 """Probes without an answer after which the kernel takes a silent link for dead."""
@@ -366,186 +362,6 @@ def _host_port(host: str, port: int) -> str:
 # The command
 # --------------------------------------------------------------------------------------------------
 
-EXAMPLES = """\
-examples:
-  python3 server.py                          a room for the clients on this machine
-  python3 server.py --host 0.0.0.0           for everybody on the network
-  python3 server.py --port 7000 --welcome "Class 2B: be kind"
-  CHARLA_PORT=7000 python3 server.py         every option is also an environment variable
-
-Ctrl+C tells everybody goodbye and ends the server.
-"""
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a port: give a number from 0 to 65535")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < len(text) <= 7 and int(text) >= 1):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of clients: give 1 or more")
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = -1.0
-    if not 0 <= rate <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a rate: give lines a second, or 0 for no limit")
-    return rate
-
-
-def _events(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 7):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of events: give 0 or more")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    return _number(text, "a number of seconds", 1_000_000)
-
-
-def _days(text: str) -> float:
-    return _number(text, "a number of days", 100_000)
-
-
-def _number(text: str, what: str, highest: float) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= highest:
-        raise argparse.ArgumentTypeError(f"'{text}' is not {what}: give 0 or more")
-    return number
-
-
-def _sync(text: str) -> str:
-    if text.lower() not in ("normal", "full"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a way to write: give normal or full")
-    return text.lower()
-
-
-def _welcome(text: str) -> str:
-    text = messages.clean(text).strip()
-    if len(text.encode()) > messages.MAX_TEXT:
-        raise argparse.ArgumentTypeError(f"the welcome is longer than {messages.MAX_TEXT} bytes: shorten it")
-    return text
-
-
-def _level(text: str) -> str:
-    if text.lower() not in LOG_LEVELS:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a level: give one of {', '.join(LOG_LEVELS)}")
-    return text.lower()
-
-
-LOG_LEVELS = ("debug", "info", "warning", "error")
-
-
-def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Return the options; explains itself and exits with status 2 when one is wrong."""
-    parser = argparse.ArgumentParser(
-        prog="charla-server" if sys.argv[0].endswith("charla-server") else "server.py",
-        description="Charla, a chat room for terminals: the server.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-    kinds: dict[str, Callable[[str], object]] = {}
-    defaults: dict[str, object] = {}
-
-    def add(flag: str, kind: Callable[[str], object], default: object, metavar: str, text: str) -> None:
-        name = flag.strip("-").replace("-", "_")
-        kinds[name], defaults[name] = kind, default
-        variable = f"CHARLA_{name.upper()}"
-        parser.add_argument(flag, type=kind, metavar=metavar, help=f"{text} [{variable}]")
-
-    add(
-        "--host",
-        str,
-        "127.0.0.1",
-        "ADDRESS",
-        "where to listen (127.0.0.1: this machine only; 0.0.0.0: everywhere)",
-    )
-    add("--port", _port, DEFAULT_PORT, "N", f"the port ({DEFAULT_PORT}; 0 takes a free one)")
-    add("--max-clients", _count, 1000, "N", "connections at the same time (1000)")
-    add(
-        "--rate-limit",
-        _rate,
-        5.0,
-        "N",
-        f"lines a second one client may send (5, after a burst of {BURST}; 0: no limit); "
-        "what is over waits, and is not lost",
-    )
-    add(
-        "--history",
-        _events,
-        HISTORY,
-        "N",
-        f"events kept in memory, for who joins and who comes back ({HISTORY})",
-    )
-    add(
-        "--grace",
-        _seconds,
-        GRACE,
-        "SECONDS",
-        f"how long a seat is kept when its connection is lost ({GRACE:g}; 0: not at all)",
-    )
-    add(
-        "--db",
-        str,
-        "",
-        "FILE",
-        "keep the log in this file: history and seats survive the end of the server, kill -9 too",
-    )
-    add(
-        "--sync",
-        _sync,
-        "normal",
-        "WHEN",
-        "what a confirmed message in --db survives: normal (default): a crash of the server; "
-        "full: a power cut too, and the room waits for the disk at each batch",
-    )
-    add(
-        "--keep",
-        _days,
-        30.0,
-        "DAYS",
-        "how long --db keeps what is said to everyone (30; 0: for ever); private messages go much earlier",
-    )
-    add(
-        "--ping-after",
-        _seconds,
-        PING_AFTER,
-        "SECONDS",
-        f"silence after which a client is asked whether it is there ({PING_AFTER:g})",
-    )
-    add(
-        "--dead-after",
-        _seconds,
-        DEAD_AFTER,
-        "SECONDS",
-        f"silence after which its connection counts as lost ({DEAD_AFTER:g})",
-    )
-    add("--welcome", _welcome, "", "TEXT", "what everybody who joins is told first")
-    add("--log-level", _level, "info", "LEVEL", "what is recorded: debug, info (default), warning, error")
-    parser.add_argument("--version", action="version", version=f"Charla {protocol.__version__}")
-    options = parser.parse_args(arguments)
-    for name, kind in kinds.items():  # an option wins over its variable, and an empty one is as good as none
-        if getattr(options, name) is None:
-            variable = f"CHARLA_{name.upper()}"
-            value = os.environ.get(variable)
-            try:
-                setattr(options, name, kind(value) if value else defaults[name])
-            except argparse.ArgumentTypeError as error:
-                parser.error(f"{variable}: {error}")
-    if not 0 < options.ping_after < options.dead_after:
-        parser.error("--ping-after must be more than 0, and --dead-after more than that")
-    return options
-
 
 def _fail(sentence: str) -> NoReturn:
     print(f"charla-server: {sentence}", file=sys.stderr)
@@ -557,7 +373,7 @@ def _open_storage(options: argparse.Namespace) -> Storage | None:
     if not options.db:
         return None
     try:
-        return Storage(options.db, sync=options.sync, keep=options.keep * SECONDS_A_DAY)
+        return Storage(options.db, sync=options.sync, keep=options.keep)
     except StorageError as error:
         _fail(str(error))
 

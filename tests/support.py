@@ -102,12 +102,12 @@ class LineClient:
         return self
 
     def join_native(self, nick: str) -> Welcome:
-        """Take a seat in the native dialect; return the welcome; who is here has been read too."""
+        """Take a seat in the native dialect; return the welcome; all up to who is here has been read."""
         self.expect("NICK")
         self.ask(Hello(nick))
         welcome = self.message()
         assert isinstance(welcome, Welcome), welcome
-        self.message()
+        self.until("^WHO - ")
         return welcome
 
     def ask(self, command: Command) -> None:
