@@ -7,7 +7,8 @@
  *
  * In flight means: messages sent, less the number that the client furthest behind has received. The senders take
  * turns. A message is counted by its marker byte, which stands once in each message and in nothing else that a
- * server sends; so what a server adds around it costs the generator no parsing, only bytes.
+ * server sends from then on; so what a server adds around it costs the generator no parsing, only bytes. What comes
+ * before the first message is sent is not counted: the history that who joins is shown has markers, too.
  *
  * Where the server does not send people their own messages back (raw, irc, plain), the sender has it at sending;
  * that is no delivery, and is not counted as one.
@@ -54,8 +55,9 @@ enum {
     NANOS = 1000000000,
 };
 
-enum dialect { RAW, IRC, PLAIN, NATIVE };
-static const char *const dialect_names[] = {"raw", "irc", "plain", "native"};
+/* SESSION: native, with a seat that outlives the connection, as client.py asks for. */
+enum dialect { RAW, IRC, PLAIN, NATIVE, SESSION };
+static const char *const dialect_names[] = {"raw", "irc", "plain", "native", "session"};
 
 /* When the clients acknowledge what they receive; see acknowledge(). */
 enum ack { ACK_KERNEL, ACK_SENT, ACK_EACH };
@@ -217,8 +219,9 @@ static void login_line(struct client *c, const char *line)
             die("client %ld: %s", (long)(c - clients), line);
         break;
     case NATIVE:
+    case SESSION:
         if (begins(line, "NICK"))
-            answer_nick(c, "HELLO 1 u%ld\n");
+            answer_nick(c, want.dialect == NATIVE ? "HELLO 1 u%ld\n" : "HELLO 1 u%ld session=new\n");
         else if (begins(line, "WELCOME "))
             c->in = true;
         else
@@ -294,7 +297,7 @@ static void take_bytes(struct client *c)
     /* A PING comes to a client to whom nothing else was said, so at the start of what is received. */
     if (want.dialect == IRC && c->in && begins(bytes, "PING "))
         say(c, "PONG :load\r\n");
-    long count = count_markers(bytes + used, (size_t)got - used);
+    long count = sent > 0 ? count_markers(bytes + used, (size_t)got - used) : 0;
     if (count > 0) {
         wire_deliveries += count;
         complete(c, count);
@@ -413,13 +416,14 @@ static void send_message(struct client *c)
         length = snprintf(line, sizeof line, "PRIVMSG #room :%s\r\n", message_text);
         break;
     case NATIVE:
+    case SESSION:
         length = snprintf(line, sizeof line, "SAY %ld %s\n", ++c->tag, message_text);
         break;
     }
     sent_at[sent & mask] = now();
     send_text(c, line, (size_t)length);
     sent++;
-    if (want.dialect != NATIVE)
+    if (want.dialect < NATIVE) /* it has it now: it is sent no copy */
         complete(c, 1);
 }
 
@@ -529,7 +533,7 @@ static void parse_arguments(int argc, char **argv)
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'p': want.port = atoi(optarg); break;
-        case 'd': want.dialect = (enum dialect)choice("--dialect", optarg, dialect_names, NATIVE + 1); break;
+        case 'd': want.dialect = (enum dialect)choice("--dialect", optarg, dialect_names, SESSION + 1); break;
         case 'a': want.ack = (enum ack)choice("--ack", optarg, ack_names, ACK_EACH + 1); break;
         case 'c': want.clients = atoi(optarg); break;
         case 'w': want.window = atoi(optarg); break;
@@ -541,8 +545,8 @@ static void parse_arguments(int argc, char **argv)
         case 'l': want.stall_limit = atof(optarg); break;
         case 'h': want.handshake = true; break;
         default:
-            die("usage: load --port P [--dialect raw|irc|plain|native] [--clients N] [--window W]\n"
-                "  [--messages M] [--seconds S] [--warmup M] [--ack kernel|sent|each] [--group N]\n"
+            die("usage: load --port P [--dialect raw|irc|plain|native|session] [--clients N]\n"
+                "  [--window W] [--messages M] [--seconds S] [--warmup M] [--ack kernel|sent|each] [--group N]\n"
                 "  [--time-limit S] [--stall-limit S] [--handshake]");
         }
     }
