@@ -33,7 +33,7 @@ from chaos.records import (
     load,
     save,
 )
-from chaos.run import Options, Person, Run, chaos
+from chaos.run import Options, Person, Run, chaos, forgetful
 from support import DEADLINE, eventually
 
 from network import Arrival
@@ -482,6 +482,23 @@ def test_what_is_planted_is_caught(plant: Callable[[PerfectRoom], None], pattern
     assert any(re.match(pattern, str(finding)) for finding in findings), summary(findings)
 
 
+def test_what_a_forgetful_server_may_do_and_what_not() -> None:
+    for seed in SEEDS:
+        room = PerfectRoom(seed)
+        record, place, event = room.find("say", own=False)
+        del record.entries[place]
+        record.entries.insert(-1, TakenUp("x", 1))
+        assert check(room.records, room.end) != []
+        assert check(room.records, room.end, forgetful=True) == []
+        other, place, _ = room.find("say", own=False)
+        while other is record:
+            other, place, _ = room.find("say", own=False)
+        del other.entries[place]  # nobody told this one
+        assert [finding.rule for finding in check(room.records, room.end, forgetful=True)] == ["lost"]
+        record.entries.insert(-1, event)
+        assert "order" in {finding.rule for finding in check(room.records, room.end, forgetful=True)}
+
+
 def test_records_are_kept_as_they_are(tmp_path: Path) -> None:
     room = PerfectRoom(1)
     text = "two\nlines, \u2028, \0 and \U0001f600"
@@ -681,6 +698,14 @@ def test_nothing_is_lost_doubled_swapped_or_leaked(capsys: pytest.CaptureFixture
     assert status == 0, report
     assert "60 cuts (" in report, report
     assert "2 kills, " in report, report
+
+
+def test_nothing_is_said_twice_to_a_server_that_forgets(capsys: pytest.CaptureFixture[str]) -> None:
+    options = replace(forgetful(SHORT), cuts=25, messages=600)
+    status = chaos(options)
+    report = capsys.readouterr().out
+    assert status == 0, report
+    assert " 0 DONE" not in report, report
 
 
 UNDISTURBED = replace(SHORT, clients=3, cuts=0, kills=0, messages=60)

@@ -41,6 +41,9 @@ What may not be demanded:
   something and has no answerable record that far.  Each explains one gap.
 * A seat that nobody recorded may exist: the connection broke between HELLO and WELCOME.  It can be joined
   under, told to, and lost, but it cannot speak.
+* A server without --db, short of memory (`forgetful`), may say at a resume that events are lost.  Of that
+  session's record nothing is demanded then but that nothing in it is doubled, swapped, altered or leaked; and
+  gaps are nobody's fault then.
 * Below room.CROWD people joins and leaves are told by name; with more, this checker does not know who is in.
 """
 
@@ -103,15 +106,20 @@ _Witness: TypeAlias = Callable[[int], bool]
 """Says whether it explains a gap, given its id."""
 
 
-def check(records: Iterable[Record], end: int) -> list[Finding]:
-    """Return what is wrong with the records; ids above `end` are not looked at."""
-    return _Check(list(records), end).run()
+def check(records: Iterable[Record], end: int, forgetful: bool = False) -> list[Finding]:
+    """Return what is wrong with the records; ids above `end` are not looked at.
+
+    `forgetful`: the server may have told at a resume that events are lost; what that excuses is excused.
+    """
+    return _Check(list(records), end, forgetful).run()
 
 
 class _Check:
-    def __init__(self, records: list[Record], end: int) -> None:
+    def __init__(self, records: list[Record], end: int, forgetful: bool) -> None:
         self._records = records
         self._end = end
+        self._forgetful = forgetful
+        self._forgotten: set[Record] = set()  # who was told that it has lost events, and may be told so
         self._findings: list[Finding] = []
         self._log: dict[int, Heard] = {}  # by id, without tags
         self._entered: dict[Record, Entered] = {}
@@ -140,7 +148,8 @@ class _Check:
                 self._check_presence(record)
                 self._check_history(record)
         self._check_unread()
-        self._check_gaps()
+        if not self._forgotten:
+            self._check_gaps()
         return self._findings
 
     def _found(self, rule: str, what: str) -> None:
@@ -151,6 +160,8 @@ class _Check:
     def _merge(self) -> None:
         """Make the log: whatever any record has, and it must be the same in all of them."""
         for record in self._records:
+            if self._forgetful and any(entry.lost for entry in record.of(TakenUp)):
+                self._forgotten.add(record)
             for entry in record.entries:
                 match entry:
                     case Entered():
@@ -267,7 +278,7 @@ class _Check:
                 self._found("doubled", f"{record.name}'s tag {entry.tag} is confirmed as two events")
             confirmed[entry.tag] = entry.id
             was = asked[entry.tag]
-            if was.kind == "who":
+            if was.kind == "who" or record in self._forgotten:
                 continue  # a question: answered is answered
             ids = [entry.id] if was.kind == "nick" else self._ids_of.get(was.text, [])
             if not ids or (entry.id and entry.id not in ids):
@@ -281,7 +292,7 @@ class _Check:
             for tag in asked.keys() - declined.keys() - confirmed.keys():
                 self._found("lost", f"{record.name}'s {asked[tag]} is neither confirmed nor refused")
         for taken_up in record.of(TakenUp):
-            if taken_up.lost:
+            if taken_up.lost and not self._forgetful:
                 self._found("lost", f"{record.name} was resumed with {taken_up.lost} events lost")
         self._confirmed[record] = confirmed
         self._declined[record] = declined
@@ -314,7 +325,8 @@ class _Check:
         """The record has everything that concerned it while it was there, and nothing that did not."""
         entered, seat = self._entered[record], self._seats.get(record)
         heard = {entry.id for entry in record.of(Heard)}
-        for number in range(entered.id + 1, self._complete_to[record] + 1):
+        to = self._complete_to[record] if record not in self._forgotten else 0
+        for number in range(entered.id + 1, to + 1):
             event = self._log.get(number)
             if event is None or number in heard or event.kind == "unread":  # (see `_check_unread`)
                 continue
@@ -370,8 +382,10 @@ class _Check:
             assert addressee.left is not None
             teller = author.record
             # Ids behind the leave: as many as there may be authors to tell.
-            if teller is None or self._complete_to[teller] < min(
-                addressee.left + len(self._records), self._end
+            if (
+                teller is None
+                or teller in self._forgotten
+                or self._complete_to[teller] < min(addressee.left + len(self._records), self._end)
             ):
                 continue
             nick = self._log[addressee.left].nick
@@ -461,8 +475,9 @@ def summary(findings: list[Finding]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Check records that were kept: FOLDER END."""
-    findings = check(load(Path(arguments[0])), int(arguments[1]))
+    """Check records that were kept: FOLDER END [forgetful]."""
+    folder, end, *how = arguments
+    findings = check(load(Path(folder)), int(end), how == ["forgetful"])
     for finding in findings:
         print(finding)
     print(summary(findings))

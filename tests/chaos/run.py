@@ -14,6 +14,8 @@ The seed sets who says what to whom in which order, when the server is killed (a
 is done to the n-th connection.  The pace follows the cuts: messages go on until the last cut and the last
 kill.  Then comes the calm: everybody must become live again and have everything confirmed; one last message,
 and who has heard it has heard everything.  Then the records are held against one another (checker.py).
+
+A second, shorter run follows, with a server that has no log file and forgets (`forgetful`).
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from support import ServerProgram
@@ -108,6 +110,7 @@ class Options:
     deadline: float = 1200.0
     calm_time: float = 60.0  # in which everybody must have become live
     quiet: bool = False
+    forgetful: bool = False  # a server without --db that holds 10 events: resumes lose some; no kills then
 
 
 class _CountingOutbox(Outbox):
@@ -371,6 +374,7 @@ class Person:
         """Note that the session goes on."""
         with self._changed:
             self._record.entries.append(TakenUp(back.nick, back.lost))
+            self.counts["lost at resumes"] += back.lost
             self.counts["resumes"] += 1
 
     def joined_anew(self, opening: list[Message], doubtful: list[str], seconds: float) -> None:  # noqa: ARG002
@@ -571,9 +575,10 @@ class Run:
 
     def _start_server(self) -> None:
         options = self.options
+        log = ("--history", "300", "--db", str(Path(self._folder.name) / "log.db"))
         self._server = ServerProgram(
-            *("--db", str(Path(self._folder.name) / "log.db")),
-            *("--grace", str(options.grace), "--rate-limit", "0", "--history", "300"),
+            *(log if not options.forgetful else ("--history", "10")),
+            *("--grace", str(options.grace), "--rate-limit", "0"),
             *("--ping-after", str(options.ping_after), "--dead-after", str(options.dead_after)),
         )
         self.proxy.upstream = self._server.address
@@ -606,7 +611,7 @@ class Run:
     def _sum_up(self) -> None:
         if not self.end:  # it did not come to its end: what there is is looked at all the same
             self.end = max((e.id for record in self.records for e in record.of(Heard)), default=0)
-        self.findings = check(self.records, self.end)
+        self.findings = check(self.records, self.end, self.options.forgetful)
         for person in self.people:
             self.counts += person.counts
         spoken = {(e.id, e.kind) for r in self.records for e in r.of(Heard) if e.kind in ("say", "me", "msg")}
@@ -629,10 +634,13 @@ class Run:
             f"{counts['joined anew']} joined anew ({counts['doubtful']} messages in doubt), "
             f"{counts['leave']} left, {counts['vanish']} vanished",
             f"{counts['waits told']} WAITS, {counts['unread told']} UNREAD, {counts['done before']} DONE, "
+            f"{counts['lost at resumes']} events forgotten, "
             + ", ".join(f"{n} {name}" for name, n in sorted(counts.items()) if name.startswith("refused")),
             f"{rules['lost']} lost, {rules['doubled']} doubled, {rules['order']} out of order, "
             f"{rules['leaked']} leaked; {summary(self.findings)}",
         ]
+        if self.options.forgetful:
+            lines.insert(0, "the same with a server that forgets:")
         return "\n".join(lines)
 
 
@@ -651,7 +659,9 @@ def chaos(options: Options) -> int:
         folder = Path(tempfile.mkdtemp(prefix=f"charla-chaos-seed-{options.seed}-"))
     if folder is not None:
         save(run.records, folder)
-        print(f"records: {folder}; to check them again: python3 -m chaos.checker {folder} {run.end}")
+        how = " forgetful" if options.forgetful else ""
+        print(f"records: {folder}; to check them again:")
+        print(f"    PYTHONPATH=tests python3 -m chaos.checker {folder} {run.end}{how}")
     print(f"seed {options.seed}: {'WRONG' if wrong else 'nothing found'}")
     return 1 if wrong else 0
 
@@ -663,8 +673,23 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("clients", "cuts", "kills", "messages", "seed"):
         parser.add_argument(f"--{name}", type=int, default=getattr(usual, name), metavar="N")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the records, whatever is found")
-    options = parser.parse_args(arguments)
-    return chaos(Options(**vars(options)))
+    options = Options(**vars(parser.parse_args(arguments)))
+    return chaos(options) | chaos(forgetful(options))
+
+
+def forgetful(options: Options) -> Options:
+    """Return a run of a tenth of the size, with a server that forgets: there the tags must do all.
+
+    With a log file every confirmation comes with the resume, and no tag is ever seen twice.
+    """
+    return replace(
+        options,
+        forgetful=True,
+        kills=0,
+        cuts=options.cuts // 10,
+        messages=options.messages // 10,
+        keep=options.keep and options.keep / "forgetful",
+    )
 
 
 if __name__ == "__main__":
