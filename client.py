@@ -27,6 +27,7 @@ import wording
 from console import Console, Stopped, open_console
 from link import LinkLost
 from messages import (
+    HISTORY_AT_JOIN,
     Done,
     Earlier,
     Help,
@@ -106,6 +107,8 @@ class Client:
             ping_after=options.ping_after,
             dead_after=options.dead_after,
             give_up_after=None if console.interactive else GIVE_UP_AFTER,
+            # What a script reads is what is said from now on.
+            history=HISTORY_AT_JOIN if console.interactive else 0,
         )
         self._outbox = self.network.outbox
         self._nick = ""  # written by the network thread once it runs, like what follows

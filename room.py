@@ -332,7 +332,7 @@ class Room:
     def _tell_coming_or_going(self, event: Joined | Left) -> None:
         """Tell of a join or a leave by name, or in a crowd as part of a count.
 
-        While the room closes nobody is told any more; who resumes when the server is back finds it in the log.
+        While the room closes nobody is told any more; who resumes when it is back finds it in the log.
         """
         if len(self._seats) >= self._crowd:
             self._log.append(event, to=NOBODY)

@@ -33,7 +33,9 @@ class Seat(LineClient):
     def let_in(self, nick: str = "ana", welcome: str = "", token: str = "") -> None:
         """Greet the client, and give it the seat it asks for; with a `token` it outlives the connection."""
         self.send("NICK\n")
-        assert self.command() == Hello(nick, NEW_SESSION)
+        hello = self.command()
+        assert isinstance(hello, Hello)
+        assert (hello.nick, hello.session) == (nick, NEW_SESSION)
         session = [Token(token, 60)] if token else []
         self.tell(Welcome(1, AT, nick, 1, welcome), *session, Here(0, 1, 1, 1, (nick,)))
 

@@ -1430,6 +1430,15 @@ def test_the_last_line_of_a_pipe_needs_no_newline(server: ServerProgram, connect
     beto.expect("* bot joined", "bot: uno", "bot: dos", "* bot left")
 
 
+def test_in_a_pipe_only_what_is_said_from_now_on_is_shown(server: ServerProgram, connect: Connect) -> None:
+    beto = connect(server).join_plain("beto")
+    beto.send("antes\n/who\n")
+    beto.until(r"^\* 1 here")
+    done = in_a_pipe(server, b"uno\n")
+    assert "bot: uno" in done.stdout
+    assert "antes" not in done.stdout
+
+
 def test_a_line_that_is_not_utf8_is_refused_and_the_others_are_sent(
     server: ServerProgram, connect: Connect
 ) -> None:
