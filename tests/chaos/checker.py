@@ -41,9 +41,9 @@ What may not be demanded:
   something and has no answerable record that far.  Each explains one gap.
 * A seat that nobody recorded may exist: the connection broke between HELLO and WELCOME.  It can be joined
   under, told to, and lost, but it cannot speak.
-* A server without --db, short of memory (`forgetful`), may say at a resume that events are lost.  Of that
-  session's record nothing is demanded then but that nothing in it is doubled, swapped, altered or leaked; and
-  gaps are nobody's fault then.
+* A server without --db, short of memory (`forgetful`), may say at a resume that events are lost; and a resume
+  that breaks off before it is complete is not in any record.  So of who lost the link nothing is demanded
+  then but that nothing in the record is doubled, swapped, altered or leaked; and gaps are nobody's fault.
 * Below room.CROWD people joins and leaves are told by name; with more, this checker does not know who is in.
 """
 
@@ -65,6 +65,7 @@ from chaos.records import (
     Ended,
     Entered,
     Heard,
+    LinkDown,
     Record,
     TakenUp,
     load,
@@ -114,12 +115,17 @@ def check(records: Iterable[Record], end: int, forgetful: bool = False) -> list[
     return _Check(list(records), end, forgetful).run()
 
 
+def _may_have_been_resumed(record: Record) -> bool:
+    ended = next((entry.how for entry in record.of(Ended)), "cut")
+    return ended not in ("live", "left") or any(isinstance(e, (LinkDown, TakenUp)) for e in record.entries)
+
+
 class _Check:
     def __init__(self, records: list[Record], end: int, forgetful: bool) -> None:
         self._records = records
         self._end = end
         self._forgetful = forgetful
-        self._forgotten: set[Record] = set()  # who was told that it has lost events, and may be told so
+        self._forgotten: set[Record] = set()  # who may have lost events, and it is nobody's fault
         self._findings: list[Finding] = []
         self._log: dict[int, Heard] = {}  # by id, without tags
         self._entered: dict[Record, Entered] = {}
@@ -160,7 +166,7 @@ class _Check:
     def _merge(self) -> None:
         """Make the log: whatever any record has, and it must be the same in all of them."""
         for record in self._records:
-            if self._forgetful and any(entry.lost for entry in record.of(TakenUp)):
+            if self._forgetful and _may_have_been_resumed(record):
                 self._forgotten.add(record)
             for entry in record.entries:
                 match entry:
