@@ -6,15 +6,30 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import DEADLINE
 
+from eventlog import EVERYONE, Logged
 from fanout import Connection
-from items import Ended, Item, NoSeat, TakeSeat
-from messages import Leave, Refused, Say, Tell, Who
+from items import (
+    Answer,
+    AskHistory,
+    CatchUp,
+    Chunk,
+    Ended,
+    Errand,
+    Item,
+    NoSeat,
+    Read,
+    ReadPast,
+    Silent,
+    TakeSeat,
+)
+from messages import Leave, Refused, Said, Say, Tell, Who
 from protocol import NATIVE
 from reader import Entry, RateLimit, Reader
 
@@ -33,6 +48,8 @@ class ListInbox:
         self.chunks: list[list[Item]] = []
         self.changed = threading.Condition()
         self._taken = taken
+        self.steps: list[Answer] = []  # what comes instead of True
+        self.takes_chunks = True
 
     def put(self, entry: Entry | None) -> None:
         assert entry is not None
@@ -42,10 +59,20 @@ class ListInbox:
             self.chunks.append(items)
             self.changed.notify_all()
         for item in items:
-            if isinstance(item, TakeSeat):
-                item.answer.put(item.hello.nick not in self._taken)
+            if isinstance(item, (TakeSeat, CatchUp, AskHistory, Chunk)):
+                self.answer(item)
             if isinstance(item, Ended) and not connection.gone:
                 let_go(connection)
+
+    def answer(self, errand: Errand) -> None:
+        """Do an errand of the reader as the room does."""
+        if isinstance(errand, TakeSeat):
+            errand.answer.put(self.steps.pop(0) if self.steps else errand.hello.nick not in self._taken)
+        elif isinstance(errand, Chunk):
+            if self.takes_chunks:
+                errand.answer.put(True)
+        else:
+            errand.answer.put(self.steps.pop(0) if self.steps else True)
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         with self.changed:
@@ -55,11 +82,12 @@ class ListInbox:
 class Running:
     """A reader in its thread, and the client's end of its socket."""
 
-    def __init__(self, inbox: ListInbox, rate_limit: RateLimit | None = None) -> None:
+    def __init__(self, inbox: ListInbox, rate_limit: RateLimit | None = None, **options: Any) -> None:
         self.client, server = socket.socketpair()
         self.connection = Connection(server, "peer")
         self.inbox = inbox
-        reader = Reader(self.connection, inbox, rate_limit or RateLimit(0))  # type: ignore[arg-type]
+        limit = rate_limit or RateLimit(0)
+        reader = Reader(self.connection, inbox, limit, **options)  # type: ignore[arg-type]
         self._thread = threading.Thread(target=reader.run)
         self._thread.start()
 
@@ -224,3 +252,98 @@ def test_what_was_delayed_is_not_lost() -> None:
     running.client.sendall(b"ana\n" + b"".join(b"line %d\n" % n for n in range(40)))
     items = running.finish()
     assert items == [*(Say(f"line {n}") for n in range(40)), Ended("left")]
+
+
+# ---- what was before -----------------------------------------------------------------------------
+
+
+def logged(numbers: range, text: str = "hola") -> list[Logged]:
+    return [Logged.of(Said(n, 1000 + n, 0, "eva", f"{text}{n}"), 0, EVERYONE) for n in numbers]
+
+
+def test_a_resume_is_handed_over_in_chunks_until_the_room_says_that_it_is_live() -> None:
+    inbox = ListInbox()
+    long = logged(range(1, 101), "x" * 1000)
+    inbox.steps = [Read(7, 0, 100, long), Read(7, 100, 102, logged(range(101, 103))), True]
+    running = Running(inbox)
+    running.client.sendall(b"HELLO 1 ana session=tok last=0\nSAY 1 hola\n")
+    items = running.finish()
+    chunks = [item for item in items if isinstance(item, Chunk)]
+    assert b"".join(chunk.data for chunk in chunks) == b"".join(
+        entry.line for entry in long + logged(range(101, 103))
+    )
+    assert len(chunks) == 5  # four of some 32 KiB, and one of the second part
+    assert [item.after for item in items if isinstance(item, CatchUp)] == [100, 102]
+    assert items[-2:] == [Say("hola", 1), Ended("lost")], "nothing is read before it is live"
+
+
+def test_a_resume_whose_client_is_gone_ends() -> None:
+    inbox = ListInbox()
+    inbox.steps = [Read(7, 0, 100, logged(range(1, 101))), False]
+    running = Running(inbox)
+    running.client.sendall(b"HELLO 1 ana session=tok\nSAY 1 hola\n")
+    items = running.finish()
+    assert refused(items[-2])[0] == "hello-first"
+
+
+def test_a_client_that_takes_nothing_of_it_is_taken_for_dead() -> None:
+    inbox = ListInbox()
+    inbox.takes_chunks = False
+    inbox.steps = [Read(7, 0, 1, logged(range(1, 2)))]
+    running = Running(inbox, ping_after=0.02, dead_after=0.05)
+    running.client.sendall(b"HELLO 1 ana session=tok\n")
+    inbox.wait_for(lambda: any(isinstance(item, Ended) for item in inbox.items[-1:]))
+    assert running.finish()[-1] == Ended("lost")
+
+
+def test_a_history_goes_out_in_the_clients_dialect() -> None:
+    for hello, header, first in (
+        (b"ana\n/history 2\n", b"* What was said before, the last 2 messages:\n", b"["),
+        (b"HELLO 1 ana\nHISTORY 5 2\n", b"HISTORY 5 2\n", b"PAST SAY 1 1001 - eva hola1\n"),
+    ):
+        inbox = ListInbox()
+        running = Running(inbox)
+        running.client.sendall(hello.split(b"\n")[0] + b"\n")
+        inbox.wait_for(lambda inbox=inbox: len(inbox.items) == 1)  # type: ignore[misc]
+        inbox.steps = [ReadPast(logged(range(1, 3)), 1, 0)]
+        running.client.sendall(hello.split(b"\n")[1] + b"\n")
+        (chunk,) = [item for item in running.finish() if isinstance(item, Chunk)]
+        lines = chunk.data.splitlines(keepends=True)
+        assert lines[0] == header
+        assert lines[1].startswith(first)
+        assert len(lines) == 3
+        assert [item.count for item in inbox.items if isinstance(item, AskHistory)] == [2]
+
+
+# ---- silence -------------------------------------------------------------------------------------
+
+
+def test_silence_is_noticed_again_and_again_and_then_ends_it() -> None:
+    inbox = ListInbox()
+    running = Running(inbox, ping_after=0.02, dead_after=0.09)
+    running.client.sendall(b"HELLO 1 ana session=new\n")
+    inbox.wait_for(lambda: any(isinstance(item, Ended) for item in inbox.items[-1:]))
+    items = running.finish()
+    assert items[:2] == [Silent(), Silent()]
+    assert items[-1] == Ended("lost")
+
+
+def test_only_who_answers_pings_is_watched() -> None:
+    inbox = ListInbox()
+    running = Running(inbox, ping_after=0.01, dead_after=0.02)
+    running.client.sendall(b"HELLO 1 ana\n")
+    inbox.wait_for(lambda: len(inbox.items) == 1)
+    threading.Event().wait(0.1)  # too short may only miss a fault, not find one
+    running.client.sendall(b"SAY 1 hola\n")
+    assert running.finish() == [Say("hola", 1), Ended("lost")]
+
+
+def test_who_says_something_now_and_then_is_not_dead() -> None:
+    inbox = ListInbox()
+    running = Running(inbox, ping_after=0.05, dead_after=0.5)
+    running.client.sendall(b"HELLO 1 ana session=new\n")
+    for tag in range(1, 13):
+        inbox.wait_for(lambda: any(isinstance(item, Silent) for item in inbox.items[-1:]))
+        running.client.sendall(b"SAY %d hola\n" % tag)
+        inbox.wait_for(lambda tag=tag: Say("hola", tag) in inbox.items)  # type: ignore[misc]
+    assert Say("hola", 12) in running.finish()
