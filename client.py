@@ -26,6 +26,7 @@ import protocol
 import wording
 from console import Console, Stopped, open_console
 from link import LinkLost
+from listener import Arrival, Back, Ended, Ending
 from messages import (
     HISTORY_AT_JOIN,
     Done,
@@ -39,18 +40,7 @@ from messages import (
     Renamed,
     Welcome,
 )
-from network import (
-    ANSWER_TIME,
-    DEAD_AFTER,
-    DEFAULT_PORT,
-    PING_AFTER,
-    Arrival,
-    Back,
-    Ended,
-    Ending,
-    Network,
-    NoConnection,
-)
+from network import ANSWER_TIME, DEAD_AFTER, DEFAULT_PORT, PING_AFTER, Network, NoConnection
 from outbox import Tagged
 from protocol import check_nick, parse_typed
 from screen import Screen, use_color

@@ -29,11 +29,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from enum import Enum, auto
 from selectors import EVENT_READ
-from typing import NamedTuple, Protocol
 
 from link import Connector, Link, LinkLost
+from listener import Arrival, Back, Ended, Ending, Listener
 from messages import (
     HISTORY_AT_JOIN,
     NEW_SESSION,
@@ -106,63 +105,6 @@ _EVENTS = (Said, Acted, Told, Joined, Left, Renamed, Crowd, Unread, Notice)
 
 class NoConnection(Exception):
     """There is no server of Charla's to talk to: a sentence for people."""
-
-
-class Ending(Enum):
-    """How it ended."""
-
-    GOODBYE = auto()  # the server said BYE: the code is its reason, "left" after a `leave`
-    LOST = auto()  # the link is lost, and there is no session, or it is not to be got back
-    GAVE_UP = auto()  # `give_up_after` seconds did not get it back
-    SEAT_GONE = auto()  # the session is gone, and there was nothing more to say in a new one
-    REFUSED = auto()  # joining anew was refused: code and arguments are of the refusal
-    CLOSED = auto()  # `end` or `close` was called; or `leave`, while the link was down and nothing unsent
-
-
-class Ended(NamedTuple):
-    """How it ended, and the code that the server gave for it."""
-
-    how: Ending
-    code: str = ""
-    arguments: tuple[str, ...] = ()
-
-
-class Arrival(NamedTuple):
-    """A message from the room, and the line of one's own that it confirms, refuses or answers, if any."""
-
-    message: Message
-    line: str | None = None
-
-
-class Back(NamedTuple):
-    """The link is back, and so is the session."""
-
-    nick: str
-    missed: int  # messages of others that came while it was down: they have been handed over
-    seconds: float  # how long it was down
-    lost: int  # events that the server does not hold any more
-
-
-class Listener(Protocol):
-    """What the network thread tells, in the order in which it happened.  Called by that thread."""
-
-    def arrived(self, arrivals: list[Arrival]) -> None:
-        """Take messages: all that have come at a time, each event once."""
-
-    def down(self, reason: str) -> None:
-        """The link is lost and not back at once; `reason` is "restart" when the server said so."""
-
-    def back(self, back: Back) -> None:
-        """The session goes on; what came meanwhile has been handed over.  Without `down` when it was soon."""
-
-    def joined_anew(self, opening: list[Message], doubtful: list[str], seconds: float) -> None:
-        """The session was gone: this is a new one, and its opening without what was handed over before.
-
-        Nobody knows whether the lines of `doubtful` were said: they are out of the outbox.
-        """
-
-    def ended(self, ended: Ended) -> None:
-        """It is over; the last call, and always made.  The outbox has what was not confirmed."""
 
 
 def delay_before(attempt: int, delays: Sequence[float], random: Callable[[], float]) -> float:

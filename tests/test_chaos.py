@@ -36,7 +36,7 @@ from chaos.records import (
 from chaos.run import Options, Person, Run, chaos, forgetful
 from support import DEADLINE, eventually
 
-from network import Arrival
+from listener import Arrival
 
 # --------------------------------------------------------------------------------------------------
 # The checker: a room that does everything right, and what is planted in its records

@@ -17,6 +17,7 @@ from support import DEADLINE, ROOT, eventually
 
 import network
 from link import Connector, LinkLost
+from listener import Arrival, Back, Ended, Ending
 from messages import (
     NEW_SESSION,
     Act,
@@ -48,7 +49,7 @@ from messages import (
     Welcome,
     Who,
 )
-from network import Arrival, Back, Ended, Ending, Network, NoConnection, delay_before
+from network import Network, NoConnection, delay_before
 from outbox import Outbox, Tagged
 
 # --------------------------------------------------------------------------------------------------

@@ -52,6 +52,8 @@ from chaos.records import (
     save,
 )
 from link import LinkLost
+from listener import Arrival, Back, Ending
+from listener import Ended as NetworkEnded
 from messages import (
     Act,
     Acted,
@@ -76,8 +78,7 @@ from messages import (
     Welcome,
     Who,
 )
-from network import Arrival, Back, Ending, Network, NoConnection
-from network import Ended as NetworkEnded
+from network import Network, NoConnection
 from outbox import Outbox, Tagged
 
 WINDOW = 40
