@@ -2,12 +2,14 @@
 
   bench.py      this file: the command line, the order of the rounds, the progress
   cases.py      what is measured
+  resume.py     the case of those who come back at once; talkers.py and returning.py are its processes
+  restart.py    the case of a start on a long log; biglog.py makes one
   servers.py    the servers: how each is started
   load.py       the load generator, from Python's side; load.c is what does it, floor.c the yardstick
   processes.py  child processes: started, listened to, ended
   targets.py    what our server has to reach
   machine.py    what the figures were measured on
-  report.py     tables, docs/BENCHMARKS.md;  chart.py: docs/benchmarks.svg
+  report.py     docs/BENCHMARKS.md;  tables.py: its tables;  chart.py: docs/benchmarks.svg
 
 Exit status: 0 all targets met, 1 one is missed, 2 nothing could be measured.
 """
@@ -17,25 +19,28 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import chart
 import report
 import targets
-from cases import FULL, QUICK, Case, Cases, Contestant, Crowd, Stalled, build, crowd_obstacle
-from load import Sample, compile_all
+from cases import FULL, QUICK, AnyCase, Cases, Contestant, build, crowd_obstacle
+from load import compile_all
 from machine import OtherPrograms
 from processes import Failed
-
-AnyCase = Case[Sample] | Case[Crowd] | Case[Stalled] | Case[float]
+from tables import target_table
 
 EXAMPLES = """\
 examples:
-  python3 bench/bench.py                     all of it, about 7 minutes; writes docs/BENCHMARKS.md
-  python3 bench/bench.py --quick             one short round, about a minute; writes nothing
+  python3 bench/bench.py                     all of it, about 15 minutes; writes docs/BENCHMARKS.md
+  python3 bench/bench.py --quick             one short round, about three minutes; writes nothing
   python3 bench/bench.py --only throughput --rounds 9
   python3 bench/bench.py --only crowd --server-python python3.13
+  git worktree add ../charla-before cb2bffb  and then, to compare with what that commit did:
+  python3 bench/bench.py --only log --baseline ../charla-before
 """
 
 
@@ -51,8 +56,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="CASE",
         action="append",
         default=[],
-        help="latency[-10 or -100], throughput[-100 or -500], crowd, stalled, silent; can be given several "
-        "times; writes nothing unless --write",
+        help="latency[-10 or -100], throughput[-100 or -500], log[-100 or -500], crowd, stalled, silent, "
+        "resume, restart; can be given several times; writes nothing unless --write",
     )
     parser.add_argument("--rounds", metavar="N", type=int, help="of each case (5; fewer where they are long)")
     parser.add_argument(
@@ -61,10 +66,19 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=sys.executable,
         help="the interpreter that runs our server (this one)",
     )
+    parser.add_argument(
+        "--baseline",
+        metavar="DIR",
+        type=Path,
+        help="a checkout of an older version of our server, to compare with where the log is compared "
+        "(without it: this version with --history 0)",
+    )
     parser.add_argument("--write", action="store_true", help="write docs/ also with --quick or --only")
     options = parser.parse_args(arguments)
     if options.rounds is not None and options.rounds < 1:
         parser.error("--rounds is at least 1")
+    if options.baseline is not None and not (options.baseline / "server.py").is_file():
+        parser.error(f"--baseline: there is no server.py in {options.baseline}")
     return options
 
 
@@ -121,13 +135,13 @@ def measure_all(cases: Sequence[AnyCase]) -> None:
         progress.close()
 
 
-def run(options: argparse.Namespace) -> int:
-    """Measure, print, write; return the exit status."""
+def run(options: argparse.Namespace, folder: Path) -> int:
+    """Measure, print, write; return the exit status.  Log files are made in `folder`."""
     compile_all()
     effort = QUICK if options.quick else FULL
     if options.rounds is not None:
         effort = effort.with_rounds(options.rounds)
-    cases = build(effort, options.server_python)
+    cases = build(effort, options.server_python, options.baseline, folder)
     selected = chosen(cases, options.only)
     obstacle = crowd_obstacle()
     if obstacle is not None and cases.crowd in selected:
@@ -139,7 +153,7 @@ def run(options: argparse.Namespace) -> int:
     verdicts = targets.verdicts(cases)
     for title, text in report.sections(cases):
         print(f"\n{title}\n\n{text}")
-    print(f"\ntargets\n\n{report.target_table(verdicts)}")
+    print(f"\ntargets\n\n{target_table(verdicts)}")
     for remark in report.remarks(cases, busy):
         print(f"\n{remark}")
     if options.write or not (options.quick or options.only):
@@ -160,7 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     signal.signal(signal.SIGTERM, end_children)
     try:
-        return run(options)
+        with tempfile.TemporaryDirectory(prefix="charla-bench-") as folder:
+            return run(options, Path(folder))
     except Failed as failed:
         print(f"bench: {failed}", file=sys.stderr)
         return 2

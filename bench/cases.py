@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from pathlib import Path
+from typing import Generic, TypeAlias, TypeVar
 
 from load import Generator, Load, Sample, measure
 from processes import Failed, Process
-from servers import Server, Starter, charla, floor, is_installed, ncat, ngircd
+from restart import MESSAGES, LongLog, Restart, restart
+from resume import GRACE, GUESTS, MEMORY, MISSED, Burst, burst, percentile
+from servers import Server, Starter, charla, charla_with_db, floor, is_installed, ncat, ngircd
 
 Result = TypeVar("Result")
 
@@ -107,24 +110,47 @@ class Case(Generic[Result]):
         return self.brief(result)
 
 
+AnyCase: TypeAlias = Case[Sample] | Case[Crowd] | Case[Stalled] | Case[float] | Case[Burst] | Case[Restart]
+
+
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How long to measure."""
 
     rounds: int
     few_rounds: int  # of the cases that take long
+    log_rounds: int  # where a tenth matters
     crowd_rounds: int  # which takes longest
     seconds: float
     crowd_seconds: float
     stalled_seconds: float
+    alone_seconds: float  # of talk before a burst of resumes
 
     def with_rounds(self, rounds: int) -> Effort:
         """The same, with as many rounds of each case."""
-        return replace(self, rounds=rounds, few_rounds=rounds, crowd_rounds=rounds)
+        return replace(self, rounds=rounds, few_rounds=rounds, log_rounds=rounds, crowd_rounds=rounds)
 
 
-FULL = Effort(rounds=5, few_rounds=3, crowd_rounds=2, seconds=1.2, crowd_seconds=3.0, stalled_seconds=3.0)
-QUICK = Effort(rounds=1, few_rounds=1, crowd_rounds=1, seconds=0.6, crowd_seconds=1.5, stalled_seconds=1.0)
+FULL = Effort(
+    rounds=5,
+    few_rounds=3,
+    log_rounds=7,
+    crowd_rounds=2,
+    seconds=1.2,
+    crowd_seconds=3.0,
+    stalled_seconds=3.0,
+    alone_seconds=3.0,
+)
+QUICK = Effort(
+    rounds=1,
+    few_rounds=1,
+    log_rounds=1,
+    crowd_rounds=1,
+    seconds=0.6,
+    crowd_seconds=1.5,
+    stalled_seconds=1.0,
+    alone_seconds=1.0,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +159,16 @@ class Cases:
 
     latency: dict[int, Case[Sample]]  # by the number of clients
     throughput: dict[int, Case[Sample]]
+    log: dict[int, Case[Sample]]
     crowd: Case[Crowd]
     stalled: Case[Stalled]
     silent: Case[float]  # milliseconds
+    resume: Case[Burst]
+    restart: Case[Restart]
 
-    def all(self) -> list[Case[Sample] | Case[Crowd] | Case[Stalled] | Case[float]]:
-        return [*self.latency.values(), *self.throughput.values(), self.crowd, self.stalled, self.silent]
+    def all(self) -> list[AnyCase]:
+        talk = [*self.latency.values(), *self.throughput.values(), *self.log.values()]
+        return [*talk, self.crowd, self.stalled, self.silent, self.resume, self.restart]
 
 
 OURS = ("plain", "native")
@@ -152,8 +182,35 @@ TUNED_RIVALS = ("ngircd-each", "ncat-each")
 suits servers that leave Nagle's algorithm on."""
 
 
-def build(effort: Effort, python: str) -> Cases:
-    """Return the cases, for the servers that are installed; `python` runs ours."""
+DIALECTS = {"plain": "plain dialect", "native": "native dialect", "session": "native, seats that are kept"}
+"""How our server is talked to where the log is compared; the last is what client.py does."""
+
+
+def with_logs(python: str, baseline: Path | None, folder: Path) -> list[Contestant]:
+    """Our server with each kind of log, and without one; what is to be compared stands next to each other."""
+    found = []
+    for dialect, words in DIALECTS.items():
+        kinds = [
+            ("", "history in memory (as it is)", charla(python)),
+            ("-db", "--db", charla_with_db(python, folder)),
+            ("-full", "--db --sync full", charla_with_db(python, folder, "--sync", "full")),
+        ]
+        if dialect != "session":
+            kinds.insert(0, ("-without", "--history 0", charla(python, "--history", "0")))
+            if baseline is not None:
+                kinds.insert(0, ("-before", "the version before", charla(python, top=baseline)))
+        found += [
+            Contestant(f"{dialect}{suffix}", f"{words}: {title}", starter, dialect)
+            for suffix, title, starter in kinds
+        ]
+    return found
+
+
+def build(effort: Effort, python: str, baseline: Path | None, folder: Path) -> Cases:
+    """Return the cases, for the servers that are installed.
+
+    `python` runs ours; `baseline` is a folder with an older version of it; log files are made in `folder`.
+    """
     ours = [
         Contestant("plain", "charla, plain dialect", charla(python), "plain"),
         Contestant("native", "charla, native dialect", charla(python), "native"),
@@ -169,9 +226,12 @@ def build(effort: Effort, python: str) -> Cases:
     ceiling = Contestant("ceiling", "ceiling of the generator", floor(batch=WINDOW), "raw")
     latency = [*ours, *rivals, bare]
     throughput = [*ours, *rivals, *rivals_each, bare, ceiling]
+    logs = with_logs(python, baseline, folder)
+    long_log = LongLog(folder)
     return Cases(
         latency={clients: latency_case(clients, latency, effort) for clients in (10, 100)},
         throughput={clients: throughput_case(clients, throughput, effort) for clients in (100, 500)},
+        log={clients: log_case(clients, logs, effort) for clients in (100, 500)},
         crowd=Case(
             "crowd",
             f"{CROWD:,} clients, {WINDOW} in flight",
@@ -196,7 +256,41 @@ def build(effort: Effort, python: str) -> Cases:
             silent,
             lambda result: f"{result:.1f} ms",
         ),
+        resume=Case(
+            "resume",
+            f"{GUESTS} come back at once to {MISSED:,} missed events",
+            [
+                Contestant(
+                    "disk", "--db: read from the disk", charla_with_db(python, folder, *KEEP_SEATS), "native"
+                ),
+                Contestant(
+                    "memory",
+                    f"--history {MEMORY}: from memory",
+                    charla(python, "--history", str(MEMORY), *KEEP_SEATS),
+                    "native",
+                ),
+            ],
+            effort.few_rounds,
+            lambda contestant: burst(contestant.start, effort.alone_seconds),
+            lambda result: (
+                f"p99 {percentile(result.beside, 0.99):.1f} ms, all live in {result.all_live:.2f} s"
+            ),
+        ),
+        restart=Case(
+            "restart",
+            f"start on a log of {MESSAGES:,} messages",
+            [
+                Contestant(key, title, charla_with_db(python, folder, prepare=prepare), "native")
+                for key, title, prepare in long_log.kinds()
+            ],
+            effort.few_rounds,
+            lambda contestant: restart(contestant.start),
+            lambda result: f"listening after {result.listening:.2f} s, {result.after / 1e6:.1f} MB",
+        ),
     )
+
+
+KEEP_SEATS = ("--grace", str(GRACE))
 
 
 def latency_case(clients: int, contestants: list[Contestant], effort: Effort) -> Case[Sample]:
@@ -215,14 +309,26 @@ def latency_case(clients: int, contestants: list[Contestant], effort: Effort) ->
 def throughput_case(clients: int, contestants: list[Contestant], effort: Effort) -> Case[Sample]:
     """As many messages as go through, with a window of them in flight."""
 
+    title = f"{clients} clients, {WINDOW} in flight"
+    return flood_case(f"throughput-{clients}", title, clients, contestants, effort.rounds, effort.seconds)
+
+
+def log_case(clients: int, contestants: list[Contestant], effort: Effort) -> Case[Sample]:
+    """The same, by what our server does with its log."""
+    title = f"{clients} clients, {WINDOW} in flight, by kind of log"
+    return flood_case(f"log-{clients}", title, clients, contestants, effort.log_rounds, effort.seconds)
+
+
+def flood_case(
+    key: str, title: str, clients: int, contestants: list[Contestant], rounds: int, seconds: float
+) -> Case[Sample]:
     def run(contestant: Contestant) -> Sample:
-        return talk(contestant, clients, WINDOW, effort.seconds)
+        return talk(contestant, clients, WINDOW, seconds)
 
     def brief(sample: Sample) -> str:
         return f"{sample.deliveries_per_second / 1e6:.2f} M deliveries/s"
 
-    title = f"{clients} clients, {WINDOW} in flight"
-    return Case(f"throughput-{clients}", title, contestants, effort.rounds, run, brief)
+    return Case(key, title, contestants, rounds, run, brief)
 
 
 def talk(contestant: Contestant, clients: int, window: int, seconds: float) -> Sample:

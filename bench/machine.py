@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -22,11 +23,19 @@ def processor() -> str:
     return platform.machine()
 
 
+def file_system(path: str) -> str:
+    """The type of the file system that `path` is on."""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    above = [(len(fields[1]), fields[2]) for fields in mounts if Path(path).is_relative_to(fields[1])]
+    return max(above)[1] if above else "unknown"
+
+
 def facts(python: str) -> list[tuple[str, str]]:
     """The machine and the versions, each with its name; `python` runs our server."""
     return [
         ("date", datetime.now(timezone.utc).date().isoformat()),
         ("processor", f"{processor()}, {os.cpu_count()} cores, shared by server and generator"),
+        ("log files (--db)", f"{file_system(tempfile.gettempdir())}, in the folder for temporary files"),
         ("kernel", f"{platform.system()} {platform.release()}"),
         ("Python", python_version(python)),
         ("C compiler", version("cc")),

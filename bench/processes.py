@@ -32,7 +32,8 @@ class Process:
 
     def __init__(self, command: Sequence[str], *, cwd: Path | None = None) -> None:
         self.name = Path(command[0]).name
-        # No shell, and the arguments are our own: the commands are built in servers.py and load.py.
+        self.started_at = time.monotonic()
+        # No shell, and the arguments are our own: the commands are built by the modules of this folder.
         try:
             self._popen = subprocess.Popen(  # noqa: S603
                 command,
@@ -135,6 +136,10 @@ class Process:
     def resident_bytes(self) -> int:
         """Bytes of memory it has at the moment (VmRSS)."""
         return self._status("VmRSS") * 1024
+
+    def peak_bytes(self) -> int:
+        """The most of it so far (VmHWM)."""
+        return self._status("VmHWM") * 1024
 
     def threads(self) -> int:
         return self._status("Threads")

@@ -1,14 +1,28 @@
-"""From the results to what people read: tables, and docs/BENCHMARKS.md."""
+"""From the results to what people read: tables (tables.py), remarks, and docs/BENCHMARKS.md."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cases import COMPANY, CROWD, WINDOW, Case, Cases, Crowd, Result, Stalled
-from load import Sample
+from cases import COMPANY, CROWD, DIALECTS, WINDOW, Cases
 from machine import NOISE, facts
+from restart import ASKED, JOINS, LONGEST, MESSAGES, SHORTEST
+from resume import GUESTS, MISSED
 from servers import TOP, missing_rivals
-from targets import MEBIBYTE, Verdict, extra_growth, middle, p50, p99, rate
+from tables import (
+    crowd_table,
+    latency_table,
+    log_table,
+    restart_table,
+    resume_table,
+    silent_table,
+    stalled_table,
+    table,
+    target_table,
+    throughput_table,
+)
+from talkers import INTERVAL
+from targets import Verdict, middle, rate
 
 DOCUMENT = TOP / "docs" / "BENCHMARKS.md"
 CHART = TOP / "docs" / "benchmarks.svg"
@@ -17,144 +31,21 @@ NEAR_CEILING = 0.7
 """A figure above this share of the generator's own ceiling says as much of the generator as of the server."""
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
-    """A Markdown table, readable also as it stands: `words` columns to the left, then figures, right."""
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [cell.ljust(width) for cell, width in zip(cells[:words], widths, strict=False)]
-        padded += [cell.rjust(width) for cell, width in zip(cells[words:], widths[words:], strict=True)]
-        return "| " + " | ".join(padded) + " |"
-
-    rule = ["-" * (width + 2) for width in widths[:words]]
-    rule += ["-" * (width + 1) + ":" for width in widths[words:]]
-    return "\n".join([line(head), "|" + "|".join(rule) + "|", *map(line, rows)])
-
-
-def measured(case: Case[Result]) -> list[tuple[str, str, list[Result]]]:
-    """Key, title and results of the contestants of whom there are any, in their order."""
-    return [
-        (contestant.key, contestant.title, case.results[contestant.key])
-        for contestant in case.contestants
-        if contestant.key in case.results
-    ]
-
-
-def times(figure: float, other: float | None) -> str:
-    return f"{figure / other:.2f} x" if other else ""
-
-
-def spread(samples: Sequence[Sample]) -> str:
-    """The slowest and the fastest round."""
-    rates = [sample.deliveries_per_second / 1e6 for sample in samples]
-    return f"{min(rates):.2f} .. {max(rates):.2f}"
-
-
-def lost_cell(samples: Sequence[Sample]) -> str:
-    """What was lost, and what came twice, in all rounds together."""
-    lost, surplus = sum(sample.lost for sample in samples), sum(sample.surplus for sample in samples)
-    return f"{lost:,}" + (f" ({surplus:,} twice)" if surplus else "")
-
-
-def latency_table(case: Case[Sample]) -> str:
-    bare = middle(case.results["floor"], p50) if "floor" in case.results else None
-    return table(
-        ["server", "p50 (us)", "p99 (us)", "p50 to the bare loop's", "lost"],
-        [
-            [
-                title,
-                f"{middle(samples, p50):.0f}",
-                f"{middle(samples, p99):.0f}",
-                times(middle(samples, p50), bare),
-                lost_cell(samples),
-            ]
-            for _, title, samples in measured(case)
-        ],
-    )
-
-
-def throughput_table(case: Case[Sample]) -> str:
-    plain = middle(case.results["plain"], rate) if "plain" in case.results else None
-    head = ["server", "M deliveries/s", "slowest .. fastest", "to charla, plain", "p50 (us)", "load's CPU"]
-    return table(
-        [*head, "lost"],
-        [
-            [
-                title,
-                f"{middle(samples, rate) / 1e6:.2f}",
-                spread(samples),
-                times(middle(samples, rate), plain),
-                f"{middle(samples, p50):.0f}",
-                f"{middle(samples, lambda sample: sample.generator_cpu):.0%}",
-                lost_cell(samples),
-            ]
-            for _, title, samples in measured(case)
-        ],
-    )
-
-
-def crowd_table(case: Case[Crowd]) -> str:
-    rows = []
-    for key, title, results in measured(case):
-        samples = [result.sample for result in results]
-        weight = middle(results, lambda result: result.bytes_per_client) / 1024
-        gone = middle(results, lambda result: result.seconds_to_let_go)
-        left = max(result.threads_left + result.descriptors_left for result in results)
-        login = middle(samples, lambda sample: sample.login_ms) / 1000
-        rows.append(
-            [
-                title,
-                "" if key == "ceiling" else f"{weight:.1f}",
-                f"{middle(samples, rate) / 1e6:.2f}",
-                f"{login:.1f}",
-                f"{gone:.1f}",
-                str(max(left, 0)),
-                lost_cell(samples),
-            ]
-        )
-    head = ["server", "KiB a client", "M deliveries/s", "all in (s)", "all gone (s)", "threads, fds", "lost"]
-    return table(head, rows)
-
-
-def stalled_table(case: Case[Stalled]) -> str:
-    rows = []
-    for _, title, results in measured(case):
-        beside = [result.beside for result in results]
-        kept = middle(results, lambda result: result.kept)
-        rows.append(
-            [
-                title,
-                f"{middle([result.alone for result in results], rate) / 1e6:.2f}",
-                f"{middle(beside, rate) / 1e6:.2f}",
-                "stops" if any(sample.lost for sample in beside) else f"{kept:.0%}",
-                f"{middle(results, extra_growth) / MEBIBYTE:.1f}",
-                lost_cell(beside),
-            ]
-        )
-    head = ["server", "without it, M/s", "beside it, M/s", "rate kept", "memory for it (MiB)", "lost"]
-    return table(head, rows)
-
-
-def silent_table(case: Case[float]) -> str:
-    rows = [[title, f"{middle(results, float):.1f}"] for _, title, results in measured(case)]
-    return table(["server", "two join and one is heard (ms)"], rows)
-
-
-def target_table(verdicts: Sequence[Verdict]) -> str:
-    rows = [[verdict.target, verdict.figure, verdict.word] for verdict in verdicts]
-    return table(["target", "figure", ""], rows, words=3)
-
-
 def sections(cases: Cases) -> list[tuple[str, str]]:
     """Title and table of each case that has results."""
     found = [(case.title, latency_table(case)) for case in cases.latency.values() if case.results]
     found += [(case.title, throughput_table(case)) for case in cases.throughput.values() if case.results]
+    found += [(case.title, log_table(case)) for case in cases.log.values() if case.results]
     if cases.crowd.results:
         found.append((cases.crowd.title, crowd_table(cases.crowd)))
     if cases.stalled.results:
         found.append((cases.stalled.title, stalled_table(cases.stalled)))
     if cases.silent.results:
         found.append((cases.silent.title, silent_table(cases.silent)))
+    if cases.resume.results:
+        found.append((cases.resume.title, resume_table(cases.resume)))
+    if cases.restart.results:
+        found.append((cases.restart.title, restart_table(cases.restart)))
     return found
 
 
@@ -179,6 +70,9 @@ def remarks(cases: Cases, others: float) -> list[str]:
     for case in cases.throughput.values():
         rates = {key: middle(samples, rate) for key, samples in case.results.items()}
         said += near_ceiling(case.title, rates)
+    logs = [case for case in cases.log.values() if case.results]
+    if logs and not any(key.endswith("-before") for case in logs for key in case.results):
+        said.append("By kind of log: no older version was given (--baseline) to compare with.")
     crowds = {
         key: middle([result.sample for result in results], rate)
         for key, results in cases.crowd.results.items()
@@ -219,6 +113,32 @@ does hits all of them.
 """
 
 
+LOG_NOTE = f"""\
+Our server alone, by what it keeps: nothing (*the version before* the log, from a checkout; `--history 0`),
+the newest events in memory, as it does unless told otherwise, and all of them in a new file (`--db`), to
+which each batch is committed before anybody is told; with `--sync full` it is on the disk, too, before. The
+kinds take turns within each round. *To the first*: the median over the rounds of the ratio to the first
+kind, in the same dialect and the same round. *{DIALECTS["session"]}* is what client.py does: more
+is written for each message, the number of its command. Its ratio is to the first of the native dialect, where
+there were no such seats."""
+
+RESUME_NOTE = f"""\
+{GUESTS} native clients take a seat, and their connections drop. {MISSED:,} messages are said. Two people, in
+a process of their own, talk on, one message every {INTERVAL * 1000:.0f} ms, sent on time whatever comes back.
+Then the {GUESTS} connect all at once and resume. They read as fast as they can, in one other process, and
+check afterwards that they have every event once and in order, also across the seam between what was missed
+and what is live. *Beside* are the messages that were sent or on their way from the first connection until
+the last of the {GUESTS} was live; *alone*, those before. Their times are of all rounds together, from the
+send until the other one has it. With `--db` the server has its usual 1,000 events in memory, and reads the
+rest from the file."""
+
+RESTART_NOTE = f"""\
+A log of {MESSAGES:,} messages of {SHORTEST} to {LONGEST} characters, some 170 MB. Times are from exec, the
+interpreter's start included, until the server says that it listens, and until a client is asked for its name.
+Memory is resident memory: at rest, and then after {JOINS} joins, each with its history, and one
+`/history {ASKED}`, whose answer is timed; every line of these is checked."""
+
+
 def document(cases: Cases, verdicts: Sequence[Verdict], python: str, others: float) -> str:
     """The text of docs/BENCHMARKS.md."""
     parts = [INTRODUCTION, "![Deliveries per second and delays, by server](benchmarks.svg)", "## Targets"]
@@ -243,4 +163,10 @@ def note(title: str) -> str:
         )
     if "never says" in title:
         return "A connection that answers nothing at all; then two clients come, and one says something."
+    if "by kind of log" in title:
+        return LOG_NOTE
+    if "come back" in title:
+        return RESUME_NOTE
+    if title.startswith("start on"):
+        return RESTART_NOTE
     return ""

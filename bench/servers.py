@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from processes import Failed, Process
@@ -65,9 +65,11 @@ class Server:
 
     process: Process
     port: int
+    ready_at: float = field(default_factory=time.monotonic)
 
 
 Starter = Callable[[], contextlib.AbstractContextManager[Server]]
+Preparation = Callable[[Path], None]
 
 
 def started(process: Process, ready: str) -> Server:
@@ -79,18 +81,36 @@ def started(process: Process, ready: str) -> Server:
     return Server(process, int(port[1]))
 
 
-def charla(python: str) -> Starter:
-    """Our server, run by the interpreter `python`, with no limit on how fast one may talk."""
+def charla(python: str, *options: str, top: Path = TOP) -> Starter:
+    """Our server, run by the interpreter `python`, with no limit on how fast one may talk.
+
+    `top` is the folder with server.py in it: another one for another version.
+    """
     command = [python, "server.py", "--port", "0", "--rate-limit", "0"]
-    command += ["--max-clients", str(MAX_CLIENTS), "--log-level", "warning"]
+    command += ["--max-clients", str(MAX_CLIENTS), "--log-level", "warning", *options]
 
     @contextmanager
     def start() -> Iterator[Server]:
-        with Process(command, cwd=TOP) as process:
+        with Process(command, cwd=top) as process:
             yield started(process, "listening on")
             status = process.end()
             if status != 0:
                 raise Failed(f"our server ended with status {status}, not 0{process.last_words()}")
+
+    return start
+
+
+def charla_with_db(python: str, folder: Path, *options: str, prepare: Preparation | None = None) -> Starter:
+    """Our server with a log file, new in `folder` and gone afterwards; `prepare` puts one there first."""
+
+    @contextmanager
+    def start() -> Iterator[Server]:
+        with tempfile.TemporaryDirectory(dir=folder) as own:
+            path = Path(own) / "log.db"
+            if prepare is not None:
+                prepare(path)
+            with charla(python, "--db", str(path), *options)() as server:
+                yield server
 
     return start
 

@@ -8,6 +8,8 @@ from statistics import median
 
 from cases import OURS, RIVALS, TUNED_RIVALS, Case, Cases, Crowd, Result, Stalled
 from load import Sample
+from restart import Restart
+from resume import Burst, percentile
 
 MEBIBYTE = 1024 * 1024
 
@@ -29,6 +31,16 @@ STALLED_GROWTH = 4 * MEBIBYTE
 
 SILENT_TIME = 1000.0
 """Milliseconds in which the others join and talk beside a silent connection; a lock-out lasts seconds."""
+
+
+LOG_TARGETS = {"": 0.9, "-db": 0.5, "-full": None}
+"""By what follows the dialect in a key: the share that is to be left of the rate without a log."""
+
+BURST_DELAY = 100.0
+"""Milliseconds: p99 of other people's messages while many come back."""
+
+RESTART_TIME = 1.0
+RESTART_BYTES = 60e6
 
 
 def middle(results: Sequence[Result], value: Callable[[Result], float]) -> float:
@@ -72,6 +84,12 @@ def verdicts(cases: Cases) -> list[Verdict]:
         found += judge(cases.crowd, key, judge_crowd)
         found += judge(cases.stalled, key, judge_stalled)
         found += judge(cases.silent, key, judge_silent)
+    for case in cases.log.values():
+        found += judge_logs(case)
+    for contestant in cases.resume.contestants:
+        found += judge(cases.resume, contestant.key, judge_resume)
+    for contestant in cases.restart.contestants:
+        found += judge(cases.restart, contestant.key, judge_restart)
     return found
 
 
@@ -171,6 +189,87 @@ def judge_silent(name: str, results: Sequence[float]) -> list[Verdict]:
     slowest = max(results)
     target = f"{name}: others join and talk within {SILENT_TIME / 1000:.0f} s"
     return [Verdict(target, f"{slowest:.1f} ms", slowest <= SILENT_TIME)]
+
+
+def reference(case: Case[Sample], dialect: str) -> str | None:
+    """The key of what a kind of log is compared with: the version before if there is one, or no log."""
+    # Seats that are kept there were not before.
+    keys = [f"{dialect.replace('session', 'native')}-{kind}" for kind in ("before", "without")]
+    return next((key for key in keys if key in case.results), None)
+
+
+def share(case: Case[Sample], key: str, other: str) -> float:
+    """The rate of `key` to that of `other`: the median over the rounds, in which they ran side by side."""
+    ours, theirs = case.results[key], case.results[other]
+    if len(ours) != len(theirs):
+        return middle(ours, rate) / middle(theirs, rate)
+    return median(rate(our) / rate(their) for our, their in zip(ours, theirs, strict=True))
+
+
+def judge_logs(case: Case[Sample]) -> list[Verdict]:
+    """Judge each kind of log; where seats are kept, and with --sync full, there is only a figure."""
+    found: list[Verdict] = []
+    for contestant in case.contestants:
+        dialect = contestant.key.partition("-")[0]
+        suffix = contestant.key.removeprefix(dialect)
+        if suffix in LOG_TARGETS:
+            least = LOG_TARGETS[suffix] if dialect in OURS else None
+            found += judge(case, contestant.key, judge_log(case, contestant.key, dialect, least))
+    return found
+
+
+def judge_log(
+    case: Case[Sample], key: str, dialect: str, least: float | None
+) -> Callable[[str, Sequence[Sample]], list[Verdict]]:
+    titles = {contestant.key: contestant.title for contestant in case.contestants}
+
+    def each(name: str, samples: Sequence[Sample]) -> list[Verdict]:
+        if not all(map(intact, samples)):
+            return [Verdict(f"{name}: nothing lost", losses(samples), False)]
+        other = reference(case, dialect)
+        if other is None:
+            return []
+        left = share(case, key, other)
+        theirs = middle(case.results[other], rate)
+        figure = f"{middle(samples, rate) / 1e6:.2f} M/s against {theirs / 1e6:.2f}: {left:.0%}"
+        at_least = "share" if least is None else f"at least {least:.0%}"
+        target = f"{name}: {at_least} of {titles[other].partition(': ')[2]}"
+        return [Verdict(target, figure, None if least is None else left >= least)]
+
+    return each
+
+
+def judge_resume(name: str, results: Sequence[Burst]) -> list[Verdict]:
+    delays = [ms for result in results for ms in result.beside]
+    alone = [ms for result in results for ms in result.alone]
+    worst = max(percentile(result.beside, 0.99) for result in results)
+    p99_beside, lost = percentile(delays, 0.99), sum(result.lost for result in results)
+    faults = [fault for result in results for fault in result.faults]
+    figure = f"{p99_beside:.1f} ms (worst round {worst:.1f}; alone {percentile(alone, 0.99):.1f})"
+    kept = f"{len(faults)} faults: {faults[0]}" if faults else f"in all of {len(results)} rounds"
+    return [
+        Verdict(
+            f"{name}: p99 of others' messages under {BURST_DELAY:.0f} ms",
+            figure + (f", {lost} lost" if lost else ""),
+            p99_beside < BURST_DELAY and not lost,
+        ),
+        Verdict(f"{name}: each gets every event once, in order", kept, not faults),
+    ]
+
+
+def judge_restart(name: str, results: Sequence[Restart]) -> list[Verdict]:
+    slowest = max(result.listening for result in results)
+    heaviest = max(max(result.at_rest, result.after) for result in results)
+    return [
+        Verdict(
+            f"{name}: listening within {RESTART_TIME:.0f} s", f"{slowest:.2f} s", slowest <= RESTART_TIME
+        ),
+        Verdict(
+            f"{name}: resident memory under {RESTART_BYTES / 1e6:.0f} MB",
+            f"{heaviest / 1e6:.1f} MB",
+            heaviest < RESTART_BYTES,
+        ),
+    ]
 
 
 def extra_growth(result: Stalled) -> float:
