@@ -161,7 +161,7 @@ class EventLog:
         self._recent.append(logged)
         if len(self._recent) > self._limit:
             self.floor = self._recent.popleft().id
-        if to == EVERYONE and isinstance(event, (Said, Acted)):
+        if isinstance(event, (Said, Acted)):
             self._public.append(logged)
         if self.storage is not None:
             self._new_events.append(logged)

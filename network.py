@@ -161,13 +161,16 @@ class Network:
         self._ghost_until = 0.0  # until then a nick that is taken may be by a seat of ours
         self._last = 0  # highest id of an event that was handed over
         self._last_time = 0  # its time
-        self._gap = range(0)  # ids that were not held any more at the last resume
+        self._gaps: list[range] = []  # ids that the server did not hold any more
         self._past_to_come: tuple[int, int] | None = None  # an answer to HISTORY: its tag, and how many
         # From the loss of a link until everything is caught up; None: the session is live.
         self._down_since: float | None = None
         self._down_reason = ""
         self._told = False  # the listener knows that it is down
         self._resumed: Resumed | None = None  # the server's answer, until LIVE
+        self._resumed_after = 0  # the highest id then
+        self._caught_up = 0  # events taken since then
+        self._lost = 0  # what was not held any more, at resumes that broke before LIVE
         self._missed = 0
         self._attempt = 0
         self._live_since = 0.0
@@ -380,16 +383,25 @@ class Network:
         line = self._answered(message)
         if isinstance(message, _EVENTS):
             # A repetition is confirmed with its old event; in the gap that one has never been seen.
-            seen = message.id <= self._last and not (line is not None and message.id in self._gap)
+            seen = message.id <= self._last and not (
+                line is not None and any(message.id in gap for gap in self._gaps)
+            )
             if message.id > self._last:
                 self._last, self._last_time = message.id, message.time
             if seen and self._token is not None:
                 return []
             if isinstance(message, Renamed) and message.old == self.nick:
                 self.nick = message.nick
-            if self._resumed is not None and isinstance(message, (Said, Acted, Told)) and not message.tag:
-                self._missed += 1
-        elif isinstance(message, (AskNick, Pong, Token, Resumed)):
+            if self._resumed is not None:
+                self._caught_up += 1
+                if isinstance(message, (Said, Acted, Told)) and not message.tag:
+                    self._missed += 1
+        elif isinstance(message, Resumed):
+            if self._resumed is not None:  # in the middle: it took so long that more is not held any more
+                self._note_gap(message.lost)
+                self._resumed = replace(message, lost=self._resumed.lost + message.lost)
+            return []
+        elif isinstance(message, (AskNick, Pong, Token)):
             return []
         return [Arrival(message, line)]
 
@@ -422,9 +434,13 @@ class Network:
             return
         self._last = max(self._last, id)
         self.nick = resumed.nick
-        back = Back(resumed.nick, self._missed, time.monotonic() - since, resumed.lost)
+        back = Back(resumed.nick, self._missed, time.monotonic() - since, self._lost + resumed.lost)
         self._is_up()
         self._listener.back(back)
+
+    def _note_gap(self, lost: int) -> None:
+        if lost:
+            self._gaps.append(range(self._last + 1, self._last + 1 + lost))
 
     def _is_up(self) -> None:
         self._resumed = self._down_since = None
@@ -442,7 +458,11 @@ class Network:
         if self._down_since is None:
             if now - self._live_since >= STEADY_AFTER:
                 self._attempt = 0
-            self._down_since, self._missed, self._told = now, 0, False
+            self._down_since, self._missed, self._lost, self._told = now, 0, 0, False
+        if self._resumed is not None:
+            # The next resume begins behind what was taken of this one, and will not tell of its gap again.
+            behind = self._last - self._resumed_after - self._caught_up
+            self._lost += max(0, min(self._resumed.lost, behind))
         self._down_reason = reason
         self._resumed = self._past_to_come = None
 
@@ -478,8 +498,8 @@ class Network:
         while True:
             match self._connector.next_message(deadline):
                 case Resumed() as resumed:
-                    self._resumed = resumed
-                    self._gap = range(self._last + 1, self._last + 1 + resumed.lost)
+                    self._resumed, self._resumed_after, self._caught_up = resumed, self._last, 0
+                    self._note_gap(resumed.lost)
                     return
                 case Refusal(_, "no-session"):
                     self._join_anew()
@@ -541,7 +561,7 @@ class Network:
                     has_seat = True
                     self._token = message.token if isinstance(message, Token) else None
                     self._grace = message.grace if isinstance(message, Token) else 0
-                    self.nick, self._gap = welcome.nick, range(0)
+                    self.nick, self._gaps = welcome.nick, []
             if isinstance(message, _EVENTS):
                 newest = (message.id, message.time)
             if has_seat:

@@ -74,6 +74,21 @@ def test_a_log_without_memory() -> None:
     assert log.last_public_id == 0
 
 
+def test_what_was_erased_is_missing_among_what_comes_after() -> None:
+    log = EventLog(10)
+    for number in range(1, 8):
+        say(log, f"m{number}")
+    del log._recent[4]  # as after a restart: it was private, and is not on the disk any more
+    assert texts(log.after(2)) == ["m3", "m4", "m6", "m7"]
+    assert texts(log.after(6)) == ["m7"]
+
+
+def test_an_author_without_tags_is_told_the_line_that_everybody_is_told() -> None:
+    for to in (EVERYONE, 2):
+        logged = Logged.of(Said(4, NOW, 0, "ana", "a"), 1, to)
+        assert logged.told_to(1) == logged.told_to(2) == f"SAY 4 {NOW} - ana a\n".encode()
+
+
 @pytest.mark.parametrize(
     ("author", "to", "told"),
     [

@@ -512,6 +512,39 @@ def test_an_own_message_of_the_gap_is_handed_over_when_its_repetition_is_confirm
     ana.ear.expect(Arrival(said(4, "mío", 1), "mío"))
 
 
+def test_what_a_broken_resume_had_lost_is_told_by_the_one_that_succeeds(
+    fake: FakeServer, start: Start
+) -> None:
+    ana, seat = start(fake)
+    seat.close()
+    with start.accept(fake) as seat:
+        seat.send("NICK\n")
+        seat.command()
+        seat.tell(Resumed("ana", 1, 7), said(9, "nueve"))
+        ana.ear.expect(Arrival(said(9, "nueve")))
+    with start.accept(fake) as seat:  # broken before anything of the gap is passed: not counted twice
+        seat.send("NICK\n")
+        assert seat.command() == Hello("ana", "tok", 9)
+        seat.tell(Resumed("ana", 1, 3))
+    seat = start.accept(fake)
+    seat.resume(9, said(20, "veinte"), lost=5)
+    ana.ear.expect(Arrival(said(20, "veinte")), back(missed=2, lost=12))
+
+
+def test_a_resume_that_takes_so_long_that_more_is_lost(fake: FakeServer, start: Start) -> None:
+    ana, seat = start(fake)
+    ana.says("mío")
+    seat.close()
+    seat = start.accept(fake)
+    seat.send("NICK\n")
+    seat.command()
+    seat.tell(Resumed("ana", 1, 2), said(4, "cuatro"), Resumed("ana", 1, 3), said(8, "ocho"), Live(8))
+    ana.ear.expect(Arrival(said(4, "cuatro")), Arrival(said(8, "ocho")), back(missed=2, lost=5))
+    assert seat.command() == Say("mío", 1)
+    seat.tell(said(6, "mío", 1))  # of the second gap
+    ana.ear.expect(Arrival(said(6, "mío", 1), "mío"))
+
+
 def test_a_history_that_was_cut_is_asked_for_again(fake: FakeServer, start: Start) -> None:
     ana, seat = start(fake)
     ana.say(lambda tag: History(2, tag), "/history 2")
