@@ -120,7 +120,7 @@ class CatchingUp:
             return
         waiting = []
         for connection, answer in self._chunks:
-            if connection.backlog and not connection.gone:
+            if connection.backlog:
                 waiting.append((connection, answer))
             else:
                 answer.put(connection.session is not None)

@@ -80,7 +80,7 @@ class PrivateMail:
         mail, session.kept.mail = session.kept.mail, []
         for one in mail:
             self._let_go(one)
-        unread = Counter(one.author for one in mail if one.addressee is session and one.author is not session)
+        unread = Counter(one.author for one in mail if one.addressee is session)
         return [(author, count) for author, count in unread.items() if author is not None and not author.over]
 
     def _let_go(self, mail: Mail) -> None:

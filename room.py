@@ -423,8 +423,8 @@ class Room:
         self._ask_whether_there(session)
 
     def _ask_whether_there(self, session: Session) -> None:
-        """Ping a session that answers: those that outlive their connections."""
-        if session.kept is not None and session.live and not self._closing:
+        """Ping a session, one that has asked for a token and so has said that it answers."""
+        if session.live and not self._closing:
             assert session.connection is not None
             self.fanout.only(session.connection, Ping(self._log.last_id))
 

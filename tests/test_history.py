@@ -264,6 +264,16 @@ def test_the_kernel_watches_plain_connections(serve: Serve, connect: Connect) ->
     assert option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 90_000
 
 
+def test_where_no_seat_is_kept_who_asked_for_one_is_pinged_too(serve: Serve, connect: Connect) -> None:
+    ana = connect(serve(grace=0.0, ping_after=0.05, dead_after=0.2))
+    ana.expect("NICK")
+    ana.ask(Hello("ana", NEW_SESSION))
+    assert [line.split()[0] for line in ana.until("^WHO")] == ["WELCOME", "WHO"]
+    for _ in range(6):
+        assert ana.message() == Ping(1)
+        ana.ask(Pong(1))
+
+
 def test_one_who_takes_nothing_while_catching_up_is_let_go(serve: Serve, connect: Connect) -> None:
     server = serve(ping_after=0.1, dead_after=0.4, history=10_000)
     eva = connect(server)

@@ -111,8 +111,16 @@ def test_who_comes_back_gets_what_was_missed_once_and_in_order_then_lives(table:
     ]
     table.do(eva, Say("four"))
     table.do(again, Say("five", 2))
-    assert short(table.told(again)) == ["SAY 11 - eva four", "SAY 12 2 ana five"]
-    assert table.told(eva)[-1] == "ana: five"
+    table.do(eva, Tell("ana", "live again"))
+    assert short(table.told(again)) == [
+        "SAY 11 - eva four",
+        "SAY 12 2 ana five",
+        "MSG 13 - eva ana live again",
+    ]
+    assert "ana: five" in table.told(eva)
+    table.pass_time(GRACE)
+    table.do(eva, Who())
+    assert table.told(eva)[-1] == "* 3 here: ana, eva, Leo"
 
 
 def test_what_was_sent_and_not_confirmed_is_recognised(table: Table) -> None:
@@ -289,6 +297,15 @@ def test_a_chunk_is_answered_when_the_socket_has_taken_it(sit: Sit) -> None:
     assert answer.get_nowait() is True
 
 
+def test_an_errand_that_fails_for_a_bug_is_answered(
+    table: Table, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ana, _ = table.begin("ana")
+    monkeypatch.setattr(table.room._log, "newest_public", None)
+    with caplog.at_level(logging.CRITICAL, "charla"):
+        assert table.ask(ana, AskHistory(5, SimpleQueue())) is False
+
+
 def test_the_errands_of_a_link_that_is_gone_are_answered(table: Table) -> None:
     ana, _ = table.begin("ana")
     table.sockets[ana].room = 0
@@ -343,6 +360,24 @@ def test_what_was_acknowledged_is_not_called_unread(table: Table) -> None:
     table.told(eva)
     table.pass_time(GRACE)
     assert short(table.told(eva)) == ["LEAVE 4 ana lost"]
+
+
+def test_of_one_who_left_nobody_is_told_that_something_was_not_read(table: Table) -> None:
+    ana, _ = table.begin("ana")
+    eva = table.join("eva", NATIVE)
+    table.do(eva, Tell("ana", "a", 1))
+    table.do(ana, Tell("ana", "to herself", 1), Leave())
+    assert short(table.told(eva)) == ["MSG 3 1 eva ana a", "LEAVE 5 ana left"]
+
+
+def test_who_has_gone_too_is_not_told(table: Table) -> None:
+    ana, _ = table.begin("ana")
+    eva, leo = table.join("eva"), table.join("leo", NATIVE)
+    lose(table, ana)
+    table.do(eva, Tell("ana", "a"), Leave())
+    table.pass_time(GRACE)
+    table.do(leo, Say("x", 1))
+    assert short(table.told(leo)) == ["LEAVE 5 eva left", "LEAVE 6 ana lost", "SAY 7 1 leo x"]
 
 
 def test_the_news_that_it_was_not_read_waits_too(table: Table) -> None:
@@ -411,12 +446,11 @@ def test_a_full_mailbox_refuses_more(table: Table, monkeypatch: pytest.MonkeyPat
 # ---- signs of life -------------------------------------------------------------------------------
 
 
-def test_a_silent_client_is_pinged_if_it_knows_pings(table: Table) -> None:
+def test_a_silent_client_is_pinged(table: Table) -> None:
     ana, _ = table.begin("ana")
-    eva, leo = table.join("eva", NATIVE), table.join("leo")
-    for person in (ana, eva, leo):
-        table.do(person, Silent())
-    assert (table.told(ana), table.told(eva), table.told(leo)) == (["PING 3"], [], [])
+    table.join("eva", NATIVE)
+    table.do(ana, Silent())
+    assert table.told(ana)[-1] == "PING 2"
 
 
 def test_a_client_may_ping_and_is_answered(table: Table) -> None:
@@ -583,6 +617,30 @@ def test_a_long_resume_reads_the_disk_and_the_seam_has_neither_gap_nor_overlap(
     ids = [int(line.split()[1]) for line in lines if line.startswith(("SAY", "MSG"))]
     assert ids == list(range(3, 3 + 3000 + 30 + rounds))
     assert lines[1] == "RESUMED ana 2 0"
+
+
+@pytest.mark.parametrize("beyond", [-1, 0, 1])
+def test_a_resume_from_where_the_memory_begins(sit: Sit, storage: Storage, beyond: int) -> None:
+    table = sit(storage=storage, backlog_limit=10_000_000)
+    ana, token = table.begin("ana")
+    eva = table.join("eva")
+    lose(table, ana)
+    table.do(eva, *(Say(f"m{n}") for n in range(1500)))
+    last = table.room._log.floor + beyond
+    lines = table.told(table.resume(token, last))
+    ids = [int(line.split()[1]) for line in lines if line.startswith("SAY")]
+    assert ids == list(range(last + 1, 1503))
+
+
+def test_a_session_that_was_kept_over_a_restart_comes_back_as_often_as_it_likes(
+    sit: Sit, storage: Storage
+) -> None:
+    table = sit(storage=storage)
+    _, token = table.begin("ana")
+    after = restart(table, sit)
+    again = after.resume(token, 1)
+    after.do(again, Say("one", 1), Ended("lost"))
+    assert "RESUMED ana 1 0" in after.told(after.resume(token, 2))
 
 
 def test_a_disk_that_cannot_be_read_is_told_as_a_gap(sit: Sit, storage: Storage) -> None:
