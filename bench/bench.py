@@ -158,7 +158,7 @@ def run(options: argparse.Namespace, folder: Path) -> int:
         print(f"\n{remark}")
     if options.write or not (options.quick or options.only):
         report.DOCUMENT.parent.mkdir(exist_ok=True)
-        text = report.document(cases, verdicts, options.server_python, busy)
+        text = report.document(cases, verdicts, options.server_python, options.baseline, busy)
         report.DOCUMENT.write_text(text, encoding="utf-8")
         report.CHART.write_text(chart.draw(cases), encoding="utf-8")
         print(f"\nWritten: {report.DOCUMENT.name} and {report.CHART.name}, in docs/.")

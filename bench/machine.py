@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from servers import python_version, version
+from processes import Process
+from servers import START_TIME, found, python_version, version
 
 NOISE = 0.05
 """The share of the processors' time from which on other programs are worth a warning."""
@@ -30,9 +32,19 @@ def file_system(path: str) -> str:
     return max(above)[1] if above else "unknown"
 
 
-def facts(python: str) -> list[tuple[str, str]]:
-    """The machine and the versions, each with its name; `python` runs our server."""
+def commit(folder: Path) -> str:
+    """The commit that is checked out in `folder`."""
+    if not (folder / ".git").exists():  # git would look for one in the folders above
+        return "no checkout, so not known"
+    with Process([found("git"), "-C", str(folder), "log", "-1", "--format=%h, %cs: %s"]) as git:
+        return git.next_line(time.monotonic() + START_TIME)
+
+
+def facts(python: str, baseline: Path | None) -> list[tuple[str, str]]:
+    """The machine and the versions, each with its name; `python` runs our server, and `baseline`, an older."""
+    before = [] if baseline is None else [("the version before", commit(baseline))]
     return [
+        *before,
         ("date", datetime.now(timezone.utc).date().isoformat()),
         ("processor", f"{processor()}, {os.cpu_count()} cores, shared by server and generator"),
         ("log files (--db)", f"{file_system(tempfile.gettempdir())}, in the folder for temporary files"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from cases import COMPANY, CROWD, DIALECTS, WINDOW, Cases
 from machine import NOISE, facts
@@ -139,16 +140,19 @@ Memory is resident memory: at rest, and then after {JOINS} joins, each with its 
 `/history {ASKED}`, whose answer is timed; every line of these is checked."""
 
 
-def document(cases: Cases, verdicts: Sequence[Verdict], python: str, others: float) -> str:
+def document(
+    cases: Cases, verdicts: Sequence[Verdict], python: str, baseline: Path | None, others: float
+) -> str:
     """The text of docs/BENCHMARKS.md."""
     parts = [INTRODUCTION, "![Deliveries per second and delays, by server](benchmarks.svg)", "## Targets"]
     parts.append(target_table(verdicts))
     for title, text in sections(cases):
-        parts += [f"## {title[0].upper()}{title[1:]}", note(title), text]
+        words = note(title)
+        parts += [f"## {title[0].upper()}{title[1:]}", "" if words in parts else words, text]
     said = remarks(cases, others)
     if said:
         parts += ["## Remarks", "\n".join(f"- {remark}" for remark in said)]
-    parts += ["## The machine, and the versions", table(["", ""], facts(python), words=2)]
+    parts += ["## The machine, and the versions", table(["", ""], facts(python, baseline), words=2)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
