@@ -41,7 +41,7 @@ def commit(folder: Path) -> str:
 
 
 def facts(python: str, baseline: Path | None) -> list[tuple[str, str]]:
-    """The machine and the versions, each with its name; `python` runs our server, and `baseline`, an older."""
+    """The machine and the versions by name; `python` runs our server, `baseline` is the older one."""
     before = [] if baseline is None else [("the version before", commit(baseline))]
     return [
         *before,
