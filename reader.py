@@ -57,10 +57,11 @@ PING_AFTER = 30.0
 DEAD_AFTER = 90.0
 """Seconds of silence, or without taking anything, after which a link is taken for dead."""
 
-CHUNK_SIZE = 32 * 1024
-"""Bytes that a client who catches up is sent at a time."""
+CHUNK_SIZE = 16 * 1024
+"""Bytes that a client who catches up is sent at a time: a hundred of these, and the room's next batch, are
+what somebody else's message may have to wait for."""
 
-_ROWS = 500  # read from the disk at a time
+_ROWS = 200  # read from the disk at a time
 
 Entry: TypeAlias = tuple[Connection, list[Item]]
 """What is in the inbox: what one chunk of a connection asked for, in order."""
