@@ -90,6 +90,9 @@ class CatchingUp:
         lost = max(0, floor - after - len(mail))
         if lost or at_once:
             self._fanout.only(connection, Resumed(session.nick, len(self._seats), lost))
+        if from_disk and mail:  # older than anything that is kept
+            answer.put(Read(session.id, after, floor, mail))
+            return
         if from_disk and after < events.floor:
             after = max(after, floor)
             # All that is on disk, and not up to the floor: that moves on, and would never be passed.

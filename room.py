@@ -389,7 +389,10 @@ class Room:
         if session is None or session.kept is None or hello.last > newest:
             # An event that this log does not have: the last ones of a server that could not write them.
             if session is not None:
+                older = session.connection
                 self._end(session, "lost")
+                if older is not None:
+                    self._say_goodbye(older, "replaced")
             self._refuse(connection, Refused("no-session"))
             answer.put(False)
             return

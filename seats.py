@@ -16,7 +16,7 @@ from fanout import Connection
 from messages import Refused
 from protocol import nick_key
 
-REFUSALS_KEPT = 100
+REFUSALS_KEPT = 1000
 """Refusals that are kept for a client that repeats what it sent: more than it has unanswered."""
 
 

@@ -108,7 +108,8 @@ class Storage:
                 self._reader.execute("PRAGMA query_only = ON")
                 self._keeper = opened.enter_context(contextlib.closing(self._connect()))
                 self._keeper.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
-                self.floor = self._lowest_id() - 1  # ids up to here were deleted; the housekeeper's to change
+                # Ids up to here were deleted, but for private messages; the housekeeper's to change.
+                self.floor = self._lowest_id() - 1
             except sqlite3.Error as error:
                 raise _error(path, error) from error
             self._opened = opened.pop_all()
@@ -274,12 +275,15 @@ class Storage:
                 return
 
     def _prune(self) -> None:
-        """Delete what is older than is to be kept.  Times never go back, so that is the lowest ids."""
+        """Delete what is older than is to be kept.  Times never go back, so that is the lowest ids.
+
+        Private messages are not among it: these may still be waited for, and go their own way (`erase`).
+        """
         cutoff = (time.time() - self._keep) * 1000
         while True:
             below = self._lowest_id() + SWEEP_ROWS
             deleted = self._keeper.execute(
-                "DELETE FROM events WHERE id < ? AND time < ?", (below, int(cutoff))
+                "DELETE FROM events WHERE id < ? AND time < ? AND addressee <= 0", (below, int(cutoff))
             ).rowcount
             self.floor = self._lowest_id() - 1
             if not deleted:
@@ -287,7 +291,7 @@ class Storage:
             time.sleep(0.001)  # the room's turn
 
     def _lowest_id(self) -> int:
-        (lowest,) = self._keeper.execute("SELECT MIN(id) FROM events").fetchone()
+        (lowest,) = self._keeper.execute("SELECT MIN(id) FROM events WHERE addressee <= 0").fetchone()
         if lowest is None:
             (lowest,) = self._keeper.execute("SELECT last_id + 1 FROM log").fetchone()
         return int(lowest)
@@ -352,9 +356,9 @@ _EXPLANATIONS = (
     ("not a database", "damaged", "is damaged, or no log of Charla: move it away, or give another file"),
     ("malformed", "damaged", "is damaged: move it away and start anew, or put a copy in its place"),
     ("readonly", "read-only", "cannot be written: look at its permissions and those of its folder"),
-    ("unable to open", "not_opened", "cannot be opened: look at the permissions of its folder"),
-    ("full", "disk_full", "cannot be written, the disk is full: make room"),
-    ("disk I/O", "disk_error", "cannot be read or written, the disk fails"),
+    ("unable to open", "not-opened", "cannot be opened: look at the permissions of its folder"),
+    ("full", "disk-full", "cannot be written, the disk is full: make room"),
+    ("disk I/O", "disk-error", "cannot be read or written, the disk fails"),
     ("locked", "locked", "is held by another program: end that"),
 )
 

@@ -39,7 +39,8 @@ SENTENCES: dict[str, str] = {
     "no-page": "There is no such page: the last one is {0}.",
     "no-session": "The server does not have your seat any more.",
     "refused-before": "Nothing was sent: the server had refused it before the connection was lost.",
-    "mailbox-full": "Nothing was sent: {1} messages wait for {0} already, whose connection is down.",
+    "mailbox-full": "Nothing was sent: {1} private messages to or from {0} are still on their way. "
+    "Try again in a while.",
     "history-count": f"Give a number of messages from 1 to {HISTORY_LIMIT}.",
     "usage": "Nothing was sent. It is written like this: {0}",
     "unknown-command": "There is no command /{0}, so nothing was sent. /help lists them; "
@@ -108,7 +109,7 @@ def crowd_words(crowd: Crowd) -> str:
 
 def notice_words(notice: Notice) -> str:
     """Return the sentence of a notice; for a code of a later version, the code and its arguments."""
-    words = tuple(argument.replace("_", " ") for argument in notice.arguments)
+    words = tuple(argument.replace("-", " ") for argument in notice.arguments)
     try:
         return NOTICES[notice.code].format(*words)
     except (KeyError, IndexError):

@@ -326,6 +326,7 @@ def test_a_file_that_cannot_be_used_is_one_clear_line_and_status_2(db: str, star
         ("--history", "-1"),
         ("--grace", "soon"),
         ("--keep", "nan"),
+        ("--keep", "0.001"),
         ("--sync", "never"),
         ("--ping-after", "0"),
         ("--ping-after", "90"),
@@ -351,7 +352,7 @@ def test_a_full_disk_is_said_in_the_room_and_nothing_is_lost_silently(db: str) -
             for number in range(1, 101):
                 ana.ask(Say("x" * 4000, number))
             lines = ana.until("^NOTICE")
-            assert re.match(r"NOTICE \d+ \d+ not-stored disk_", lines[-1])
+            assert re.match(r"NOTICE \d+ \d+ not-stored disk-", lines[-1])
             for tag in count(sum(line.startswith("SAY") for line in lines) + 1):
                 if tag > 100:
                     break

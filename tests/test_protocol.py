@@ -566,8 +566,8 @@ TOLD_ALIKE: list[tuple[Message, str, list[str]]] = [
         ["* beto did not come back: the last 3 things that you said to them alone may not have been read."],
     ),
     (
-        Notice(9, NOW, "not-stored", ("disk_is_full",)),
-        f"NOTICE 9 {NOW} not-stored disk_is_full",
+        Notice(9, NOW, "not-stored", ("disk-is-full",)),
+        f"NOTICE 9 {NOW} not-stored disk-is-full",
         [
             "* The server cannot write its log any more (disk is full): what is said from now on is kept in "
             "its memory only, and is gone when it ends."

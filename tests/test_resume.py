@@ -217,6 +217,14 @@ def test_an_event_that_never_was_is_no_way_back(table: Table) -> None:
     assert "ERROR - no-session" in table.told(table.resume(token, 99))
 
 
+def test_a_link_whose_session_somebody_spoils_is_told(table: Table) -> None:
+    ana, token = table.begin("ana")
+    assert "ERROR - no-session" in table.told(table.resume(token, 99))
+    assert table.told(ana) == ["BYE replaced"]
+    table.do(ana, Say("too late", 1))
+    assert table.told(ana) == []
+
+
 def test_the_nick_that_one_comes_back_under_is_the_one_it_has_now(table: Table) -> None:
     ana, token = table.begin("ana")
     table.do(ana, Rename("ann", 1))
@@ -632,6 +640,19 @@ def test_a_resume_from_where_the_memory_begins(sit: Sit, storage: Storage, beyon
     assert ids == list(range(last + 1, 1503))
 
 
+def test_what_waits_for_one_comes_though_the_disk_has_moved_on(sit: Sit, storage: Storage) -> None:
+    table = sit(storage=storage, backlog_limit=10_000_000)
+    ana, token = table.begin("ana")
+    eva = table.join("eva")
+    lose(table, ana)
+    table.do(eva, Tell("ana", "important"), *(Say(f"m{n}") for n in range(1500)))
+    storage._keeper.execute("DELETE FROM events WHERE id <= 100 AND addressee <= 0")
+    storage.floor = 100
+    lines = short(table.told(table.resume(token, 2)))
+    assert lines[1:4] == ["RESUMED ana 2 97", "MSG 3 - eva ana important", "SAY 101 - eva m97"]
+    assert lines[-2:] == ["SAY 1503 - eva m1499", "LIVE 1503"]
+
+
 def test_a_session_that_was_kept_over_a_restart_comes_back_as_often_as_it_likes(
     sit: Sit, storage: Storage
 ) -> None:
@@ -675,11 +696,11 @@ def test_a_log_that_cannot_be_written_is_said_in_the_room_and_it_goes_on(
         table.do(eva, *(Say("x" * 4000) for _ in range(3)))
     lines = short(table.told(ana))
     assert [line.split()[0] for line in lines] == ["SAY", "SAY", "SAY", "NOTICE"]
-    assert lines[-1] == "NOTICE 6 not-stored disk_full"
+    assert lines[-1] == "NOTICE 6 not-stored disk-full"
     assert "The server cannot write its log any more (disk full)" in table.told(eva)[-1]
     table.do(ana, Say("on we go", 1))
     assert short(table.told(ana)) == ["SAY 7 1 ana on we go"]
-    assert opening(table, Hello("leo", history=0))[-1] == "NOTICE 9 not-stored disk_full"
+    assert opening(table, Hello("leo", history=0))[-1] == "NOTICE 9 not-stored disk-full"
     lose(table, ana)
     assert "RESUMED ana 3 0" in table.told(table.resume(token, 7))
     table.room.close()

@@ -205,10 +205,13 @@ def test_an_erased_message_is_nowhere_in_the_files(path: str, open_storage: Open
 def test_what_is_too_old_goes_and_the_rest_stays(open_storage: Open) -> None:
     storage = open_storage(keep=3600.0)
     old, young = NOW - 3_700_000, NOW - 3_500_000
-    storage.write([said(n, at=old if n <= 1200 else young) for n in range(1, 1301)], {}, [])
+    waiting = Logged.of(Told(7, old, 0, "ana", "beto", "psst"), 1, 2)
+    entries = [said(n, at=old if n <= 1200 else young) for n in range(1, 1301)]
+    storage.write([waiting if entry.id == 7 else entry for entry in entries], {}, [])
     storage.start()
     eventually(lambda: storage.floor == 1200, "the old ones' end")
     assert ids(storage.public_before(2000, 2000)) == list(range(1201, 1301))
+    assert ids(storage.load(10).private) == [7]
 
 
 @pytest.mark.usefixtures("_swift_housekeeper")
@@ -300,7 +303,7 @@ def test_a_full_disk_is_said_and_loses_nothing_that_was_written(open_storage: Op
     storage._writer.execute(f"PRAGMA max_page_count = {pages}")  # what a full disk is to SQLite
     with pytest.raises(StorageError) as full:
         storage.write([said(n, "x" * 1000) for n in range(2, 50)], {}, [])
-    assert full.value.code == "disk_full"
+    assert full.value.code == "disk-full"
     assert "the disk is full" in str(full.value)
     assert ids(storage.load(10).recent) == [1]
 
