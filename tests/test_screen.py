@@ -103,7 +103,7 @@ MESSAGES: list[tuple[Message, list[str]]] = [
         Unread(1, AT, "beto", 1),
         ["22:13 * beto did not come back: what you last said to them alone may not have been read."],
     ),
-    (Notice(1, AT, "later", ("a_b",)), ["22:13 * later a b"]),
+    (Notice(1, AT, "later", ("a-b",)), ["22:13 * later a b"]),
     (Token("tok", 60), []),
     (Resumed("ana", 1, 0), []),
     (AskNick(), []),
