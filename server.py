@@ -6,10 +6,11 @@ Who owns what:
     thread           how many      owns                                        blocks in
     acceptor (main)  1             the listening socket, signals, the          select: a client, or a stop
                                    readers' threads (starts and joins them)
-    reader           1 per client  its connection's incoming bytes; closes     recv, a full inbox, the answer
-    (reader.py)                    the socket, last                            to a nick, its rate limit
-    room             1             everything shared (room.py), every unsent   its inbox (inbox.py)
-                                   byte (fanout.py)
+    reader           1 per client  its connection's incoming bytes; reads the  recv, a full inbox, the room's
+    (reader.py)                    log for it; closes the socket, last         answers, the disk, its rate limit
+    room             1             everything shared (room.py), every unsent   its inbox (inbox.py); with --db
+                                   byte (fanout.py); writes the log file       a commit
+    housekeeper      1, with --db  what leaves the log file (storage.py)       its queue, the disk
     log              1             the terminal: writing to it may block       its queue
 
 A message's way: `Reader.run` receives, frames, decodes and parses it, and puts it into the inbox;
