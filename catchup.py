@@ -69,33 +69,40 @@ class CatchingUp:
 
     def begin(self, session: Session, after: int, answer: SimpleQueue[Answer]) -> None:
         """Tell a session, which has a connection again, that it goes on, and what it has missed."""
-        self._go_on(session, after, answer, self._log.storage is not None, at_once=True)
+        self._go_on(session, after, answer, resumed=True)
 
     def go_on(self, session: Session, item: CatchUp) -> None:
         """Have the reader send on, or send the rest and let the session live."""
-        self._go_on(session, item.after, item.answer, self._log.storage is not None and not item.failed)
+        storage = self._log.storage
+        pruned = 0  # while the disk was read: at the most so many of what was to be read
+        if storage is not None and item.began is not None:
+            pruned = max(0, storage.floor - item.began)
+        self._go_on(session, item.after, item.answer, from_disk=not item.failed, lost=pruned)
 
     def _go_on(
         self,
         session: Session,
         after: int,
         answer: SimpleQueue[Answer],
-        from_disk: bool,
-        at_once: bool = False,
+        *,
+        from_disk: bool = True,
+        resumed: bool = False,
+        lost: int = 0,
     ) -> None:
         connection, events, storage = session.connection, self._log, self._log.storage
         assert connection is not None
-        floor = storage.floor if storage is not None and from_disk else events.floor
-        mail = _waiting_mail(session, after, floor)
-        lost = max(0, floor - after - len(mail))
-        if lost or at_once:
+        # What neither the memory nor the disk has ends here.
+        floor = events.floor if storage is None or not from_disk else min(events.floor, storage.floor)
+        mail = _waiting_mail(session, after, floor)  # for it alone, and held apart from the log
+        lost += max(0, floor - after - len(mail))
+        if lost or resumed:
             self._fanout.only(connection, Resumed(session.nick, len(self._seats), lost))
-        if from_disk and mail:  # older than anything that is kept
-            answer.put(Read(session.id, after, floor, mail))
-            return
-        if from_disk and after < events.floor:
+        if floor < events.floor and after < events.floor:
+            if mail:
+                answer.put(Read(session.id, after, floor, mail))
+                return
+            # All that is on disk, and not up to the memory's floor: that moves on, and would never be passed.
             after = max(after, floor)
-            # All that is on disk, and not up to the floor: that moves on, and would never be passed.
             answer.put(Read(session.id, after, max(after, events.stored_id), None))
             return
         entries = mail + events.after(max(after, floor))
@@ -128,6 +135,12 @@ class CatchingUp:
             else:
                 answer.put(connection.session is not None)
         self._chunks = waiting
+
+    def abandon(self) -> None:
+        """Let no reader wait for an answer."""
+        for _, answer in self._chunks:
+            answer.put(False)
+        self._chunks = []
 
 
 def _waiting_mail(session: Session, after: int, upto: int) -> list[Logged]:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from messages import Acted, Event, Said
+from messages import Acted, Event, Refused, Said
 from protocol import NATIVE
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class SessionRow:
     token: bytes
     nick: str
     last_tag: int
+    claimed: int = 0  # see Kept in seats.py
     refused: tuple[int, ...] = ()  # tags; filled in when it is read
 
 
@@ -84,8 +85,10 @@ class Logged:
     def event(self) -> Event:
         """The event; one that comes from the disk has no tag."""
         if self._event is None:
-            event = NATIVE.decode(self._line[:-1].decode())
-            self._event = event  # type: ignore[assignment] # nothing else is logged
+            try:
+                self._event = NATIVE.decode(self._line[:-1].decode())  # type: ignore[assignment]
+            except (Refused, UnicodeDecodeError) as error:
+                raise StorageError(f"event {self.id} of the log is damaged", "damaged") from error
         assert self._event is not None
         return self._event
 
@@ -136,6 +139,7 @@ class EventLog:
         self._new_events: list[Logged] = []
         self._new_rows: dict[int, SessionRow | None] = {}  # by session; None: it has ended
         self._new_refusals: list[tuple[int, int]] = []  # (session, tag)
+        self._forgotten: list[tuple[int, int]] = []  # refusals: the same
         if storage is not None:
             self.stored = stored = storage.load(self._limit)
             self.last_id = self.stored_id = stored.last_id
@@ -172,16 +176,18 @@ class EventLog:
         if self.storage is not None:
             self._new_rows[session] = row
 
-    def save_refusal(self, session: int, tag: int) -> None:
-        """Have the next commit write that `session` was refused what it sent with `tag`."""
+    def save_refusal(self, session: int, tag: int, forgotten: int | None = None) -> None:
+        """Have the next commit write that a session was refused what it sent with `tag`; `forgotten` goes."""
         if self.storage is not None:
             self._new_refusals.append((session, tag))
+            if forgotten is not None:
+                self._forgotten.append((session, forgotten))
 
     def commit(self) -> None:
         """Write all that is new in one transaction; StorageError when that cannot be."""
         if self.storage is None or not (self._new_events or self._new_rows or self._new_refusals):
             return
-        self.storage.write(self._new_events, self._new_rows, self._new_refusals)
+        self.storage.write(self._new_events, self._new_rows, self._new_refusals, self._forgotten)
         self.stored_id = self.last_id
         self._forget_new()
 
@@ -194,6 +200,7 @@ class EventLog:
         self._new_events = []
         self._new_rows = {}
         self._new_refusals = []
+        self._forgotten = []
 
     # ---- reading ---------------------------------------------------------------------------------
 

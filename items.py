@@ -73,11 +73,15 @@ class NoSeat:
 
 @dataclass(frozen=True, slots=True)
 class CatchUp:
-    """The client has been sent every event up to `after`: what next?  `failed`: the disk cannot be read."""
+    """The client has been sent every event up to `after`: what next?  `failed`: the disk cannot be read.
+
+    `began`: the id from which on the disk was read for it, if it was.
+    """
 
     after: int
     answer: SimpleQueue[Answer]
     failed: bool = False
+    began: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

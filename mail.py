@@ -17,7 +17,7 @@ from eventlog import Logged
 from messages import Refused
 from seats import Mail, Session
 
-MAILBOX_LIMIT = 10_000
+MAILBOX_LIMIT = 2000
 """Private messages that one session may not have acknowledged, before more are refused."""
 
 ASK_TIME = 1.0
@@ -40,8 +40,8 @@ class PrivateMail:
             if end.kept is not None and len(end.kept.mail) >= MAILBOX_LIMIT:
                 raise Refused("mailbox-full", end.nick, str(MAILBOX_LIMIT), tag=tag)
 
-    def add(self, logged: Logged, author: Session | None, addressee: Session | None) -> None:
-        """Take charge of a private message."""
+    def add(self, logged: Logged, author: Session | None, addressee: Session | None) -> Mail:
+        """Take charge of a private message, or of an event that is for one alone."""
         mail = Mail(logged, author, addressee, 0)
         for end in mail.ends:
             assert end.kept is not None
@@ -50,6 +50,7 @@ class PrivateMail:
             self.ask_soon(end)
         if not mail.holders:
             self._erase_later(mail)
+        return mail
 
     def restore(self, private: Iterable[Logged], sessions: Mapping[int, Session]) -> None:
         """Take charge of what is on disk after a restart."""

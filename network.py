@@ -88,7 +88,7 @@ DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 SPREAD = 0.2
 """A delay is up to this part shorter or longer, so that a room full of clients comes not all at once."""
 
-STEADY_AFTER = 5.0
+STEADY_AFTER = 1.0
 """Seconds that a link must have held for the delays to begin anew when it is lost."""
 
 QUIET = 1.0

@@ -230,7 +230,8 @@ class Reader:
         except StorageError as error:
             log.error("%s", error)
             return self._do(CatchUp(read.after, SimpleQueue(), failed=True))
-        return self._do(CatchUp(read.upto, SimpleQueue()))
+        began = read.after if read.entries is None else None
+        return self._do(CatchUp(read.upto, SimpleQueue(), began=began))
 
     def _entries(self, read: Read) -> Iterator[Logged]:
         if read.entries is not None:
@@ -249,17 +250,25 @@ class Reader:
         read = self._do(AskHistory(history.count, SimpleQueue()))
         if not isinstance(read, ReadPast):
             return
-        entries = read.entries
+        first, found = read.before, 0
         if read.more and self._storage is not None:
-            try:
-                entries = self._storage.public_before(read.before, read.more) + entries
-            except StorageError as error:
-                log.error("%s", error)
-        lines = [dialect.encode(Earlier(history.tag, len(entries)))]
+            with self._turn:
+                first, found = self._storage.find_public(read.before, read.more)
+        header = dialect.encode(Earlier(history.tag, found + len(read.entries)))
+        entries = itertools.chain(self._past(first, read.before), read.entries)
         past = (dialect.encode(Past(logged.event)) for logged in entries)  # type: ignore[arg-type]
-        for chunk in self._chunks(itertools.chain(lines, past)):
-            if not self._send(chunk):
+        for chunk in self._chunks(itertools.chain([header], past)):
+            # Twelve bytes ask for megabytes: each chunk counts as a line.
+            if self._connection.wait_let_go(self._rate_limit.charge()) or not self._send(chunk):
                 return
+
+    def _past(self, first: int, before: int) -> Iterator[Logged]:
+        """Yield the public messages on disk with first <= id < before."""
+        while first < before:
+            assert self._storage is not None
+            entries = self._storage.public_between(first, before, _ROWS)
+            yield from entries
+            first = entries[-1].id + 1 if entries else before
 
     def _chunks(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         """Join lines to chunks of some CHUNK_SIZE bytes, each made in this reader's turn."""
@@ -290,7 +299,7 @@ class Reader:
         try:
             return errand.answer.get(timeout=self._dead_after) is True
         except Empty:
-            raise TimeoutError(f"took nothing for {self._dead_after:g} s") from None
+            raise TimeoutError(f"has not taken what it was sent for {self._dead_after:g} s") from None
 
     def _decode_answer(self, text: str) -> Command | None:
         if self._dialect is NATIVE:

@@ -65,7 +65,7 @@ from messages import (
     Who,
 )
 from protocol import NATIVE, check_nick
-from seats import Kept, Seats, Session, new_token
+from seats import Kept, Mail, Seats, Session, new_token
 from wording import LEAVE_REASONS, left_words
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ class Room:
         self._seats = Seats()
         self._absent: dict[Session, float] = {}  # whose link is down, and until when; the earliest first
         self._mail = PrivateMail(grace, clock, self._erase)
+        self._storage = self._log.storage  # to erase from, also when it cannot be written any more
         self._catching_up = CatchingUp(fanout, self._log, self._seats)
         self._not_stored = ""  # why the log is not written any more
         self._crowd_joined = 0  # not told yet
@@ -151,13 +152,19 @@ class Room:
                     self._asked[type(item)](session, item)
             except Refused as refused:
                 self._refuse(connection, refused)
+                self._cannot(item)
             except Exception:
                 log.exception("internal error while serving %s: dropped", connection.peer)
                 self._drop(connection, "error")
-                if isinstance(item, Errand):
-                    item.answer.put(False)
+                self._cannot(item)
             if self.fanout.batch_is_large:
                 self.flush()
+
+    @staticmethod
+    def _cannot(item: Item) -> None:
+        """Answer an errand that could not be done: its reader waits."""
+        if isinstance(item, Errand):
+            item.answer.put(False)
 
     def _handle_without_seat(self, connection: Connection, item: Item) -> None:
         """Do what an item asks of a connection that has no seat: not yet, or not any more."""
@@ -230,7 +237,7 @@ class Room:
             self._resume(connection, hello, item.answer)
             return
         if self._seats.get(hello.nick) is not None:
-            self._refuse(connection, Refused("nick-taken", hello.nick))
+            self._refuse(connection, self._taken(hello.nick))
             self.fanout.only(connection, AskNick())
             item.answer.put(False)
             return
@@ -301,10 +308,11 @@ class Room:
         self._absent[session] = self._clock() + self._grace
         log.info("%s: %s; the seat is kept for %g s", session.nick, LEAVE_REASONS[reason], self._grace)
         for mail in session.kept.mail:
-            if mail.addressee is session and mail.author is not None:
-                self._say_that_it_waits(mail.author, mail.logged.id, session)
+            if mail.addressee is session:
+                self._say_that_it_waits(mail, session)
         if len(self._absent) > self._max_absent:
-            self._end(next(iter(self._absent)), reason)
+            # The youngest: who joins and drops again and again pushes out seats of his own.
+            self._end(max(self._absent, key=lambda absent: absent.id), reason)
 
     def _unlink(self, session: Session) -> None:
         """Part a session from its connection."""
@@ -327,7 +335,9 @@ class Room:
         for author, count in self._mail.end(session):
             if reason != "left":
                 unread = Unread(*self._log.next(), session.nick, count)
-                self._tell_alone(author, self._log.append(unread, to=author.id))
+                logged = self._log.append(unread, to=author.id)
+                self._mail.add(logged, None, author)
+                self._tell_alone(author, logged)
 
     def _tell_coming_or_going(self, event: Joined | Left) -> None:
         """Tell of a join or a leave by name, or in a crowd as part of a count.
@@ -356,6 +366,10 @@ class Room:
                 stays = session is not None and session.kept is not None and self._log.storage is not None
                 self._say_goodbye(connection, "restart" if stays else "closing")
 
+    def abandon(self) -> None:
+        """After a failure of the room itself: let nobody wait for an answer any more."""
+        self._catching_up.abandon()
+
     @property
     def idle(self) -> bool:
         """Whether the room is closing and no connection and no reader is left."""
@@ -369,9 +383,10 @@ class Room:
         for row in stored.sessions:
             session = sessions[row.id] = Session(row.id, row.nick, None)
             if row.token:
-                refused = {tag: Refused("refused-before", tag=tag) for tag in row.refused}
-                session.kept = Kept(row.token, row.last_tag, refused, claimed=stored.last_id)
+                refused = {tag: Refusal(tag, "refused-before") for tag in row.refused}
+                session.kept = Kept(row.token, row.last_tag, refused, claimed=row.claimed or stored.last_id)
                 self._absent[session] = self._clock() + self._grace
+                self._log.save_session(session.id, session.row())
             self._seats.add(session)
         self._mail.restore(stored.private, sessions)
         for session in sessions.values():
@@ -397,6 +412,7 @@ class Room:
             answer.put(False)
             return
         session.kept.claimed = 0
+        self._log.save_session(session.id, session.row())
         older = session.connection
         self._unlink(session)
         if older is not None:
@@ -462,21 +478,22 @@ class Room:
             try:
                 do(session, command)
             except Refused as refused:
-                kept.refuse(refused)
-                self._log.save_refusal(session.id, refused.tag)
+                # Not the exception: that would hold what was typed, and everything around it.
+                forgotten = kept.refuse(Refusal(refused.tag, refused.code, refused.arguments))
+                self._log.save_refusal(session.id, refused.tag, forgotten)
                 raise
 
         return do_once
 
     def _repeat(self, session: Session, kept: Kept, tag: int) -> None:
         """Answer again what was done or refused before."""
-        if tag in kept.refused:
-            raise kept.refused[tag]
-        logged = self._log.find(session.id, tag)
         assert session.connection is not None
-        self.fanout.raw(
-            session.connection, logged.told_to(session.id) if logged else NATIVE.encode(Done(tag))
-        )
+        if tag in kept.refused:
+            self.fanout.only(session.connection, kept.refused[tag])
+            return
+        logged = self._log.find(session.id, tag)
+        line = logged.told_to(session.id) if logged is not None else NATIVE.encode(Done(tag))
+        self.fanout.raw(session.connection, line)
 
     def _say(self, session: Session, command: Say) -> None:
         self._tell_everyone(Said(*self._log.next(), command.tag, session.nick, command.text), session)
@@ -491,17 +508,20 @@ class Room:
         self._mail.check(session, addressee, command.tag)
         told = Told(*self._log.next(), command.tag, session.nick, addressee.nick, command.text)
         logged = self._log.append(told, session.id, addressee.id)
-        self._mail.add(logged, session, addressee)
+        mail = self._mail.add(logged, session, addressee)
         self._tell_alone(session, logged)
         if addressee is not session:
             self._tell_alone(addressee, logged)
             if addressee.connection is None:
-                self._say_that_it_waits(session, told.id, addressee)
+                self._say_that_it_waits(mail, addressee)
 
-    def _say_that_it_waits(self, author: Session, number: int, addressee: Session) -> None:
-        if author.live:
+    def _say_that_it_waits(self, mail: Mail, addressee: Session) -> None:
+        """Tell the author of a private message, once, that its addressee's link is down."""
+        author = mail.author
+        if author is not None and author.live and not mail.told_waiting:
             assert author.connection is not None
-            self.fanout.only(author.connection, Waits(number, addressee.nick))
+            mail.told_waiting = True
+            self.fanout.only(author.connection, Waits(mail.logged.id, addressee.nick))
 
     def _rename(self, session: Session, command: Rename) -> None:
         try:
@@ -512,12 +532,20 @@ class Room:
         if nick == session.nick:
             raise Refused("nick-same", nick, tag=command.tag)
         if self._seats.get(nick) not in (None, session):
-            raise Refused("nick-taken", nick, tag=command.tag)
+            raise self._taken(nick, command.tag)
         old = session.nick
         self._seats.rename(session, nick)
         self._log.save_session(session.id, session.row())
         log.info("%s is now %s", old, nick)
         self._tell_everyone(Renamed(*self._log.next(), command.tag, old, nick), session)
+
+    def _taken(self, nick: str, tag: int = 0) -> Refused:
+        """Return the refusal of a nick that somebody has: whoever's seat is kept may be the one who asks."""
+        holder = self._seats.get(nick)
+        if holder is not None and holder in self._absent:
+            seconds = max(1, round(self._absent[holder] - self._clock()))
+            return Refused("nick-kept", nick, str(seconds), tag=tag)
+        return Refused("nick-taken", nick, tag=tag)
 
     def _who(self, session: Session, command: Who) -> None:
         assert session.connection is not None
@@ -564,8 +592,8 @@ class Room:
             self.fanout.only(session.connection, logged.event, own=logged.author == session.id)
 
     def _erase(self, ids: list[int]) -> None:
-        if self._log.storage is not None:
-            self._log.storage.erase(ids)
+        if self._storage is not None:
+            self._storage.erase(ids)
 
     # ---- time ------------------------------------------------------------------------------------
 

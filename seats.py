@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from eventlog import Logged, SessionRow
 from fanout import Connection
-from messages import Refused
+from messages import Refusal
 from protocol import nick_key
 
 REFUSALS_KEPT = 1000
@@ -26,16 +26,19 @@ class Kept:
 
     token: bytes  # its SHA-256: who reads the log file cannot take a seat with that
     last_tag: int = 0  # the highest that was done or refused: tags rise
-    refused: dict[int, Refused] = field(default_factory=dict)  # of those; the others were done
+    refused: dict[int, Refusal] = field(default_factory=dict)  # of those, by tag; the others were done
     mail: list[Mail] = field(default_factory=list)  # private, to it and from it, that it may still ask for
     claimed: int = 0  # restored after a restart: it cannot have seen events beyond this id; 0: never mind
     reason: str = "lost"  # why its link is down, once it is
 
-    def refuse(self, refused: Refused) -> None:
-        """Keep a refusal, for when the same tag comes again."""
-        self.refused[refused.tag] = refused
-        if len(self.refused) > REFUSALS_KEPT:
-            del self.refused[next(iter(self.refused))]
+    def refuse(self, refusal: Refusal) -> int | None:
+        """Keep a refusal, for when its tag comes again; return the tag of the one that goes for it."""
+        self.refused[refusal.tag] = refusal
+        if len(self.refused) <= REFUSALS_KEPT:
+            return None
+        oldest = next(iter(self.refused))
+        del self.refused[oldest]
+        return oldest
 
 
 @dataclass(eq=False, slots=True)
@@ -53,7 +56,7 @@ class Session:
         """Return what is stored of it."""
         if self.kept is None:
             return SessionRow(self.id, b"", self.nick, 0)
-        return SessionRow(self.id, self.kept.token, self.nick, self.kept.last_tag)
+        return SessionRow(self.id, self.kept.token, self.nick, self.kept.last_tag, self.kept.claimed)
 
 
 @dataclass(eq=False, slots=True)
@@ -61,9 +64,10 @@ class Mail:
     """A private message that may be asked for again, by those of its two ends who may not have it yet."""
 
     logged: Logged
-    author: Session | None  # None: it had ended when the server was restarted
+    author: Session | None  # None: it had ended when the server was restarted, or there is none
     addressee: Session | None
     holders: int  # ends that may still ask for it
+    told_waiting: bool = False  # its author knows that it waits
 
     @property
     def ends(self) -> set[Session]:

@@ -7,7 +7,7 @@ Who owns what:
     acceptor (main)  1             the listening socket, signals, the          select: a client, or a stop
                                    readers' threads (starts and joins them)
     reader           1 per client  its connection's incoming bytes; reads the  recv, a full inbox, the room's
-    (reader.py)                    log for it; closes the socket, last         answers, the disk, its rate limit
+    (reader.py)                    log for it; closes the socket, last         answers, the disk, its rate
     room             1             everything shared (room.py), every unsent   its inbox (inbox.py); with --db
                                    byte (fanout.py); writes the log file       a commit
     housekeeper      1, with --db  what leaves the log file (storage.py)       its queue, the disk
@@ -35,6 +35,7 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import NoReturn
@@ -129,6 +130,7 @@ class Server:
         self._wake_writer.setblocking(False)
         self._readers: set[threading.Thread] = set()  # the acceptor's alone
         self._finished: SimpleQueue[threading.Thread] = SimpleQueue()  # readers that want to be joined
+        self._batch: deque[Entry | None] = deque()  # the room thread's: taken, and not yet handled
         self._room_failed = False  # written by the room thread, read after it was joined
 
     # ---- acceptor --------------------------------------------------------------------------------
@@ -300,10 +302,11 @@ class Server:
         while not room.idle:
             deadline = room.next_deadline()
             timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-            entries = inbox.take(fanout.poller, timeout)
+            batch = self._batch = deque(inbox.take(fanout.poller, timeout))
             if fanout.full:
                 room.send_backlogs()
-            for entry in entries:
+            while batch:
+                entry = batch.popleft()
                 if entry is None:
                     room.close()
                 else:
@@ -316,11 +319,13 @@ class Server:
     def _abandon_room(self) -> None:
         """After a failure of the room itself: hang up on everybody, and let every reader end."""
         fanout = self._fanout
+        self._room.abandon()
         for connection in list(fanout.connections):
             fanout.hang_up(connection)
         closed = False
+        entries = list(self._batch)  # what it did not come to
         while not closed or fanout.connections:
-            for entry in self._inbox.take(fanout.poller, None):
+            for entry in entries or self._inbox.take(fanout.poller, None):
                 if entry is None:
                     closed = True
                     continue
@@ -333,6 +338,7 @@ class Server:
                         item.answer.put(False)
                     elif isinstance(item, Ended):
                         fanout.end(connection)
+            entries = []
 
 
 _TRANSIENT = frozenset(

@@ -10,7 +10,7 @@ The file is in WAL mode: readers do not wait for the writer, nor it for them, an
 file.  With synchronous=NORMAL a commit survives the end of the process, kill -9 too, because it is with
 the operating system then; a power cut may take the last ones, in order, and damages nothing.  With FULL it
 is on the disk (sqlite.org/pragma.html#pragma_synchronous).  The write-ahead log is copied into the file by
-the housekeeper, not by a commit: the room never waits for a disk to sync, unless --sync full asks for it.
+the housekeeper, not by a commit: a commit syncs one page at most, when it is the first one after that.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX private ON events (id) WHERE addressee > 0",
         # `token` is a SHA-256, empty for a session that ends with its connection.
         "CREATE TABLE sessions (id INTEGER PRIMARY KEY, token BLOB NOT NULL, nick TEXT NOT NULL,"
-        " last_tag INTEGER NOT NULL)",
+        " last_tag INTEGER NOT NULL, claimed INTEGER NOT NULL)",
         "CREATE TABLE refusals (session INTEGER NOT NULL, tag INTEGER NOT NULL,"
         " PRIMARY KEY (session, tag)) WITHOUT ROWID",
         # Events are deleted, also the newest: so the id that was given last is written down.
@@ -60,11 +60,20 @@ BUSY_TIME = 5.0
 SWEEP_INTERVAL = 1.0
 """Seconds between two rounds of the housekeeper."""
 
+PRUNE_INTERVAL = 60.0
+"""Seconds between two looks for what is older than is to be kept."""
+
+BREATH = 0.001
+"""Seconds between two deletions: the room's turn."""
+
 SWEEP_ROWS = 500
 """Rows that it deletes at a time, so that a commit of the room's waits a millisecond or two for it."""
 
+WAL_SIZE = 1024 * 1024
+"""Bytes of write-ahead log from which on it is copied into the file."""
+
 WAL_LIMIT = 16 * 1024 * 1024
-"""Bytes of write-ahead log after which it is begun anew, even if a commit has to wait for that."""
+"""Bytes of write-ahead log after which it is begun anew, even if a commit has to wait a moment for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +116,6 @@ class Storage:
                 self._reader = opened.enter_context(contextlib.closing(self._connect()))
                 self._reader.execute("PRAGMA query_only = ON")
                 self._keeper = opened.enter_context(contextlib.closing(self._connect()))
-                self._keeper.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
                 # Ids up to here were deleted, but for private messages; the housekeeper's to change.
                 self.floor = self._lowest_id() - 1
             except sqlite3.Error as error:
@@ -123,6 +131,8 @@ class Storage:
         )
         connection.text_factory = bytes  # lines go to sockets as they are
         try:
+            # What is deleted is overwritten, also where the writer moves it from page to page.
+            connection.execute("PRAGMA secure_delete = ON")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'FULL' if sync == 'full' else 'NORMAL'}")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -160,9 +170,11 @@ class Storage:
                 self._select(self._writer, _PUBLIC, (), limit, newest=True),
                 self._select(self._writer, "addressee > 0", (), -1),
                 [
-                    SessionRow(number, token, nick.decode(), last_tag, tuple(refusals.get(number, ())))
-                    for number, token, nick, last_tag in self._writer.execute(
-                        "SELECT id, token, nick, last_tag FROM sessions ORDER BY id"
+                    SessionRow(
+                        number, token, nick.decode(), last_tag, claimed, tuple(refusals.get(number, ()))
+                    )
+                    for number, token, nick, last_tag, claimed in self._writer.execute(
+                        "SELECT id, token, nick, last_tag, claimed FROM sessions ORDER BY id"
                     )
                 ],
             )
@@ -176,10 +188,15 @@ class Storage:
         events: Iterable[Logged],
         sessions: Mapping[int, SessionRow | None],
         refusals: Iterable[tuple[int, int]],
+        forgotten: Iterable[tuple[int, int]] = (),
     ) -> None:
         """Write all of it, or nothing and StorageError.  When it returns, it is committed."""
         rows = [(e.id, e.time, e.author, e.to, e.tag, e.line[:-1].decode()) for e in events]
-        saved = [(row.id, row.token, row.nick, row.last_tag) for row in sessions.values() if row is not None]
+        saved = [
+            (row.id, row.token, row.nick, row.last_tag, row.claimed)
+            for row in sessions.values()
+            if row is not None
+        ]
         ended = [(number,) for number, row in sessions.items() if row is None]
         execute, execute_many = self._writer.execute, self._writer.executemany
         try:
@@ -188,8 +205,9 @@ class Storage:
                 execute_many("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
                 execute("UPDATE log SET last_id = ?, last_time = ?", rows[-1][:2])
             if saved:
-                execute_many("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?)", saved)
+                execute_many("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?)", saved)
             execute_many("INSERT OR IGNORE INTO refusals VALUES (?, ?)", refusals)
+            execute_many("DELETE FROM refusals WHERE session = ? AND tag = ?", forgotten)
             if ended:
                 execute_many("DELETE FROM sessions WHERE id = ?", ended)
                 execute_many("DELETE FROM refusals WHERE session = ?", ended)
@@ -210,16 +228,30 @@ class Storage:
         condition = "id > ? AND id <= ? AND (addressee IN (0, ?) OR (author = ? AND addressee > 0))"
         return self._read(condition, (number, upto, session, session), limit)
 
-    def public_before(self, number: int, limit: int) -> list[Logged]:
-        """Return the newest public messages with an id below `number`, `limit` at the most, in order."""
-        return self._read(f"id < ? AND {_PUBLIC}", (number,), limit, newest=True)
+    def find_public(self, before: int, count: int) -> tuple[int, int]:
+        """Look for the newest public messages with an id below `before`, `count` at the most.
 
-    def _read(
-        self, condition: str, values: tuple[int, ...], limit: int, newest: bool = False
-    ) -> list[Logged]:
+        Return the id of the first of them, and how many there are.
+        """
+        newest = f"SELECT id FROM events WHERE id < ? AND {_PUBLIC} ORDER BY id DESC LIMIT ?"  # noqa: S608
         try:
             with self._reading:
-                return self._select(self._reader, condition, values, limit, newest)
+                first, found = self._reader.execute(
+                    f"SELECT MIN(id), COUNT(*) FROM ({newest})",  # noqa: S608
+                    (before, count),
+                ).fetchone()
+        except sqlite3.Error as error:
+            raise _error(self._path, error) from error
+        return first or before, found
+
+    def public_between(self, first: int, before: int, limit: int) -> list[Logged]:
+        """Return public messages with first <= id < before, `limit` at the most, in order."""
+        return self._read(f"id >= ? AND id < ? AND {_PUBLIC}", (first, before), limit)
+
+    def _read(self, condition: str, values: tuple[int, ...], limit: int) -> list[Logged]:
+        try:
+            with self._reading:
+                return self._select(self._reader, condition, values, limit)
         except sqlite3.Error as error:
             raise _error(self._path, error) from error
 
@@ -248,23 +280,27 @@ class Storage:
     def _keep_house(self) -> None:
         unerased: list[int] = []
         residue = False  # of erased messages, in the write-ahead log
-        pruned_at = float("-inf")
+        prune_next = time.monotonic()
+        ending = False
         while True:
             try:
-                ids = self._to_erase.get(timeout=SWEEP_INTERVAL)
+                ids = self._to_erase.get(timeout=SWEEP_INTERVAL if not unerased else BREATH)
             except Empty:
                 ids = []
-            ending = ids is None
+            ending = ending or ids is None
             unerased += ids or []
             try:
                 if unerased:
-                    self._keeper.execute("BEGIN IMMEDIATE")
-                    self._keeper.executemany("DELETE FROM events WHERE id = ?", [(i,) for i in unerased])
-                    self._keeper.execute("COMMIT")
-                    unerased, residue = [], True
-                if self._keep and time.monotonic() - pruned_at > 60 * SWEEP_INTERVAL:
-                    pruned_at = time.monotonic()
-                    self._prune()
+                    self._erase(unerased[:SWEEP_ROWS])
+                    del unerased[:SWEEP_ROWS]
+                    residue = True
+                    if unerased:
+                        continue
+                if self._keep and not ending and time.monotonic() >= prune_next:
+                    if self._prune():  # there may be more: after what is to be erased
+                        self._to_erase.put([])
+                    else:
+                        prune_next = time.monotonic() + PRUNE_INTERVAL
                 residue = not self._checkpoint(begin_anew=residue) and residue
             except sqlite3.Error as error:
                 # The room will meet the same when it writes, and says so; here it is tried again.
@@ -274,39 +310,51 @@ class Storage:
             if ending:
                 return
 
-    def _prune(self) -> None:
-        """Delete what is older than is to be kept.  Times never go back, so that is the lowest ids.
+    def _erase(self, ids: list[int]) -> None:
+        self._keeper.execute("BEGIN IMMEDIATE")
+        self._keeper.executemany("DELETE FROM events WHERE id = ?", [(number,) for number in ids])
+        self._keeper.execute("COMMIT")
+
+    def _prune(self) -> bool:
+        """Delete some of what is older than is to be kept; say whether there was any.
+
+        Times never go back, so that is the lowest ids.
 
         Private messages are not among it: these may still be waited for, and go their own way (`erase`).
         """
         cutoff = (time.time() - self._keep) * 1000
-        while True:
-            below = self._lowest_id() + SWEEP_ROWS
-            deleted = self._keeper.execute(
-                "DELETE FROM events WHERE id < ? AND time < ? AND addressee <= 0", (below, int(cutoff))
-            ).rowcount
-            self.floor = self._lowest_id() - 1
-            if not deleted:
-                return
-            time.sleep(0.001)  # the room's turn
+        below = self._lowest_id() + SWEEP_ROWS
+        deleted = self._keeper.execute(
+            "DELETE FROM events WHERE id < ? AND time < ? AND addressee <= 0", (below, int(cutoff))
+        ).rowcount
+        self.floor = self._lowest_id() - 1
+        return deleted > 0
 
     def _lowest_id(self) -> int:
-        (lowest,) = self._keeper.execute("SELECT MIN(id) FROM events WHERE addressee <= 0").fetchone()
-        if lowest is None:
-            (lowest,) = self._keeper.execute("SELECT last_id + 1 FROM log").fetchone()
+        (lowest,) = self._keeper.execute(  # one statement: the room may write between two
+            "SELECT COALESCE((SELECT MIN(id) FROM events WHERE addressee <= 0), last_id + 1) FROM log"
+        ).fetchone()
         return int(lowest)
 
     def _checkpoint(self, begin_anew: bool) -> bool:
         """Copy the write-ahead log into the file; say whether it was begun anew.
 
         PASSIVE, which syncs, stops nobody; what is left for TRUNCATE, which a commit waits for, is little.
+        Nor may TRUNCATE wait: it would, for whoever reads, and have the room wait with it.
         """
-        self._keeper.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        size = 0
         with contextlib.suppress(OSError):
-            begin_anew = begin_anew or os.path.getsize(f"{self._path}-wal") > WAL_LIMIT
+            size = os.path.getsize(f"{self._path}-wal")
+        begin_anew = begin_anew or size > WAL_LIMIT
+        if size > WAL_SIZE or begin_anew:
+            self._keeper.execute("PRAGMA wal_checkpoint(PASSIVE)")
         if not begin_anew:
             return False
-        busy, _, _ = self._keeper.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._keeper.execute("PRAGMA busy_timeout = 0")
+        try:
+            busy, _, _ = self._keeper.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            self._keeper.execute(f"PRAGMA busy_timeout = {round(BUSY_TIME * 1000)}")
         return not busy
 
 

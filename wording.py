@@ -31,6 +31,8 @@ SENTENCES: dict[str, str] = {
     "nick-character": "A nickname cannot have the character {0}: only letters, digits, _ - and .",
     "nick-reserved": "'{0}' is a word of the chat itself: choose another nickname.",
     "nick-taken": "'{0}' is taken: choose another nickname.",
+    "nick-kept": "'{0}' is taken: the seat is kept for somebody whose connection is lost, for {1} s yet. "
+    "Choose another nickname, or wait for that.",
     "nick-same": "You are called {0} already.",
     "no-such-user": "Nobody here is called '{0}', so nothing was sent, to anyone. "
     "/who tells who is here; for everyone to read it, begin with /say.",
@@ -120,7 +122,7 @@ def earlier_words(earlier: Earlier) -> str:
     """Return the sentence that stands before messages of the history."""
     match earlier.count:
         case 0:
-            return "Nothing was said before."
+            return "There is nothing of what was said before."
         case 1:
             return "What was said before, the last message:"
         case count:
@@ -156,7 +158,7 @@ def anew_words(nick: str, seconds: float) -> str:
     """Return the sentence that tells that somebody had to join again."""
     return (
         f"The server did not keep your seat: after {duration_words(seconds)} you joined again, as {nick}. "
-        "What was said to you alone meanwhile has not reached you."
+        "What was said to you alone meanwhile may not have reached you."
     )
 
 

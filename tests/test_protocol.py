@@ -586,7 +586,7 @@ TOLD_ALIKE: list[tuple[Message, str, list[str]]] = [
     ),
     (Earlier(4, 2), "HISTORY 4 2", ["* What was said before, the last 2 messages:"]),
     (Earlier(0, 1), "HISTORY - 1", ["* What was said before, the last message:"]),
-    (Earlier(4, 0), "HISTORY 4 0", ["* Nothing was said before."]),
+    (Earlier(4, 0), "HISTORY 4 0", ["* There is nothing of what was said before."]),
     (
         Waits(9, "beto"),
         "WAITS 9 beto",

@@ -12,6 +12,7 @@ import pytest
 from table import GRACE, Table
 
 import mail
+import seats
 from fanout import Connection
 from items import AskHistory, CatchUp, Chunk, Ended, Read, ReadPast, Silent, TakeSeat
 from messages import (
@@ -22,6 +23,7 @@ from messages import (
     Leave,
     Ping,
     Pong,
+    Refusal,
     Refused,
     Rename,
     Say,
@@ -84,7 +86,13 @@ def test_a_dropped_link_is_told_to_nobody_and_the_seat_is_kept(table: Table) -> 
     table.pass_time(GRACE - 1)
     assert table.told(eva) == []
     other = table.connect()
+    table.told(other)
     assert not table.seat(other, "ANA")
+    table.room.flush()
+    assert table.told(other)[1] == (
+        "! 'ANA' is taken: the seat is kept for somebody whose connection is lost, for 1 s yet. "
+        "Choose another nickname, or wait for that."
+    )
     table.do(eva, Who())
     assert table.told(eva) == ["* 2 here: ana, eva"]
 
@@ -139,6 +147,21 @@ def test_what_was_sent_and_not_confirmed_is_recognised(table: Table) -> None:
         "SAY 6 5 ana three",
     ]
     assert short(table.told(eva)) == ["SAY 6 - ana three"]
+
+
+def test_refusals_are_remembered_without_what_was_typed_and_not_for_ever(
+    sit: Sit, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seats, "REFUSALS_KEPT", 5)
+    table = sit(storage=storage)
+    ana, _ = table.begin("ana")
+    table.do(ana, *(Tell("nobody", "a secret", tag) for tag in range(1, 9)))
+    table.do(ana, *(Tell("nobody", "a secret", 8) for _ in range(3)))
+    assert table.told(ana)[-3:] == ["ERROR 8 no-such-user nobody"] * 3
+    assert ana.session is not None
+    assert ana.session.kept is not None
+    assert ana.session.kept.refused == {tag: Refusal(tag, "no-such-user", ("nobody",)) for tag in range(4, 9)}
+    assert storage.load(1).sessions[0].refused == (4, 5, 6, 7, 8)
 
 
 def test_a_repetition_whose_event_is_not_at_hand_is_confirmed_all_the_same(sit: Sit) -> None:
@@ -232,13 +255,13 @@ def test_the_nick_that_one_comes_back_under_is_the_one_it_has_now(table: Table) 
     assert short(table.told(table.resume(token, 1)))[1:] == ["RESUMED ann 1 0", "NICK 2 1 ana ann", "LIVE 2"]
 
 
-def test_too_many_absent_ones_and_the_first_of_them_ends(sit: Sit) -> None:
+def test_too_many_absent_ones_and_the_youngest_ends(sit: Sit) -> None:
     table = sit(max_absent=2)
     people = [table.begin(nick)[0] for nick in ("ana", "beto", "eva")]
     leo = table.join("leo")
     for person in people:
         lose(table, person)
-    assert table.told(leo) == ["* ana left (connection lost)"]
+    assert table.told(leo) == ["* eva left (connection lost)"]
 
 
 def test_one_that_is_dropped_for_not_reading_can_come_back_for_all_of_it(sit: Sit) -> None:
@@ -406,6 +429,16 @@ def test_what_was_on_its_way_when_the_link_turned_out_dead_waits(table: Table) -
     table.told(eva)
     lose(table, ana)
     assert table.told(eva) == ["WAITS 3 ana"]
+
+
+def test_that_it_waits_is_said_once_however_often_the_link_drops(table: Table) -> None:
+    ana, token = table.begin("ana")
+    eva = table.join("eva", NATIVE)
+    table.do(eva, Tell("ana", "psst", 1))
+    for _ in range(5):
+        lose(table, ana)
+        ana = table.resume(token, 2)
+    assert short(table.told(eva)) == ["MSG 3 1 eva ana psst", "WAITS 3 ana"]
 
 
 def test_private_messages_wait_though_the_log_has_moved_on(sit: Sit) -> None:
@@ -598,7 +631,22 @@ def test_a_session_that_has_seen_what_was_never_stored_is_not_misled(sit: Sit, s
     after = restart(table, sit)
     leo = after.join("leo")
     after.do(leo, Say("of the new log"), Say("and more"))
-    assert "ERROR - no-session" in after.told(after.resume(token, 3))
+    once_more = restart(after, sit)
+    assert "ERROR - no-session" in once_more.told(once_more.resume(token, 3))
+
+
+def test_a_batch_that_is_not_stored_yet_is_in_memory_however_small_that_is(
+    sit: Sit, storage: Storage
+) -> None:
+    table = sit(storage=storage, history=1, backlog_limit=10_000_000)
+    ana, token = table.begin("ana")
+    eva = table.join("eva")
+    lose(table, ana)
+    again = table.connect()
+    table.room.handle(eva, [Say(f"m{n}") for n in range(300)])
+    assert table.ask(again, TakeSeat(Hello("x", token, 2), NATIVE, SimpleQueue())) is True
+    table.room.flush()
+    assert len([line for line in table.told(again) if line.startswith("SAY")]) == 300
 
 
 def test_a_long_resume_reads_the_disk_and_the_seam_has_neither_gap_nor_overlap(
@@ -662,6 +710,53 @@ def test_a_session_that_was_kept_over_a_restart_comes_back_as_often_as_it_likes(
     again = after.resume(token, 1)
     after.do(again, Say("one", 1), Ended("lost"))
     assert "RESUMED ana 1 0" in after.told(after.resume(token, 2))
+
+
+def test_what_is_pruned_while_one_catches_up_is_told_as_lost(sit: Sit, storage: Storage) -> None:
+    table = sit(storage=storage, backlog_limit=10_000_000)
+    ana, token = table.begin("ana")
+    eva = table.join("eva")
+    lose(table, ana)
+    table.do(eva, *(Say(f"m{n}") for n in range(3000)))
+    again = table.connect()
+    step = table.ask(again, TakeSeat(Hello("x", token, 2), NATIVE, SimpleQueue()))
+    assert isinstance(step, Read)
+    storage._keeper.execute("DELETE FROM events WHERE id <= 1000")
+    storage.floor = 1000
+    entries = storage.events_after(step.after, step.upto, step.session, 10_000)
+    data = b"".join(logged.told_to(step.session) for logged in entries)
+    assert table.ask(again, Chunk(data, SimpleQueue())) is True
+    assert table.ask(again, CatchUp(step.upto, SimpleQueue(), began=step.after)) is True
+    table.room.flush()
+    lines = table.told(again)
+    assert [line for line in lines if line.startswith("RESUMED")] == ["RESUMED ana 2 0", "RESUMED ana 2 998"]
+    assert len([line for line in lines if line.startswith("SAY")]) == 2002
+
+
+def test_what_the_memory_has_is_not_lost_though_the_disk_has_not(sit: Sit, storage: Storage) -> None:
+    table = sit(storage=storage)
+    ana, token = table.begin("ana")
+    eva = table.join("eva")
+    lose(table, ana)
+    table.do(eva, *(Say(f"m{n}") for n in range(5)))
+    storage.floor = 6
+    lines = table.told(table.resume(token, 2))
+    assert lines[1] == "RESUMED ana 2 0"
+    assert len(lines) == 8
+
+
+def test_a_damaged_event_costs_only_who_asks_for_it(
+    sit: Sit, storage: Storage, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = sit(storage=storage)
+    table.do(table.join("eva"), Say("x"))
+    storage._writer.execute("UPDATE events SET line = 'SAY x' WHERE id = 2")
+    after = restart(table, sit)
+    leo = after.connect()
+    with caplog.at_level(logging.CRITICAL, "charla"):
+        assert after.ask(leo, TakeSeat(Hello("leo"), NATIVE, SimpleQueue())) is False
+    after.room.flush()
+    assert after.told(leo)[-1] == "BYE error"
 
 
 def test_a_disk_that_cannot_be_read_is_told_as_a_gap(sit: Sit, storage: Storage) -> None:
@@ -733,6 +828,31 @@ def test_a_private_message_is_erased_the_grace_period_after_both_ends_have_it(
     assert ids == []
     table.pass_time(1)
     assert ids == [3]
+
+
+def test_what_is_erased_is_erased_also_when_nothing_can_be_written_any_more(
+    sit: Sit, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = sit(storage=storage)
+    ids = erased(table, monkeypatch)
+    table.do(table.join("ana"), Tell("ana", "psst"))
+    table.room._log.give_up_storage()
+    table.pass_time(GRACE)
+    assert ids == [2]
+
+
+def test_the_news_that_something_was_not_read_is_erased_like_it(
+    sit: Sit, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = sit(storage=storage)
+    ids = erased(table, monkeypatch)
+    ana, _ = table.begin("ana")
+    eva = table.join("eva")
+    lose(table, ana)
+    table.do(eva, Tell("ana", "psst"))
+    table.pass_time(GRACE)
+    table.pass_time(GRACE)
+    assert ids == [3, 5]
 
 
 def test_one_between_people_who_cannot_ask_again_is_erased_the_grace_period_later(

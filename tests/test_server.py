@@ -6,6 +6,7 @@ import errno
 import os
 import random
 import re
+import select
 import shutil
 import signal
 import socket
@@ -26,8 +27,10 @@ from support import DEADLINE, ROOT, LineClient, Program, ServerProgram, eventual
 import protocol
 import server as server_module
 import wording
-from fanout import Fanout
+from fanout import Connection, Fanout
+from items import Item
 from messages import MAX_TEXT, Goodbye, Leave, Refusal, Said, Say, Tell, Told
+from reader import Entry
 
 Serve = Callable[..., RunningServer]
 Start = Callable[..., ServerProgram]
@@ -742,6 +745,56 @@ def test_a_failure_of_the_room_itself_ends_the_server_and_leaves_nothing(
     assert not thread.is_alive()
     assert "the room has failed" in str(failure)
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_failure_in_the_middle_of_a_batch_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = server_module.Server(port=0, rate_limit=0)
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            server.serve_forever()
+        except RuntimeError as error:
+            failure.append(error)
+
+    take = server._inbox.take
+    gathered: list[bool] = []
+
+    def take_all(poller: select.poll, timeout: float | None) -> list[Entry | None]:
+        """Return the four at once, as under load, and the one that fails first."""
+        entries = take(poller, timeout)
+        if entries and not gathered:
+            gathered.append(True)
+            while len(entries) < 4:
+                entries += take(poller, DEADLINE)
+            entries.sort(key=lambda entry: entry is None or Say("fail") not in entry[1])
+        return entries
+
+    def fail(connection: Connection, items: list[Item]) -> None:
+        if Say("fail") in items:
+            raise ZeroDivisionError
+        handle(connection, items)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    with LineClient(server.address) as ana, LineClient(server.address) as beto:
+        ana.join_plain("ana")
+        beto.join_plain("beto")
+        eva = LineClient(server.address).join_plain("eva")
+        with eva, LineClient(server.address) as leo:
+            leo.expect("NICK")
+            handle = server._room.handle
+            monkeypatch.setattr(server._inbox, "take", take_all)
+            monkeypatch.setattr(server._room, "handle", fail)
+            ana.send("fail\n")
+            beto.send("/history\n")  # an errand
+            eva.close()  # the end of a reader
+            leo.send("leo\n")  # another errand
+            for person in (ana, beto, leo):
+                person.rest()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+    assert "the room has failed" in str(failure)
 
 
 # ---- the real nc and telnet ----------------------------------------------------------------------

@@ -58,6 +58,17 @@ def ids(entries: list[Logged]) -> list[int]:
     return [logged.id for logged in entries]
 
 
+def public_before(storage: Storage, before: int, count: int) -> list[Logged]:
+    """Read the newest public messages before an id as a reader does, in pages of 2."""
+    first, found = storage.find_public(before, count)
+    entries: list[Logged] = []
+    while page := storage.public_between(first, before, 2):
+        entries += page
+        first = page[-1].id + 1
+    assert len(entries) == found
+    return entries
+
+
 def on_disk(path: str, text: str) -> bool:
     """Say whether `text` stands anywhere in the files of the log."""
     folder = Path(path).parent
@@ -82,7 +93,7 @@ def test_what_is_written_is_there_again(path: str) -> None:
     assert (stored.last_id, stored.last_time, stored.floor) == (4, NOW + 9, 0)
     assert ids(stored.public) == [1, 2]
     assert ids(stored.private) == [3]
-    assert stored.sessions == [SessionRow(1, b"t" * 32, "ana", 12, (9, 11)), rows[5]]
+    assert stored.sessions == [SessionRow(1, b"t" * 32, "ana", 12, 0, (9, 11)), rows[5]]
     for before, after in zip(entries, stored.recent, strict=True):
         assert (after.id, after.time, after.author, after.to, after.tag, after.line) == (
             *(before.id, before.time, before.author, before.to, before.tag, before.line),
@@ -181,8 +192,8 @@ def test_a_resume_reads_what_concerns_it_piece_by_piece(open_storage: Open) -> N
 def test_older_history_is_read_backwards(open_storage: Open) -> None:
     storage = open_storage()
     storage.write([told(n, "x") if n % 3 == 0 else said(n) for n in range(1, 11)], {}, [])
-    assert ids(storage.public_before(8, 3)) == [4, 5, 7]
-    assert ids(storage.public_before(3, 100)) == [1, 2]
+    assert ids(public_before(storage, 8, 3)) == [4, 5, 7]
+    assert ids(public_before(storage, 3, 100)) == [1, 2]
 
 
 # ---- what does not stay --------------------------------------------------------------------------
@@ -201,6 +212,51 @@ def test_an_erased_message_is_nowhere_in_the_files(path: str, open_storage: Open
     assert ids(storage.events_after(0, 3, 1, 9)) == [1, 3]
 
 
+def test_every_connection_overwrites_what_it_deletes(open_storage: Open) -> None:
+    storage = open_storage()  # some builds of SQLite do so by default: that is why it is asked
+    for connection in (storage._writer, storage._reader, storage._keeper):
+        assert connection.execute("PRAGMA secure_delete").fetchone() == (1,)
+
+
+@pytest.mark.usefixtures("_swift_housekeeper")
+def test_who_reads_the_file_meanwhile_stops_neither_the_room_nor_for_ever_the_erasing(
+    path: str, open_storage: Open
+) -> None:
+    storage = open_storage()
+    storage.start()
+    storage.write([said(1), told(2, "secreto-xyzzy")], {}, [])
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM events").fetchall()
+        storage.erase([2])
+        eventually(lambda: ids(storage.events_after(0, 2, 1, 9)) == [1], "the deletion")
+        for number in range(3, 30):
+            begun = time.monotonic()
+            storage.write([said(number)], {}, [])
+            assert time.monotonic() - begun < storage_module.BUSY_TIME / 2  # it would wait for all of that
+        assert on_disk(path, "secreto-xyzzy")
+    eventually(lambda: not on_disk(path, "secreto-xyzzy"), "erasing")
+
+
+@pytest.mark.usefixtures("_swift_housekeeper")
+def test_thousands_are_erased_a_few_at_a_time(open_storage: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_module, "SWEEP_ROWS", 10)
+    storage = open_storage()
+    storage.write([told(n, "x") for n in range(1, 101)], {}, [])
+    storage.erase(list(range(1, 96)))
+    storage.start()
+    eventually(lambda: ids(storage.events_after(0, 100, 1, 99)) == list(range(96, 101)), "erasing")
+
+
+def test_what_is_still_to_be_erased_is_erased_before_the_end(path: str) -> None:
+    with closing(Storage(path)) as storage:
+        storage.start()
+        storage.write([told(n, "x") for n in range(1, 2001)], {}, [])
+        storage.erase(list(range(1, 2001)))
+    with closing(Storage(path)) as storage:
+        assert storage.load(10).private == []
+
+
 @pytest.mark.usefixtures("_swift_housekeeper")
 def test_what_is_too_old_goes_and_the_rest_stays(open_storage: Open) -> None:
     storage = open_storage(keep=3600.0)
@@ -210,7 +266,7 @@ def test_what_is_too_old_goes_and_the_rest_stays(open_storage: Open) -> None:
     storage.write([waiting if entry.id == 7 else entry for entry in entries], {}, [])
     storage.start()
     eventually(lambda: storage.floor == 1200, "the old ones' end")
-    assert ids(storage.public_before(2000, 2000)) == list(range(1201, 1301))
+    assert ids(public_before(storage, 2000, 2000)) == list(range(1201, 1301))
     assert ids(storage.load(10).private) == [7]
 
 

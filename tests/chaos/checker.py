@@ -41,9 +41,10 @@ What may not be demanded:
   something and has no answerable record that far.  Each explains one gap.
 * A seat that nobody recorded may exist: the connection broke between HELLO and WELCOME.  It can be joined
   under, told to, and lost, but it cannot speak.
-* A server without --db, short of memory (`forgetful`), may say at a resume that events are lost; and of who did
-  not come back nobody knows what the last resume, which broke, had said.  So of these nothing is demanded then
-  but that nothing in the record is doubled, swapped, altered or leaked; and gaps are nobody's fault.
+* A server without --db, short of memory (`forgetful`), may say at a resume that events are lost; and of who
+  did not come back nobody knows what the last resume, which broke, had said.  So of these nothing is
+  demanded then but that nothing in the record is doubled, swapped, altered or leaked; and gaps are nobody's
+  fault.
 * Below room.CROWD people joins and leaves are told by name; with more, this checker does not know who is in.
 """
 
