@@ -133,7 +133,7 @@ class Client:
             line = ""
             try:
                 self._wait_for_confirmation()
-                line = self._console.read_line(self._prompt)
+                line = self._console.read_line(self._prompt).rstrip("\n")  # a pasted block may end in some
                 # Whoever presses Ctrl+C right behind Enter means to leave, not to lose the line.
                 with self._console.uninterrupted():
                     command = parse_typed(line, self._outbox.new_tag())
@@ -189,6 +189,8 @@ class Client:
         if how is Ending.GOODBYE and all_confirmed:
             return Status.REFUSED if self._refused and not self._console.interactive else Status.LEFT
         if self._leaving and all_confirmed:
+            if self._down:
+                self._complain("The server does not know that you left: it keeps your seat for a while.")
             return Status.LEFT
         if how is not Ending.GOODBYE:
             self._complain(self._without_goodbye or _ENDINGS[how])

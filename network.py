@@ -201,7 +201,9 @@ class Network:
             self._connector.read_greeting(time.monotonic() + CONNECT_TIME)
             return
         except TimeoutError:
-            reason = "says nothing"
+            raise NoConnection(
+                f"Something listens at {where} but says nothing: a server that hangs, or none of Charla's."
+            ) from None
         except OSError:
             reason = "closed the connection"
         except Refused as refused:

@@ -191,6 +191,8 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
                 parser.error(f"{variable}: {error}")
     if not 0 < options.ping_after < options.dead_after:
         parser.error("--ping-after must be more than 0, and --dead-after more than that")
+    if options.sync == "full" and not options.db:
+        parser.error("--sync full is about the file of --db: give that too")
     if 0 < options.keep <= options.grace + options.dead_after:
         parser.error(
             "--keep must be longer than --grace and --dead-after together: who is away reads it then"

@@ -19,6 +19,7 @@ import contextlib
 import logging
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -104,6 +105,7 @@ class Storage:
         keep: float = 0.0,
         migrations: tuple[tuple[str, ...], ...] = MIGRATIONS,
     ) -> None:
+        path = os.path.abspath(path)  # SQLite takes ":memory:" and "" for something else
         self._path = path
         self._keep = keep
         # The lock's descriptor is closed last: to close any descriptor of a file lets go of the locks
@@ -282,6 +284,7 @@ class Storage:
         residue = False  # of erased messages, in the write-ahead log
         prune_next = time.monotonic()
         ending = False
+        complained = ""  # of what; once is enough
         while True:
             try:
                 ids = self._to_erase.get(timeout=SWEEP_INTERVAL if not unerased else BREATH)
@@ -304,7 +307,9 @@ class Storage:
                 residue = not self._checkpoint(begin_anew=residue) and residue
             except sqlite3.Error as error:
                 # The room will meet the same when it writes, and says so; here it is tried again.
-                log.warning("housekeeping of the log: %s", _error(self._path, error))
+                if str(error) != complained:
+                    complained = str(error)
+                    log.warning("housekeeping: %s; trying on", _error(self._path, error))
                 with contextlib.suppress(sqlite3.Error):
                     self._keeper.rollback()
             if ending:
@@ -366,6 +371,11 @@ def _lock_file(path: str) -> int:
         raise StorageError(
             f"the log '{path}' cannot be opened for writing ({error.strerror}): look at --db"
         ) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StorageError(f"'{path}' is no file: look at --db")
+    with contextlib.suppress(OSError):  # somebody else's, whose group we are in
+        os.fchmod(descriptor, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -406,7 +416,7 @@ _EXPLANATIONS = (
     ("readonly", "read-only", "cannot be written: look at its permissions and those of its folder"),
     ("unable to open", "not-opened", "cannot be opened: look at the permissions of its folder"),
     ("full", "disk-full", "cannot be written, the disk is full: make room"),
-    ("disk I/O", "disk-error", "cannot be read or written, the disk fails"),
+    ("disk I/O", "disk-error", "cannot be read or written: the disk fails, or is full"),
     ("locked", "locked", "is held by another program: end that"),
 )
 

@@ -328,6 +328,7 @@ def test_a_file_that_cannot_be_used_is_one_clear_line_and_status_2(db: str, star
         ("--keep", "nan"),
         ("--keep", "0.001"),
         ("--sync", "never"),
+        ("--sync", "full"),
         ("--ping-after", "0"),
         ("--ping-after", "90"),
     ],

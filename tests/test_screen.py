@@ -97,7 +97,7 @@ MESSAGES: list[tuple[Message, list[str]]] = [
     (Past(Said(1, AT, 0, "beto", "uno\ndos")), ["[22:13] beto: uno", " " * 14 + "dos"]),
     (Past(Acted(1, AT, 0, "beto", "saluda")), ["[22:13] ~ beto saluda"]),
     (Earlier(0, 2), ["      * What was said before, the last 2 messages:"]),
-    (Earlier(3, 0), ["      * Nothing was said before."]),
+    (Earlier(3, 0), ["      * There is nothing of what was said before."]),
     (Waits(1, "beto"), ["      * The connection of beto is down: that waits until they are back."]),
     (
         Unread(1, AT, "beto", 1),

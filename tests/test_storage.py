@@ -161,7 +161,10 @@ def test_what_sync_means_to_sqlite(open_storage: Open, tmp_path: Path) -> None:
         assert level(storage) == 2
 
 
-def test_only_its_owner_can_read_the_file(path: str, open_storage: Open) -> None:
+@pytest.mark.parametrize("exists", [False, True])
+def test_only_its_owner_can_read_the_file(path: str, open_storage: Open, exists: bool) -> None:
+    if exists:
+        Path(path).touch(0o666)
     storage = open_storage()
     storage.write([said(1)], {}, [])
     for file in Path(path).parent.iterdir():
@@ -338,6 +341,18 @@ def test_a_file_of_a_newer_charla(path: str) -> None:
 def test_a_file_that_another_server_uses(path: str, open_storage: Open) -> None:
     open_storage().write([said(1)], {}, [])
     assert "in use by another server" in refusal(path)
+
+
+def test_a_device_is_no_file() -> None:
+    assert "is no file" in refusal("/dev/null")
+
+
+def test_a_name_that_means_something_to_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        with closing(Storage(":memory:")) as storage:
+            storage.write([said(storage.load(9).last_id + 1)], {}, [])
+    assert [file.name for file in tmp_path.iterdir()] == [":memory:"]
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
