@@ -520,8 +520,8 @@ class Network:
         try:
             self._join(opening, time.monotonic() + HANDSHAKE_TIME)
         except Refused as refused:
-            if time.monotonic() < self._ghost_until:
-                raise
+            if refused.code == "nick-kept" or time.monotonic() < self._ghost_until:
+                raise  # it may be free soon: this attempt has failed, and there will be others
             raise _Over(Ending.REFUSED, refused.code, refused.arguments) from None
         except OSError as error:
             if not any(isinstance(message, Token) for message in opening):

@@ -903,6 +903,18 @@ def test_a_nick_that_a_seat_of_ours_may_have_is_tried_again(fake: FakeServer, st
     ana.ear.expect((opening, []))
 
 
+def test_a_nick_whose_seat_is_kept_for_somebody_is_tried_again(fake: FakeServer, start: Start) -> None:
+    ana, seat = start(fake)
+    seat.close()
+    with gone(start, fake) as seat:
+        seat.tell(Refusal(0, "nick-kept", ("ana", "3")))
+        ana.ear.expect(("down", ""))
+    seat = gone(start, fake)
+    opening: list[Message] = [Welcome(5, AT, "ana", 1), Token("tok2", 60), Here(0, 1, 1, 1, ("ana",))]
+    seat.tell(*opening)
+    ana.ear.expect((opening, []))
+
+
 def test_who_leaves_does_not_join_anew_for_what_is_in_doubt(fake: FakeServer, start: Start) -> None:
     ana, seat = start(fake)
     ana.says("uno")

@@ -226,7 +226,7 @@ class Person:
                 continue
             except Refused as refused:
                 line.close()
-                if refused.code != "nick-taken":
+                if refused.code not in ("nick-taken", "nick-kept"):
                     self._run.fault(f"{self.name} cannot join: {refused!r}")
                 nick = self._other_nick()  # the seat may be its own: the welcome to it was cut off
                 continue
@@ -400,7 +400,7 @@ class Person:
                     how = "left"
                 case Ending.SEAT_GONE | Ending.REFUSED:
                     how = "gone"
-                    if ended.code not in ("", "nick-taken"):
+                    if ended.code not in ("", "nick-taken", "nick-kept"):
                         self._run.fault(f"{self.name} could not join anew: {ended}")
                 case Ending.CLOSED | Ending.LOST:
                     how = "cut"
