@@ -160,8 +160,7 @@ class EventLog:
 
     def append(self, event: Event, author: int = 0, to: int = EVERYONE) -> Logged:
         """Log the event that has just got its id."""
-        assert event.id == self.last_id
-        logged = Logged.of(event, author, to)
+        logged = Logged(event.id, event.time, author, to, getattr(event, "tag", 0), event)
         self._recent.append(logged)
         if len(self._recent) > self._limit:
             self.floor = self._recent.popleft().id

@@ -613,7 +613,7 @@ class Room:
             self._mail.next_deadline(),
             next(iter(self._absent.values()), None),
         )
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return min([deadline for deadline in deadlines if deadline is not None], default=None)
 
     def tick(self) -> None:
         """Do what has fallen due: seats and links whose time is up, how the crowd has changed, mail."""

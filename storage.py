@@ -138,6 +138,8 @@ class Storage:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'FULL' if sync == 'full' else 'NORMAL'}")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
+            # When it is begun anew it is cut to this size: so its size tells whether it has grown since.
+            connection.execute(f"PRAGMA journal_size_limit = {WAL_SIZE // 2}")
         except sqlite3.Error:
             connection.close()
             raise
@@ -285,11 +287,13 @@ class Storage:
         prune_next = time.monotonic()
         ending = False
         complained = ""  # of what; once is enough
+        pause = SWEEP_INTERVAL
         while True:
             try:
-                ids = self._to_erase.get(timeout=SWEEP_INTERVAL if not unerased else BREATH)
+                ids = self._to_erase.get(timeout=pause)
             except Empty:
                 ids = []
+            pause = SWEEP_INTERVAL
             ending = ending or ids is None
             unerased += ids or []
             try:
@@ -298,10 +302,11 @@ class Storage:
                     del unerased[:SWEEP_ROWS]
                     residue = True
                     if unerased:
+                        pause = BREATH
                         continue
                 if self._keep and not ending and time.monotonic() >= prune_next:
-                    if self._prune():  # there may be more: after what is to be erased
-                        self._to_erase.put([])
+                    if self._prune():  # there may be more
+                        pause = BREATH
                     else:
                         prune_next = time.monotonic() + PRUNE_INTERVAL
                 residue = not self._checkpoint(begin_anew=residue) and residue
