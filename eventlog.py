@@ -160,7 +160,8 @@ class EventLog:
 
     def append(self, event: Event, author: int = 0, to: int = EVERYONE) -> Logged:
         """Log the event that has just got its id."""
-        logged = Logged(event.id, event.time, author, to, getattr(event, "tag", 0), event)
+        assert event.id == self.last_id
+        logged = Logged.of(event, author, to)
         self._recent.append(logged)
         if len(self._recent) > self._limit:
             self.floor = self._recent.popleft().id

@@ -223,13 +223,23 @@ class Reader:
 
     def _replay(self, read: Read) -> Answer:
         """Send the client the events that it is to read; return what the room wants next."""
-        try:
-            for chunk in self._chunks(logged.told_to(read.session) for logged in self._entries(read)):
-                if not self._send(chunk):
-                    return False
-        except StorageError as error:
-            log.error("%s", error)
-            return self._do(CatchUp(read.after, SimpleQueue(), failed=True))
+        reached, failed = read.after, False
+
+        def lines() -> Iterator[bytes]:
+            nonlocal reached, failed
+            try:
+                for logged in self._entries(read):
+                    reached = logged.id
+                    yield logged.told_to(read.session)
+            except StorageError as error:  # what was read before it is sent
+                log.error("%s", error)
+                failed = True
+
+        for chunk in self._chunks(lines()):
+            if not self._send(chunk):
+                return False
+        if failed:
+            return self._do(CatchUp(reached, SimpleQueue(), failed=True))
         began = read.after if read.entries is None else None
         return self._do(CatchUp(read.upto, SimpleQueue(), began=began))
 
@@ -245,22 +255,29 @@ class Reader:
 
     def _show_history(self, history: History) -> None:
         """Send the client the newest public messages."""
-        assert self._dialect is not None
-        dialect = self._dialect
         read = self._do(AskHistory(history.count, SimpleQueue()))
         if not isinstance(read, ReadPast):
             return
-        first, found = read.before, 0
-        if read.more and self._storage is not None:
-            with self._turn:
-                first, found = self._storage.find_public(read.before, read.more)
-        header = dialect.encode(Earlier(history.tag, found + len(read.entries)))
-        entries = itertools.chain(self._past(first, read.before), read.entries)
-        past = (dialect.encode(Past(logged.event)) for logged in entries)  # type: ignore[arg-type]
-        for chunk in self._chunks(itertools.chain([header], past)):
+        for chunk in self._chunks(self._history_lines(read, history.tag)):
             # Twelve bytes ask for megabytes: each chunk counts as a line.
             if self._connection.wait_let_go(self._rate_limit.charge()) or not self._send(chunk):
                 return
+
+    def _history_lines(self, read: ReadPast, tag: int) -> Iterator[bytes]:
+        """Yield the lines of a history, as far as the disk can be read."""
+        assert self._dialect is not None
+        first, found = read.before, 0
+        try:
+            if read.more and self._storage is not None:
+                first, found = self._storage.find_public(read.before, read.more)
+        except StorageError as error:
+            log.error("%s", error)
+        yield self._dialect.encode(Earlier(tag, found + len(read.entries)))
+        try:
+            for logged in itertools.chain(self._past(first, read.before), read.entries):
+                yield self._dialect.encode(Past(logged.event))  # type: ignore[arg-type] # public ones are such
+        except StorageError as error:
+            log.error("%s", error)
 
     def _past(self, first: int, before: int) -> Iterator[Logged]:
         """Yield the public messages on disk with first <= id < before."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import DEADLINE
 
-from eventlog import EVERYONE, Logged
+from eventlog import EVERYONE, Logged, StorageError
 from fanout import Connection
 from items import (
     Answer,
@@ -313,6 +314,55 @@ def test_a_history_goes_out_in_the_clients_dialect() -> None:
         assert lines[1].startswith(first)
         assert len(lines) == 3
         assert [item.count for item in inbox.items if isinstance(item, AskHistory)] == [2]
+
+
+class FailingStorage:
+    """A disk that gives up in the middle."""
+
+    def events_after(self, number: int, *_: int) -> list[Logged]:
+        if number:
+            raise StorageError("the disk fails")
+        return logged(range(1, 4))
+
+    def find_public(self, *_: int) -> tuple[int, int]:
+        return 1, 5
+
+    def public_between(self, first: int, *_: int) -> list[Logged]:
+        if first > 1:
+            raise StorageError("the disk fails")
+        return logged(range(1, 4))
+
+
+def test_a_disk_that_fails_in_the_middle_of_a_resume_costs_only_what_is_behind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    inbox = ListInbox()
+    inbox.steps = [Read(7, 0, 100, None), True]
+    with caplog.at_level(logging.CRITICAL, "charla"):
+        running = Running(inbox, storage=FailingStorage())
+        running.client.sendall(b"HELLO 1 ana session=tok\nSAY 1 hola\n")
+        items = running.finish()
+    (chunk,) = [item for item in items if isinstance(item, Chunk)]
+    assert chunk.data == b"".join(entry.line for entry in logged(range(1, 4)))
+    assert [(item.after, item.failed) for item in items if isinstance(item, CatchUp)] == [(3, True)]
+    assert Say("hola", 1) in items
+
+
+def test_a_disk_that_fails_in_the_middle_of_a_history_does_not_end_the_link(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    inbox = ListInbox()
+    with caplog.at_level(logging.CRITICAL, "charla"):
+        running = Running(inbox, storage=FailingStorage())
+        running.client.sendall(b"HELLO 1 ana\n")
+        inbox.wait_for(lambda: len(inbox.items) == 1)
+        inbox.steps = [ReadPast([], 6, 5)]
+        running.client.sendall(b"HISTORY 5 5\nSAY 1 hola\n")
+        items = running.finish()
+    (chunk,) = [item for item in items if isinstance(item, Chunk)]
+    assert chunk.data.startswith(b"HISTORY 5 5\nPAST SAY 1 ")
+    assert chunk.data.count(b"\n") == 4
+    assert Say("hola", 1) in items
 
 
 # ---- silence -------------------------------------------------------------------------------------

@@ -263,7 +263,8 @@ def test_what_is_still_to_be_erased_is_erased_before_the_end(path: str) -> None:
 @pytest.mark.usefixtures("_swift_housekeeper")
 def test_what_is_too_old_goes_and_the_rest_stays(open_storage: Open) -> None:
     storage = open_storage(keep=3600.0)
-    old, young = NOW - 3_700_000, NOW - 3_500_000
+    now = int(time.time() * 1000)  # NOW is when the suite began
+    old, young = now - 3_700_000, now - 60_000
     waiting = Logged.of(Told(7, old, 0, "ana", "beto", "psst"), 1, 2)
     entries = [said(n, at=old if n <= 1200 else young) for n in range(1, 1301)]
     storage.write([waiting if entry.id == 7 else entry for entry in entries], {}, [])
