@@ -41,8 +41,9 @@ from messages import (
     Welcome,
 )
 from network import ANSWER_TIME, DEAD_AFTER, DEFAULT_PORT, PING_AFTER, Network, NoConnection
+from nicks import check_nick
 from outbox import Tagged
-from protocol import check_nick, parse_typed
+from protocol import parse_typed
 from screen import Screen, use_color
 from wording import sentence
 

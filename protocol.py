@@ -1,7 +1,8 @@
 """The language of Charla: bytes <-> messages, in both directions, without any I/O.
 
 The server, the client, the tests and anybody's bot import this module.  It imports no socket, no thread
-and, of the others, only the vocabulary (messages.py) and its wording: tests/test_protocol.py checks that.
+and, of the others, only the vocabulary (messages.py), the nicks and the wording: tests/test_protocol.py
+checks that.
 docs/PROTOCOL.md is the same in prose.
 
     bytes --LineFramer--> lines --decode_line--> str --Dialect.decode_command--> Command   (to the server)
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 import re
 import time
-import unicodedata
 from collections.abc import Callable
 from typing import Protocol
 
@@ -25,7 +25,6 @@ from messages import (
     HISTORY_AT_JOIN,
     HISTORY_LIMIT,
     MAX_LINE,
-    MAX_NICK,
     MAX_TEXT,
     PROTOCOL_VERSION,
     Act,
@@ -66,6 +65,7 @@ from messages import (
     Who,
     clean,
 )
+from nicks import LEAVE_WORDS, like_a_nick
 from wording import (
     GOODBYES,
     USAGE,
@@ -82,7 +82,7 @@ from wording import (
 __version__ = "0.1.0"
 
 # --------------------------------------------------------------------------------------------------
-# Text and nicks
+# Text
 # --------------------------------------------------------------------------------------------------
 
 
@@ -93,70 +93,6 @@ def _message_text(text: str) -> str:
     if not text or text.isspace():
         raise Refused("no-text")
     return text
-
-
-# Letters and marks by Unicode, but blank on the screen: with one of them two nicks would look alike.
-_INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
-_MAX_MARKS = 3  # combining marks in a row: enough for Thai and Tibetan, too few to paint over other lines
-
-LEAVE_WORDS = frozenset({"exit", "quit", "salir"})
-
-# Every word of the grammar and of the wire, and names that would pass for the chat itself or, in
-# "ana -> you" and "[to beto]", for the reader.
-RESERVED_NICKS = LEAVE_WORDS | {
-    *("nick", "say", "who", "me", "msg", "help", "history", "hello", "bye", "welcome", "error"),
-    *("server", "servidor", "charla", "you", "tú", "private", "to"),
-}
-
-
-def nick_key(nick: str) -> str:
-    """Return what two nicks have in common exactly when they count as the same one."""
-    if nick.isascii():
-        return nick.lower()
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", nick).casefold())
-
-
-def check_nick(nick: str) -> str:
-    """Return `nick` in the form everybody will see (NFKC), or raise Refused with a nick-... code."""
-    nick = unicodedata.normalize("NFKC", nick)
-    if not nick:
-        raise Refused("nick-empty")
-    if " " in nick:
-        raise Refused("nick-space")
-    marks = 0
-    for character in nick:
-        category = unicodedata.category(character)
-        marks = marks + 1 if category[0] == "M" else 0
-        letter_digit_mark = category[0] == "L" or category in ("Nd", "Mn", "Mc") or character in "_-."
-        if not letter_digit_mark or marks > _MAX_MARKS or _INVISIBLE.match(character):
-            raise Refused("nick-character", f"U+{ord(character):04X}")
-    if not nick[0].isalpha():
-        raise Refused("nick-start")
-    if len(nick) > MAX_NICK:
-        raise Refused("nick-long", str(MAX_NICK))
-    if nick_key(nick) in RESERVED_NICKS:
-        raise Refused("nick-reserved", nick)
-    return nick
-
-
-_ASCII_NICK = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
-
-
-def _like_a_nick(name: str) -> bool:
-    """Say whether `name` is written like a nick, of any length, invisible characters not counted.
-
-    Wider than `check_nick` on purpose: a slip in the name must not make a secret public.
-    """
-    if name.isascii():
-        return _ASCII_NICK.fullmatch(name) is not None
-    categories = [(c, unicodedata.category(c)) for c in unicodedata.normalize("NFKC", name)]
-    visible = [(c, category) for c, category in categories if category != "Cf"]
-    return bool(visible) and all(
-        category[0] in "LM" or (position and (category == "Nd" or c in "_-."))
-        for position, (c, category) in enumerate(visible)
-    )
 
 
 # --------------------------------------------------------------------------------------------------
@@ -181,7 +117,7 @@ def parse_typed(line: str, tag: int = 0) -> Command | None:
         return Leave()
     if ":" in typed:
         name, _, rest = line.lstrip().partition(":")
-        if name and not rest.startswith(("//", "\\")) and _like_a_nick(name):
+        if name and not rest.startswith(("//", "\\")) and like_a_nick(name):
             return _tell(name, rest.removeprefix(" "), tag)
     return Say(_message_text(line), tag)
 

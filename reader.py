@@ -38,7 +38,8 @@ from items import (
     TakeSeat,
 )
 from messages import Command, Earlier, Hello, History, Leave, Past, Refused
-from protocol import NATIVE, PLAIN, Dialect, LineFramer, check_nick, decode_line, is_native, read_answer
+from nicks import check_nick
+from protocol import NATIVE, PLAIN, Dialect, LineFramer, decode_line, is_native, read_answer
 
 if TYPE_CHECKING:
     from storage import Storage

@@ -64,7 +64,8 @@ from messages import (
     Welcome,
     Who,
 )
-from protocol import NATIVE, check_nick
+from nicks import check_nick
+from protocol import NATIVE
 from seats import Kept, Mail, Seats, Session, new_token
 from wording import LEAVE_REASONS, left_words
 

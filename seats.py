@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from eventlog import Logged, SessionRow
 from fanout import Connection
 from messages import Refusal
-from protocol import nick_key
+from nicks import nick_key
 
 REFUSALS_KEPT = 1000
 """Refusals that are kept for a client that repeats what it sent: more than it has unanswered."""
