@@ -25,6 +25,7 @@ from enum import IntEnum
 import protocol
 import wording
 from console import Console, Stopped, open_console
+from grammar import parse_typed
 from link import LinkLost
 from listener import Arrival, Back, Ended, Ending
 from messages import (
@@ -43,7 +44,6 @@ from messages import (
 from network import ANSWER_TIME, DEAD_AFTER, DEFAULT_PORT, PING_AFTER, Network, NoConnection
 from nicks import check_nick
 from outbox import Tagged
-from protocol import parse_typed
 from screen import Screen, use_color
 from wording import sentence
 

@@ -12,13 +12,16 @@ protocol.py turns these into bytes and back, wording.py into sentences.  No I/O,
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 PROTOCOL_VERSION = 1
 
 MAX_TEXT = 4096
 """Bytes of UTF-8 in the text of one message: a page of prose, and small against every buffer."""
+
+MAX_WHY = 500
+"""Bytes of UTF-8 in a moderator's reason."""
 
 MAX_LINE = 2 * MAX_TEXT + 256
 """Bytes of a line without its LF: a text with every character escaped, and room for verb and fields."""
@@ -40,6 +43,12 @@ HISTORY_ASKED = 100
 
 HISTORY_LIMIT = 1000
 """Public messages that can be asked for at a time."""
+
+MAX_PASSWORD = 1000
+"""Bytes of UTF-8 in a password."""
+
+BANS_SHOWN = 50
+"""Bans that /bans lists at the most, the newest."""
 
 NEW_SESSION = "new"
 """What HELLO says instead of a token, to be given one."""
@@ -165,6 +174,103 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class AskTopic:
+    """Ask what the topic is, and whether the room is quiet."""
+
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mod:
+    """Become a moderator with this password; without one (plain dialect) it is asked for."""
+
+    password: str = field(default="", repr=False)
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kick:
+    """Moderators: end the session of `nick`; `why` may be empty, here and in what follows."""
+
+    nick: str
+    why: str = ""
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """Moderators: the same, and keep that nick and address out for `seconds` (0: until /unban)."""
+
+    nick: str
+    seconds: int = 0
+    why: str = ""
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AskBans:
+    """Moderators: ask who is banned."""
+
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unban:
+    """Moderators: lift the ban on a nick, or on an address."""
+
+    nick: str
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """Moderators: let `nick` say nothing to everyone for `seconds`."""
+
+    nick: str
+    seconds: int
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unmute:
+    """Moderators: let `nick` speak again."""
+
+    nick: str
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Moderators: tell everyone `text` as an announcement."""
+
+    text: str
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetTopic:
+    """Moderators: make `text` what is shown to who joins; empty: nothing is."""
+
+    text: str
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetQuiet:
+    """Moderators: let only moderators speak (`on`), or everyone again."""
+
+    on: bool
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AskStatus:
+    """Moderators: ask how the server is."""
+
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Are you there?  From either side; a server gives the id of its newest event, a client any number."""
 
@@ -180,7 +286,9 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """Ask what can be typed."""
+    """Ask what can be typed, by everyone or by moderators."""
+
+    moderators: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +296,31 @@ class Leave:
     """Leave the room on purpose."""
 
 
-Command: TypeAlias = Hello | Say | Act | Tell | Rename | Who | History | Ping | Pong | Help | Leave
+Ruling: TypeAlias = Kick | Ban | Unban | Mute | Unmute | Announce | SetTopic | SetQuiet
+"""What moderators decide: each is announced and recorded."""
+
+Command: TypeAlias = (
+    Hello
+    | Say
+    | Act
+    | Tell
+    | Rename
+    | Who
+    | History
+    | AskTopic
+    | Mod
+    | Ruling
+    | AskBans
+    | AskStatus
+    | Ping
+    | Pong
+    | Help
+    | Leave
+)
 
 
 # --------------------------------------------------------------------------------------------------
-# Messages: what the room tells a client.  The first nine are events, with an id and a time in ms.
+# Messages: what the room tells a client.  The first ten are events, with an id and a time in ms.
 # Fields stand in the order of the native dialect.  `tag` is the author's, 0 without one: it is written
 # only into the author's own copy, where it confirms the command.
 # --------------------------------------------------------------------------------------------------
@@ -294,6 +422,28 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Moderated:
+    """The moderator `by` has decided something: `action` is a code of ACTIONS (wording.py).
+
+    `nick`: whom it concerns, or empty; `seconds`: for how long, 0 for good; `text`: why, or what is told.
+    """
+
+    id: int
+    time: int
+    tag: int
+    action: str
+    by: str
+    nick: str = ""
+    seconds: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AskPassword:
+    """The server waits for a password: the room's before there is a seat, the moderators' after /mod."""
+
+
+@dataclass(frozen=True, slots=True)
 class AskNick:
     """The server waits for a nickname."""
 
@@ -352,6 +502,37 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class Topic:
+    """What the room is about, if anything, and whether only moderators may speak now."""
+
+    tag: int
+    quiet: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Banned:
+    """One ban, the `number`-th of `total` (0 of 0: there is none); `seconds` are left, 0: until /unban."""
+
+    tag: int
+    number: int
+    total: int
+    nick: str = ""
+    address: str = ""
+    seconds: int = 0
+    by: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the server is: names and numbers, in the order of STATUS_WORDS (wording.py)."""
+
+    tag: int
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Waits:
     """The private message `id` waits: the connection of `nick` is down."""
 
@@ -381,6 +562,8 @@ class Here:
 class HelpText:
     """What can be typed (plain dialect only: a native client has its own)."""
 
+    moderators: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -398,9 +581,10 @@ class Goodbye:
     reason: str
 
 
-Event: TypeAlias = Said | Acted | Told | Joined | Left | Renamed | Crowd | Unread | Notice
+Event: TypeAlias = Said | Acted | Told | Joined | Left | Renamed | Crowd | Unread | Notice | Moderated
 Message: TypeAlias = (
     Event
+    | AskPassword
     | AskNick
     | Welcome
     | Token
@@ -408,6 +592,9 @@ Message: TypeAlias = (
     | Live
     | Earlier
     | Past
+    | Topic
+    | Banned
+    | Status
     | Waits
     | Done
     | Here

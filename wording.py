@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from messages import HISTORY_ASKED, HISTORY_LIMIT, Crowd, Earlier, Here, Notice, Unread, Waits
+from messages import (
+    HISTORY_ASKED,
+    HISTORY_LIMIT,
+    Banned,
+    Crowd,
+    Earlier,
+    Here,
+    Moderated,
+    Notice,
+    Status,
+    Topic,
+    Unread,
+    Waits,
+)
 
 # What /help shows, and what "usage" quotes: how it is typed, and what it does.
 USAGE: dict[str, tuple[str, str]] = {
@@ -14,8 +27,24 @@ USAGE: dict[str, tuple[str, str]] = {
     "nick": ("/nick NEW", "change your nickname"),
     "who": ("/who [PAGE]", "who is here"),
     "history": ("/history [N]", f"what was said before: the last N messages ({HISTORY_ASKED})"),
-    "help": ("/help", "this help"),
+    "topic": ("/topic", "what the room is about"),
+    "help": ("/help", "this help, or /help mod: what moderators can do"),
     "exit": ("/exit", "leave; so do exit, quit, salir alone on a line, and Ctrl+C"),
+}
+
+# The same for moderators.
+MODERATORS_USAGE: dict[str, tuple[str, str]] = {
+    "mod": ("/mod", "become a moderator: the password is asked for"),
+    "kick": ("/kick USER [WHY]", "remove somebody"),
+    "ban": ("/ban USER [30m] [WHY]", "remove somebody, and keep nick and address out"),
+    "bans": ("/bans", "who is banned"),
+    "unban": ("/unban USER", "lift a ban; an address of /bans does, too"),
+    "mute": ("/mute USER [5m]", "let somebody say nothing to everyone"),
+    "unmute": ("/unmute USER", "let them speak again"),
+    "announce": ("/announce TEXT", "tell everyone, as an announcement"),
+    "set-topic": ("/topic TEXT", "say what the room is about; /topic - removes it"),
+    "quiet": ("/quiet on|off", "only moderators speak"),
+    "status": ("/status", "how the server is"),
 }
 
 
@@ -53,13 +82,47 @@ SENTENCES: dict[str, str] = {
     "malformed": "That line is not of the protocol ({0}): see docs/PROTOCOL.md.",
     "hello-first": "Nothing was sent: HELLO comes first.",
     "version": "This server speaks version {0} of the protocol only: use a client of the same version.",
-    "full": "The room is full ({0} people): try again later.",
+    "full": "The room is full ({0}): try again later.",
+    "nick-scripts": "A nickname has letters of one alphabet: that has {0} and {1}.",
+    "nick-alike": "'{0}' looks like {1}, which is taken: choose another nickname.",
+    "too-many-from-address": "There are too many connections from your address ({0} is the limit): "
+    "close one, and try again.",
+    "too-many-a-minute": "Your address connects too often (more than {0} times a minute): wait a minute.",
+    "tls-needed": "This server speaks TLS only: python3 client.py --tls, or ncat --ssl.",
+    "wrong-password": "That is not the password.",
+    "too-many-passwords": "That was one wrong password too many: connect again.",
+    "banned": "You are banned from this room.",
+    "banned-for": "You are banned from this room, for {0} yet.",
+    "muted": "Nothing was done: a moderator has muted you, for {0} yet. "
+    "You can still write to one person alone.",
+    "quiet": "Nothing was done: the room is quiet, and only moderators speak. "
+    "You can still write to one person alone.",
+    "no-moderators": "This server has no moderators: it was started without --moderator-password-file.",
+    "not-moderator": "Only moderators can do that: /mod makes you one, with the password.",
+    "moderator-already": "You are a moderator already.",
+    "nobody-called": "Nobody here is called '{0}', so nothing was done. /who tells who is here.",
+    "duration": "That is not a time: write it like 30s, 5m, 2h or 7d, 365d at the most.",
+    "ban-limit": "Nothing was done: there are {0} bans already. /unban lifts one.",
+    "mute-limit": "Nothing was done: {0} people are muted already.",
+    "no-ban": "Nobody called '{0}' is banned: /bans tells who is.",
+    "not-muted": "'{0}' is not muted.",
 }
+
+# Refusals and notices whose argument is a number of seconds: it is told as a duration.
+_WITH_SECONDS = frozenset({"banned-for", "muted"})
 
 GOODBYES: dict[str, str] = {
     "left": "Goodbye!",
     "closing": "The server is closing. Goodbye!",
     "restart": "The server is closing, and keeps your seat for when it is back.",
+    "slow": "You were dropped: you did not read what was sent to you.",
+    "nick-late": "You were dropped: no nickname came in time. Connect again when you have one.",
+    "crowded": "You were dropped: too many connections wait without a nickname, and yours had waited "
+    "the longest. Try again.",
+    "full": "Try again later.",
+    "kicked": "A moderator has removed you from the room.",
+    "banned": "A moderator has banned you from the room.",
+    "password": "Goodbye.",
     "replaced": "Your seat was taken over by a newer connection of yours.",
     "error": "You were dropped: the server had an internal error. It has been recorded.",
 }
@@ -68,6 +131,8 @@ LEAVE_REASONS: dict[str, str] = {
     "left": "",
     "lost": "connection lost",
     "slow": "dropped: not reading",
+    "kicked": "removed",
+    "banned": "banned",
     "restart": "the server was restarted",
     "error": "dropped: server error",
 }
@@ -79,10 +144,47 @@ NOTICES: dict[str, str] = {
 }
 
 
+# What moderators decide: {by} and {nick} are people, {time} a duration behind " for ", or empty.
+ACTIONS: dict[str, str] = {
+    "mod": "{by} is a moderator now",
+    "kick": "{by} removed {nick}",
+    "ban": "{by} banned {nick}{time}",
+    "unban": "{by} lifted the ban on {nick}",
+    "mute": "{by} muted {nick}{time}",
+    "unmute": "{by} lets {nick} speak again",
+    "announce": "{by} announces",
+    "topic": "{by} set the topic",
+    "no-topic": "{by} removed the topic",
+    "quiet": "{by} made the room quiet: only moderators speak",
+    "not-quiet": "{by} ended the quiet: everyone speaks",
+}
+
+# What /status tells, in this order: the name on the wire, and what it is.
+STATUS_WORDS: dict[str, str] = {
+    "uptime": "seconds since the start",
+    "people": "people in the room",
+    "away": "of these, people whose connection is down",
+    "connections": "connections",
+    "waiting": "of these, connections without a nickname yet",
+    "events": "events since the start",
+    "deliveries": "lines sent to clients",
+    "backlogs": "connections that are behind",
+    "backlog-bytes": "bytes that wait for them",
+    "dropped": "connections dropped: they did not read",
+    "refused": "lines and connections refused",
+    "bans": "bans",
+    "mutes": "people muted",
+}
+
+
 def sentence(code: str, arguments: tuple[str, ...] = ()) -> str:
     """Return the sentence for a Refusal; for a code of a later version, the code and its arguments."""
     if code == "usage" and arguments and arguments[0] in USAGE:
         arguments = USAGE[arguments[0]][:1]
+    elif code == "usage" and arguments and arguments[0] in MODERATORS_USAGE:
+        arguments = MODERATORS_USAGE[arguments[0]][:1]
+    if code in _WITH_SECONDS and arguments and arguments[0].isdecimal():
+        arguments = (duration_words(int(arguments[0])),)
     try:
         return SENTENCES[code].format(*arguments)
     except (KeyError, IndexError):
@@ -116,6 +218,36 @@ def notice_words(notice: Notice) -> str:
         return NOTICES[notice.code].format(*words)
     except (KeyError, IndexError):
         return " ".join((notice.code, *words))
+
+
+def moderated_words(event: Moderated) -> str:
+    """Return the sentence that tells what a moderator has decided."""
+    duration = f" for {duration_words(event.seconds)}" if event.seconds else ""
+    words = ACTIONS.get(event.action, f"{{by}}: {event.action} {{nick}}{{time}}")
+    told = words.format(by=event.by, nick=event.nick, time=duration)
+    return f"{told}: {event.text}" if event.text else told
+
+
+def topic_words(topic: Topic) -> str:
+    """Return the sentences that tell what the room is about."""
+    words = f"Topic: {topic.text}" if topic.text else "There is no topic."
+    return f"{words}\nThe room is quiet: only moderators speak." if topic.quiet else words
+
+
+def banned_words(ban: Banned) -> str:
+    """Return the line that tells of one ban."""
+    if not ban.total:
+        return "Nobody is banned."
+    who = f"{ban.nick} ({ban.address})" if ban.address else ban.nick
+    until = f"for {duration_words(ban.seconds)} yet" if ban.seconds else "until /unban"
+    words = f"{ban.number} of {ban.total}: {who}, {until}, by {ban.by}"
+    return f"{words}: {ban.why}" if ban.why else words
+
+
+def status_words(status: Status) -> str:
+    """Return the lines that tell how the server is."""
+    names = zip(STATUS_WORDS.values(), status.values, strict=False)
+    return "\n".join(f"{value:>12}  {words}" for words, value in names)
 
 
 def earlier_words(earlier: Earlier) -> str:
@@ -163,9 +295,11 @@ def anew_words(nick: str, seconds: float) -> str:
 
 
 def duration_words(seconds: float) -> str:
-    """Return a time that has passed, in its two greatest units."""
+    """Return a time in its two greatest units: "2 h 5 min", "30 min"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    days, hours = divmod(hours, 24)
+    units = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    while len(units) > 1 and not units[0][0]:
+        del units[0]
+    return " ".join(f"{count} {unit}" for count, unit in units[:2] if count) or "0 s"

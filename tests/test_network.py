@@ -716,7 +716,7 @@ def test_delays_begin_anew_only_behind_a_link_that_held(
 @pytest.mark.parametrize(
     "greeting",
     [
-        b"! The room is full (5 people): try again later. [full 5]\n",
+        b"! The room is full (5): try again later. [full 5]\n",
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"\xff\n",
         b"",

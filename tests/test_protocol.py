@@ -14,18 +14,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import grammar
 import messages
+import native
 import nicks
 import protocol
 import wording
+from grammar import parse_typed
 from messages import (
     MAX_LINE,
     MAX_NUMBER,
     MAX_TEXT,
+    MAX_WHY,
     NEW_SESSION,
     Act,
     Acted,
+    Announce,
+    AskBans,
     AskNick,
+    AskPassword,
+    AskStatus,
+    AskTopic,
+    Ban,
+    Banned,
     Command,
     Crowd,
     Done,
@@ -37,10 +48,14 @@ from messages import (
     Here,
     History,
     Joined,
+    Kick,
     Leave,
     Left,
     Live,
     Message,
+    Mod,
+    Moderated,
+    Mute,
     Notice,
     Past,
     Ping,
@@ -52,9 +67,15 @@ from messages import (
     Resumed,
     Said,
     Say,
+    SetQuiet,
+    SetTopic,
+    Status,
     Tell,
     Token,
     Told,
+    Topic,
+    Unban,
+    Unmute,
     Unread,
     Waits,
     Welcome,
@@ -66,7 +87,6 @@ from protocol import (
     PLAIN,
     LineFramer,
     decode_line,
-    parse_typed,
     read_answer,
     read_greeting,
     turn_away,
@@ -78,7 +98,8 @@ EARLIER = time.strftime("[%Y-%m-%d %H:%M]", time.localtime(NOW / 1000))  # of a 
 
 
 def test_protocol_imports_nothing_that_could_do_io_and_none_of_the_other_modules() -> None:
-    sources = (protocol.__file__, messages.__file__, nicks.__file__, wording.__file__)
+    modules = (protocol, grammar, native, messages, nicks, wording)
+    sources = [module.__file__ for module in modules]
     imported = {
         name
         for source in sources
@@ -92,7 +113,7 @@ def test_protocol_imports_nothing_that_could_do_io_and_none_of_the_other_modules
         )
     }
     pure = {"__future__", "re", "time", "unicodedata", "collections.abc", "dataclasses", "typing"}
-    assert imported <= pure | {"messages", "nicks", "lookalikes", "wording"}
+    assert imported <= pure | {"messages", "grammar", "native", "nicks", "lookalikes", "wording"}
 
 
 # ---- the grammar of typed lines ------------------------------------------------------------------
@@ -143,6 +164,28 @@ TYPED: list[tuple[str, Command | None]] = [
     ("/who", Who(1)),
     ("/who 3", Who(3)),
     ("/help", Help()),
+    ("/help mod", Help(moderators=True)),
+    ("/topic", AskTopic()),
+    ("/topic  Hoy: sockets ", SetTopic("Hoy: sockets")),
+    ("/topic -", SetTopic("")),
+    ("/mod", Mod()),
+    ("/kick beto", Kick("beto")),
+    ("/kick beto: no  spam ", Kick("beto", "no  spam")),
+    ("/ban beto", Ban("beto")),
+    ("/ban beto 30m", Ban("beto", 1800)),
+    ("/ban beto 2h spam, 30m too", Ban("beto", 7200, "spam, 30m too")),
+    ("/ban beto 3 strikes", Ban("beto", 0, "3 strikes")),
+    ("/ban beto 365D", Ban("beto", 365 * 86400)),
+    ("/bans", AskBans()),
+    ("/unban beto", Unban("beto")),
+    ("/unban 2001:db8::/64", Unban("2001:db8::/64")),
+    ("/mute beto", Mute("beto", 300)),
+    ("/mute beto 90s", Mute("beto", 90)),
+    ("/unmute beto", Unmute("beto")),
+    ("/announce a las 5: todos", Announce("a las 5: todos")),
+    ("/quiet ON", SetQuiet(True)),
+    ("/quiet off", SetQuiet(False)),
+    ("/status", AskStatus()),
     ("a\tb", Say("a    b")),
     ("a\x1b[31mb\x00", Say("a\ufffd[31mb\ufffd")),
 ]
@@ -162,6 +205,23 @@ REFUSED: list[tuple[str, str]] = [
     ("/who １", "usage"),
     ("/help me", "usage"),
     ("/exit now", "usage"),
+    ("/mod my secret", "usage"),
+    ("/kick", "usage"),
+    ("/ban ", "usage"),
+    ("/ban beto 366d", "duration"),
+    ("/ban beto 0m", "duration"),
+    ("/ban beto 9999999999s", "duration"),
+    ("/kick beto " + "x" * (MAX_WHY + 1), "too-long"),
+    ("/unban", "usage"),
+    ("/unban beto please", "usage"),
+    ("/mute beto please", "duration"),
+    ("/mute beto ５m", "duration"),
+    ("/announce", "usage"),
+    ("/quiet", "usage"),
+    ("/quiet please", "usage"),
+    ("/bans 2", "usage"),
+    ("/status now", "usage"),
+    ("/topic " + "x" * (MAX_TEXT + 1), "too-long"),
     ("beto:", "no-text-for"),
     ("beto:   ", "no-text-for"),
     ("x" * (MAX_TEXT + 1), "too-long"),
@@ -456,6 +516,53 @@ def test_a_message_in_the_plain_dialect(
 # What everybody is told alike, author or not: in the native dialect, and in the plain one (lines).
 TOLD_ALIKE: list[tuple[Message, str, list[str]]] = [
     (
+        Moderated(9, NOW, 0, "kick", "ana", "beto", 0, "no spam"),
+        f"MODERATED 9 {NOW} - kick ana beto 0 no spam",
+        ["* ana removed beto: no spam"],
+    ),
+    (
+        Moderated(9, NOW, 0, "ban", "ana", "beto", 1800),
+        f"MODERATED 9 {NOW} - ban ana beto 1800",
+        ["* ana banned beto for 30 min"],
+    ),
+    (
+        Moderated(9, NOW, 0, "announce", "ana", text="a las 5\nen el aula 2"),
+        f"MODERATED 9 {NOW} - announce ana - 0 a las 5\\nen el aula 2",
+        ["* ana announces: a las 5", "* en el aula 2"],
+    ),
+    (
+        Moderated(9, NOW, 0, "quiet", "ana"),
+        f"MODERATED 9 {NOW} - quiet ana - 0",
+        ["* ana made the room quiet: only moderators speak"],
+    ),
+    (
+        Moderated(9, NOW, 0, "of-a-later-version", "ana", "beto"),
+        f"MODERATED 9 {NOW} - of-a-later-version ana beto 0",
+        ["* ana: of-a-later-version beto"],
+    ),
+    (Topic(0, False, "sockets"), "TOPIC - off sockets", ["* Topic: sockets"]),
+    (
+        Topic(3, True, ""),
+        "TOPIC 3 on",
+        ["* There is no topic.", "* The room is quiet: only moderators speak."],
+    ),
+    (
+        Banned(3, 1, 2, "beto", "192.0.2.7", 1800, "ana", "spam"),
+        "BANNED 3 1 2 beto 192.0.2.7 1800 ana spam",
+        ["* 1 of 2: beto (192.0.2.7), for 30 min yet, by ana: spam"],
+    ),
+    (
+        Banned(3, 2, 2, "eva", "", 0, "ana"),
+        "BANNED 3 2 2 eva - 0 ana",
+        ["* 2 of 2: eva, until /unban, by ana"],
+    ),
+    (Banned(3, 0, 0), "BANNED 3 0 0 - - 0 -", ["* Nobody is banned."]),
+    (
+        Status(3, ("12", "3")),
+        "STATUS 3 12 3",
+        ["*           12  seconds since the start", "*            3  people in the room"],
+    ),
+    (
         Unread(9, NOW, "beto", 1),
         f"UNREAD 9 {NOW} beto 1",
         ["* beto did not come back: what you last said to them alone may not have been read."],
@@ -528,6 +635,22 @@ COMMANDS: list[tuple[Command, str]] = [
     (Ping(12), "PING 12"),
     (Pong(0), "PONG 0"),
     (Leave(), "BYE"),
+    (AskTopic(7), "TOPIC 7"),
+    (SetTopic("hoy: sockets", 8), "TOPIC 8 hoy: sockets"),
+    (SetTopic("", 9), "NOTOPIC 9"),
+    (Mod("pass\\word two", 10), "MOD 10 pass\\\\word two"),
+    (Kick("beto", "", 11), "KICK 11 beto"),
+    (Kick("beto", "no spam", 11), "KICK 11 beto no spam"),
+    (Ban("beto", 1800, "no spam", 12), "BAN 12 beto 1800 no spam"),
+    (Ban("beto", 0, "", 12), "BAN 12 beto 0"),
+    (AskBans(13), "BANS 13"),
+    (Unban("beto", 14), "UNBAN 14 beto"),
+    (Mute("beto", 300, 15), "MUTE 15 beto 300"),
+    (Unmute("beto", 16), "UNMUTE 16 beto"),
+    (Announce("hola\na todos", 17), "ANNOUNCE 17 hola\\na todos"),
+    (SetQuiet(True, 18), "QUIET 18 on"),
+    (SetQuiet(False, 18), "QUIET 18 off"),
+    (AskStatus(19), "STATUS 19"),
     (Hello("ana", NEW_SESSION), "HELLO 1 ana session=new"),
     (Hello("ana", "a-B_9", 17), "HELLO 1 ana session=a-B_9 last=17"),
     (Hello("ana", history=0), "HELLO 1 ana history=0"),
@@ -641,6 +764,8 @@ def test_the_longest_messages_fit_in_a_line() -> None:
         Told(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, nick, nick, longest),
         Here(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, (nick,) * messages.WHO_PAGE),
         Welcome(MAX_NUMBER, MAX_NUMBER, nick, MAX_NUMBER, longest),
+        Moderated(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, "announce", nick, "", 0, longest),
+        Moderated(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, "unmute", nick, nick, MAX_NUMBER, "\\" * MAX_WHY),
     ):
         assert len(NATIVE.encode(message, own=True)) <= MAX_LINE + 1
     assert len(NATIVE.encode_command(Tell(nick, longest, MAX_NUMBER))) <= MAX_LINE + 1
@@ -679,9 +804,10 @@ def test_what_a_server_says_is_cleaned_by_the_client_too() -> None:
 
 def test_who_is_turned_away_is_told_a_sentence_and_a_code() -> None:
     line = turn_away("full", "1000").decode()
-    assert line == "! The room is full (1000 people): try again later. [full 1000]\n"
+    assert line == "! The room is full (1000): try again later. [full 1000]\n"
     assert read_greeting(line[:-1]) == Refusal(0, "full", ("1000",))
     assert read_greeting("NICK") == AskNick()
+    assert read_greeting("PASSWORD") == AskPassword()
     for other in ("", "SSH-2.0-OpenSSH", "! no code", "nick"):
         with pytest.raises(Refused, match="malformed"):
             read_greeting(other)

@@ -384,7 +384,7 @@ def test_a_full_server_says_so_and_takes_the_next_when_somebody_has_left(
     server = serve(max_clients=2)
     ana, _beto = connect(server).join_plain("ana"), connect(server).join_plain("beto")
     turned_away = connect(server)
-    assert turned_away.rest() == ["! The room is full (2 people): try again later. [full 2]"]
+    assert turned_away.rest() == ["! The room is full (2): try again later. [full 2]"]
     ana.send("exit\n")
     ana.until("Goodbye")
     ana.close()
