@@ -99,7 +99,7 @@ EARLIER = time.strftime("[%Y-%m-%d %H:%M]", time.localtime(NOW / 1000))  # of a 
 
 def test_protocol_imports_nothing_that_could_do_io_and_none_of_the_other_modules() -> None:
     modules = (protocol, grammar, native, messages, nicks, wording)
-    sources = [module.__file__ for module in modules]
+    sources = [str(module.__file__) for module in modules]
     imported = {
         name
         for source in sources
