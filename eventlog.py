@@ -53,6 +53,7 @@ class SessionRow:
     last_tag: int
     claimed: int = 0  # see Kept in seats.py
     refused: tuple[int, ...] = ()  # tags; filled in when it is read
+    moderator: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -140,6 +141,7 @@ class EventLog:
         self._new_rows: dict[int, SessionRow | None] = {}  # by session; None: it has ended
         self._new_refusals: list[tuple[int, int]] = []  # (session, tag)
         self._forgotten: list[tuple[int, int]] = []  # refusals: the same
+        self._new_state: dict[tuple[str, str], str | None] = {}  # by kind and key; None: it goes
         if storage is not None:
             self.stored = stored = storage.load(self._limit)
             self.last_id = self.stored_id = stored.last_id
@@ -183,11 +185,19 @@ class EventLog:
             if forgotten is not None:
                 self._forgotten.append((session, forgotten))
 
+    def save_state(self, kind: str, key: str, value: str | None) -> None:
+        """Have the next commit write a piece of the room's state (see moderation.py); None: it goes."""
+        if self.storage is not None:
+            self._new_state[kind, key] = value
+
     def commit(self) -> None:
         """Write all that is new in one transaction; StorageError when that cannot be."""
-        if self.storage is None or not (self._new_events or self._new_rows or self._new_refusals):
+        new = self._new_events or self._new_rows or self._new_refusals or self._new_state
+        if self.storage is None or not new:
             return
-        self.storage.write(self._new_events, self._new_rows, self._new_refusals, self._forgotten)
+        self.storage.write(
+            self._new_events, self._new_rows, self._new_refusals, self._forgotten, self._new_state
+        )
         self.stored_id = self.last_id
         self._forget_new()
 
@@ -201,6 +211,7 @@ class EventLog:
         self._new_rows = {}
         self._new_refusals = []
         self._forgotten = []
+        self._new_state = {}
 
     # ---- reading ---------------------------------------------------------------------------------
 

@@ -50,6 +50,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE log (last_id INTEGER NOT NULL, last_time INTEGER NOT NULL)",
         "INSERT INTO log VALUES (0, 0)",
     ),
+    (
+        # What moderators have decided: moderation.py knows the kinds, and the values, which are JSON.
+        "CREATE TABLE state (kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+        " PRIMARY KEY (kind, key)) WITHOUT ROWID",
+        "ALTER TABLE sessions ADD COLUMN moderator INTEGER NOT NULL DEFAULT 0",
+    ),
 )
 """What makes version n of the schema of version n - 1 (1 of an empty file), statement by statement."""
 
@@ -88,6 +94,7 @@ class Stored:
     public: list[Logged]
     private: list[Logged]
     sessions: list[SessionRow]
+    state: list[tuple[str, str, str]]  # (kind, key, value)
 
 
 _COLUMNS = "id, time, author, addressee, tag, line"
@@ -175,11 +182,21 @@ class Storage:
                 self._select(self._writer, "addressee > 0", (), -1),
                 [
                     SessionRow(
-                        number, token, nick.decode(), last_tag, claimed, tuple(refusals.get(number, ()))
+                        number,
+                        token,
+                        nick.decode(),
+                        last_tag,
+                        claimed,
+                        tuple(refusals.get(number, ())),
+                        bool(moderator),
                     )
-                    for number, token, nick, last_tag, claimed in self._writer.execute(
-                        "SELECT id, token, nick, last_tag, claimed FROM sessions ORDER BY id"
+                    for number, token, nick, last_tag, claimed, moderator in self._writer.execute(
+                        "SELECT id, token, nick, last_tag, claimed, moderator FROM sessions ORDER BY id"
                     )
+                ],
+                [
+                    (kind.decode(), key.decode(), value.decode())
+                    for kind, key, value in self._writer.execute("SELECT kind, key, value FROM state")
                 ],
             )
         except (sqlite3.Error, UnicodeDecodeError, TypeError) as error:
@@ -193,15 +210,21 @@ class Storage:
         sessions: Mapping[int, SessionRow | None],
         refusals: Iterable[tuple[int, int]],
         forgotten: Iterable[tuple[int, int]] = (),
+        state: Mapping[tuple[str, str], str | None] = {},
     ) -> None:
-        """Write all of it, or nothing and StorageError.  When it returns, it is committed."""
+        """Write all of it, or nothing and StorageError.  When it returns, it is committed.
+
+        A session that is None has ended; a value of `state`, by kind and key, that is None goes.
+        """
         rows = [(e.id, e.time, e.author, e.to, e.tag, e.line[:-1].decode()) for e in events]
         saved = [
-            (row.id, row.token, row.nick, row.last_tag, row.claimed)
+            (row.id, row.token, row.nick, row.last_tag, row.claimed, row.moderator)
             for row in sessions.values()
             if row is not None
         ]
         ended = [(number,) for number, row in sessions.items() if row is None]
+        stated = [(*name, value) for name, value in state.items() if value is not None]
+        unstated = [name for name, value in state.items() if value is None]
         execute, execute_many = self._writer.execute, self._writer.executemany
         try:
             execute("BEGIN IMMEDIATE")
@@ -209,12 +232,16 @@ class Storage:
                 execute_many("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
                 execute("UPDATE log SET last_id = ?, last_time = ?", rows[-1][:2])
             if saved:
-                execute_many("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?)", saved)
+                execute_many("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)", saved)
             execute_many("INSERT OR IGNORE INTO refusals VALUES (?, ?)", refusals)
             execute_many("DELETE FROM refusals WHERE session = ? AND tag = ?", forgotten)
             if ended:
                 execute_many("DELETE FROM sessions WHERE id = ?", ended)
                 execute_many("DELETE FROM refusals WHERE session = ?", ended)
+            if stated:
+                execute_many("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", stated)
+            if unstated:
+                execute_many("DELETE FROM state WHERE kind = ? AND key = ?", unstated)
             execute("COMMIT")
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from eventlog import EVERYONE, NOBODY, EventLog, Logged
 from messages import Acted, Event, Joined, Renamed, Said, Told
 from protocol import NATIVE
+from storage import Storage
 
 NOW = 1_763_600_000_000
 
@@ -133,3 +137,31 @@ def test_a_repetition_is_found_by_author_and_tag() -> None:
     assert texts([found]) == ["hers"]
     assert log.find(1, 6) is None
     assert log.find(1, 5, among=1) is None
+
+
+def test_state_is_committed_also_when_nothing_else_is_new(tmp_path: Path) -> None:
+    with closing(Storage(str(tmp_path / "room.db"))) as storage:
+        log = EventLog(10, storage)
+        log.save_state("topic", "", '"uno"')
+        log.save_state("topic", "", '"dos"')
+        log.save_state("ban", "ana", "1")
+        assert storage.load(1).state == []
+        log.commit()
+        assert sorted(storage.load(1).state) == [("ban", "ana", "1"), ("topic", "", '"dos"')]
+        log.save_state("ban", "ana", None)
+        log.commit()
+        assert storage.load(1).state == [("topic", "", '"dos"')]
+        storage.write([], {}, [], state={("topic", ""): "of another"})
+        say(log)
+        log.commit()  # what was committed is not written again
+        assert storage.load(1).state == [("topic", "", "of another")]
+
+
+def test_state_is_let_go_when_the_log_is_not_written_any_more(tmp_path: Path) -> None:
+    with closing(Storage(str(tmp_path / "room.db"))) as storage:
+        log = EventLog(10, storage)
+        log.save_state("topic", "", '"uno"')
+        log.give_up_storage()
+        log.save_state("topic", "", '"dos"')
+        log.commit()
+        assert storage.load(1).state == []

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import ROOT, eventually
@@ -85,7 +86,7 @@ def test_what_is_written_is_there_again(path: str) -> None:
         told(3, "secreto"),
         Logged.of(Joined(4, NOW + 9, "eva"), 0, NOBODY),
     ]
-    rows = {1: SessionRow(1, b"t" * 32, "ana", 12), 5: SessionRow(5, b"", "ána", 0)}
+    rows = {1: SessionRow(1, b"t" * 32, "ana", 12, moderator=True), 5: SessionRow(5, b"", "ána", 0)}
     with closing(Storage(path)) as storage:
         storage.write(entries, rows, [(1, 11), (1, 9)])
     with closing(Storage(path)) as storage:
@@ -93,7 +94,7 @@ def test_what_is_written_is_there_again(path: str) -> None:
     assert (stored.last_id, stored.last_time, stored.floor) == (4, NOW + 9, 0)
     assert ids(stored.public) == [1, 2]
     assert ids(stored.private) == [3]
-    assert stored.sessions == [SessionRow(1, b"t" * 32, "ana", 12, 0, (9, 11)), rows[5]]
+    assert stored.sessions == [SessionRow(1, b"t" * 32, "ana", 12, 0, (9, 11), True), rows[5]]
     for before, after in zip(entries, stored.recent, strict=True):
         assert (after.id, after.time, after.author, after.to, after.tag, after.line) == (
             *(before.id, before.time, before.author, before.to, before.tag, before.line),
@@ -118,13 +119,26 @@ def test_a_session_is_written_over_and_ends(open_storage: Open) -> None:
     assert storage.load(1).sessions[0].refused == ()
 
 
+def test_state_is_written_over_deleted_and_there_again(path: str) -> None:
+    with closing(Storage(path)) as storage:
+        storage.write([], {}, [], state={("ban", "ána"): "1", ("mute", "ána"): "2", ("topic", ""): '"té"'})
+        storage.write([], {}, [], state={("ban", "ána"): None, ("mute", "ána"): "3", ("ban", "eva"): None})
+    with closing(Storage(path)) as storage:
+        assert sorted(storage.load(1).state) == [("mute", "ána", "3"), ("topic", "", '"té"')]
+
+
 def test_a_write_is_all_or_nothing(open_storage: Open) -> None:
     storage = open_storage()
-    storage.write([said(1)], {}, [])
+    storage.write([said(1)], {}, [], state={("topic", ""): "old"})
+    rows = {9: SessionRow(9, b"t", "ana", 1)}
     with pytest.raises(StorageError):
-        storage.write([said(2), said(1)], {9: SessionRow(9, b"t", "ana", 1)}, [])
+        storage.write([said(2), said(1)], rows, [], state={("topic", ""): "new"})
+    unwritable: dict[tuple[str, str], Any] = {("topic", ""): "new", ("ban", "ana"): 1j}  # it comes last
+    with pytest.raises(StorageError):
+        storage.write([said(2)], rows, [], state=unwritable)
     stored = storage.load(10)
     assert (ids(stored.recent), stored.last_id, stored.sessions) == ([1], 1, [])
+    assert stored.state == [("topic", "", "old")]
     storage.write([said(2)], {}, [])  # and it can be written on
 
 
@@ -150,6 +164,27 @@ def test_it_survives_kill_9(path: str) -> None:
     assert subprocess.run([sys.executable, "-c", program, str(ROOT), path], check=False).returncode == -9
     with closing(Storage(path)) as storage:
         assert ids(storage.load(1000).recent) == list(range(1, 101))
+
+
+def test_kill_9_leaves_an_event_and_the_state_that_goes_with_it_or_neither(path: str) -> None:
+    program = (
+        "import itertools, sys; sys.path.insert(0, sys.argv[1]); from storage import Storage\n"
+        "from eventlog import Logged; from messages import Said\n"
+        "s = Storage(sys.argv[2]); s.start()\n"
+        "for n in itertools.count(1):\n"
+        "    state = {('topic', ''): str(n), ('ban', str(n)): 'x', ('ban', str(n - 1)): None}\n"
+        "    s.write([Logged.of(Said(n, n, 0, 'ana', 'hola'), 1, 0)], {}, [], state=state)\n"
+        "    if n == 200: print('under way', flush=True)"
+    )
+    command = [sys.executable, "-c", program, str(ROOT), path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"under way\n"
+        process.kill()
+    with closing(Storage(path)) as storage:
+        stored = storage.load(1)
+    assert stored.last_id >= 200
+    assert sorted(stored.state) == [("ban", str(stored.last_id), "x"), ("topic", "", str(stored.last_id))]
 
 
 def test_what_sync_means_to_sqlite(open_storage: Open, tmp_path: Path) -> None:
@@ -383,6 +418,38 @@ def test_a_full_disk_is_said_and_loses_nothing_that_was_written(open_storage: Op
 # ---- migrations ----------------------------------------------------------------------------------
 
 
+def test_a_file_of_the_first_version_keeps_what_is_there(path: str) -> None:
+    Storage(path, migrations=MIGRATIONS[:1]).close()
+    with closing(sqlite3.connect(path)) as file:  # as the first version wrote it
+        file.executescript(
+            f"""INSERT INTO events VALUES (1, {NOW}, 1, 0, 7, 'SAY 1 {NOW} 7 ana hola');
+            INSERT INTO events VALUES (2, {NOW}, 1, 5, 8, 'MSG 2 {NOW} 8 ana beto psst');
+            UPDATE log SET last_id = 2, last_time = {NOW};
+            INSERT INTO sessions VALUES (1, x'74', 'ána', 9, 2), (5, x'', 'beto', 0, 0);
+            INSERT INTO refusals VALUES (1, 9);"""
+        )
+    for _ in range(2):  # what was migrated is opened again as it is
+        with closing(Storage(path)) as storage:
+            stored = storage.load(10)
+            assert (ids(stored.recent), ids(stored.private), stored.last_id) == ([1, 2], [2], 2)
+            assert stored.recent[0].event == Said(1, NOW, 7, "ana", "hola")
+            assert stored.sessions == [SessionRow(1, b"t", "ána", 9, 2, (9,)), SessionRow(5, b"", "beto", 0)]
+            assert stored.state == []
+    with closing(Storage(path)) as storage:
+        storage.write(
+            [said(3)], {1: SessionRow(1, b"t", "ána", 9, moderator=True)}, [], state={("a", "b"): "c"}
+        )
+        stored = storage.load(10)
+        assert [row.moderator for row in stored.sessions] == [True, False]
+        assert stored.state == [("a", "b", "c")]
+
+
+def test_the_first_version_refuses_a_file_of_this_one(path: str) -> None:
+    Storage(path).close()
+    with pytest.raises(StorageError, match="newer Charla"):
+        Storage(path, migrations=MIGRATIONS[:1])
+
+
 def test_a_migration_keeps_what_is_there(path: str) -> None:
     with closing(Storage(path)) as storage:
         storage.write([said(1), told(2, "x")], {1: SessionRow(1, b"t", "ana", 3)}, [])
@@ -392,7 +459,7 @@ def test_a_migration_keeps_what_is_there(path: str) -> None:
         assert ids(stored.recent) == [1, 2]
         assert stored.sessions == [SessionRow(1, b"t", "ana", 3)]
     with closing(sqlite3.connect(path)) as file:
-        assert file.execute("PRAGMA user_version").fetchone() == (2,)
+        assert file.execute("PRAGMA user_version").fetchone() == (len(newer),)
         assert file.execute("SELECT mood FROM sessions").fetchall() == [("",)]
 
 
@@ -405,5 +472,5 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(path: str) -> None:
     with closing(Storage(path)) as storage:
         assert ids(storage.load(10).recent) == [1]
     with closing(sqlite3.connect(path)) as file:
-        assert file.execute("PRAGMA user_version").fetchone() == (1,)
+        assert file.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         assert not file.execute("SELECT 1 FROM sqlite_master WHERE name = 'moods'").fetchall()
