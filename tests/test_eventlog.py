@@ -165,3 +165,4 @@ def test_state_is_let_go_when_the_log_is_not_written_any_more(tmp_path: Path) ->
         log.save_state("topic", "", '"dos"')
         log.commit()
         assert storage.load(1).state == []
+        assert log._new_state == {}

@@ -291,11 +291,6 @@ def test_a_restart_changes_nothing_but_what_is_over_by_then(
     assert nicks(before) == ["beto", "ana", "zoe"]
     clock.now += 60
     again = restarted(clock, disk)
-    assert again.bans() == before[1:]
-    assert again.banned("carla", "203.0.113.7") == before[2]
-    assert again.banned("beto", "203.0.113.8") is None
-    assert again.muted("eva") == 540
-    assert (again.topic, again.quiet) == ("tea & ☕", True)
     assert sorted(disk.values) == [
         ("ban", "ana"),
         ("ban", "zoe"),
@@ -303,6 +298,11 @@ def test_a_restart_changes_nothing_but_what_is_over_by_then(
         ("quiet", ""),
         ("topic", ""),
     ]
+    assert again.bans() == before[1:]
+    assert again.banned("carla", "203.0.113.7") == before[2]
+    assert again.banned("beto", "203.0.113.8") is None
+    assert again.muted("eva") == 540
+    assert (again.topic, again.quiet) == ("tea & ☕", True)
 
 
 def test_topic_and_quiet_come_to_an_end(decided: Moderation, clock: Clock, disk: Disk) -> None:
