@@ -1,0 +1,189 @@
+"""Passwords: one that a server asks for, and the guard that slows down who guesses.
+
+No password is ever in a record, an error or a repr.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import os
+import stat
+import threading
+import time
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from messages import clean
+from nicks import LEAVE_WORDS
+from protocol import is_native
+
+log = logging.getLogger("charla")
+
+MAX_PASSWORD = 1000
+"""Bytes of UTF-8 in a password: it goes over the wire in one line."""
+
+FIRST_DELAY = 0.5
+"""Seconds between a wrong password and the next attempt from there; doubled with each wrong one."""
+
+LONGEST_DELAY = 30.0
+"""Seconds between two attempts, at the most."""
+
+FORGET_AFTER = 600.0
+"""Seconds after the last wrong password in which an origin is treated as a stranger again."""
+
+MAX_ORIGINS = 10_000
+"""Origins whose wrong passwords are remembered; with more, those are forgotten that failed longest ago."""
+
+
+class PasswordError(Exception):
+    """A password that cannot be used; its text is a sentence for a person, without the password."""
+
+
+class Password:
+    """A secret that can be compared with what somebody typed.  Immutable: any thread.
+
+    PasswordError when it is empty, longer than MAX_PASSWORD bytes, or nothing that can be typed.
+    Compared in Unicode's form NFC, as RFC 8265 (4.2) has it: not every keyboard makes an accent in the
+    same way.  Spaces count, also at its ends.
+    """
+
+    def __init__(self, text: str) -> None:
+        problem = _problem(text)
+        if problem:
+            raise PasswordError(f"the password {problem}")
+        self._text = text
+        self._digest = _digest(text)
+
+    @classmethod
+    def read(cls, path: str) -> Password:
+        """Return the password in the first line of a file; PasswordError when there is none to be had."""
+        try:
+            with open(path, "rb") as file:
+                status = os.fstat(file.fileno())
+                line = file.readline(MAX_PASSWORD + 10)  # longer is too long, whatever comes
+        except FileNotFoundError:
+            raise PasswordError(f"there is no password file '{path}': make it, with one line") from None
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise PasswordError(f"the password file '{path}' cannot be read: {reason}") from None
+        try:
+            # Some editors begin a file with a byte order mark, which nobody types.
+            text = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8-sig")
+        except UnicodeDecodeError:
+            if len(line) <= MAX_PASSWORD:  # a longer one may have been cut inside a character
+                raise PasswordError(f"the password in '{path}' is not UTF-8: save it as such") from None
+            text = "x" * len(line)
+        problem = _problem(text)
+        if problem:
+            raise PasswordError(f"the password in '{path}' {problem}")
+        # systemd keeps credentials in a folder that is the service's alone, with an ACL: that shows as 0440.
+        alone = os.path.dirname(path) == os.environ.get("CREDENTIALS_DIRECTORY")
+        if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 and not alone:
+            log.warning("others on this machine can use the password file '%s': chmod 600 it", path)
+        return cls(text)
+
+    def matches(self, typed: str) -> bool:
+        """Say whether `typed` is the password; takes the same time whatever the two have in common."""
+        return hmac.compare_digest(_digest(typed), self._digest)
+
+    def reveal(self) -> str:
+        """Return the password itself: for a client, which has to send it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Password(***)"
+
+
+def _digest(text: str) -> bytes:
+    """Return 32 bytes for any text: digests have one length, so a comparison shows none."""
+    return hashlib.sha256(unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")).digest()
+
+
+def _problem(text: str) -> str:
+    """Return what is wrong with a password, and what to do; empty when nothing is."""
+    if not text:
+        return "is empty: write one into its first line, or do not ask for one"
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:  # how Python holds bytes of the environment that are not UTF-8
+        return "is not UTF-8: choose other characters"
+    if size > MAX_PASSWORD:
+        return f"is longer than {MAX_PASSWORD} bytes: choose a shorter one"
+    if clean(text) != text or "\n" in text:
+        return "holds characters that cannot be typed: choose another one"
+    if text.strip().lower().removeprefix("/") in LEAVE_WORDS or is_native(text):
+        return "is a word that the chat takes for a command: choose another one"
+    return ""
+
+
+@dataclass(slots=True)
+class _Suspect:
+    wrong: int  # how many were
+    wrong_at: float  # when the last one was
+    place: float  # the time that was given to the latest attempt
+
+
+class Guard:
+    """Slows down who guesses: after n wrong ones, min(30, 0.5 x 2^(n-1)) seconds between two attempts.
+
+    For every password a guard of its own: who knows one could undo the other's count.  Shared by all
+    readers.  Its lock is a leaf: under it no other lock is taken, and nothing is read, written or recorded.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._suspects: dict[str, _Suspect] = {}  # who failed longest ago comes first
+
+    def delay(self, origin: str) -> float:
+        """Return the seconds that an attempt from `origin` has to wait before it is judged.
+
+        The place is reserved: attempts that come at the same time are judged one after the other.
+        """
+        with self._lock:
+            now = self._clock()
+            self._forget(now)
+            suspect = self._suspects.get(origin)
+            if suspect is None:
+                return 0.0
+            suspect.place = max(now, suspect.place + _spacing(suspect.wrong))
+            return suspect.place - now
+
+    def wrong(self, origin: str) -> None:
+        """An attempt from `origin` was wrong."""
+        with self._lock:
+            now = self._clock()
+            self._forget(now)
+            suspect = self._suspects.pop(origin, None) or _Suspect(0, now, now)
+            suspect.wrong += 1
+            suspect.wrong_at = now
+            suspect.place = max(suspect.place, now)
+            self._suspects[origin] = suspect
+            if len(self._suspects) > MAX_ORIGINS:
+                del self._suspects[next(iter(self._suspects))]
+
+    def right(self, origin: str) -> None:
+        """An attempt from `origin` was right: it makes up for one wrong one, and not for all of them.
+
+        Who guesses may share an address with many who know.
+        """
+        with self._lock:
+            suspect = self._suspects.get(origin)
+            if suspect is not None:
+                suspect.wrong -= 1
+                if not suspect.wrong:
+                    del self._suspects[origin]
+
+    def _forget(self, now: float) -> None:
+        while self._suspects:
+            oldest = next(iter(self._suspects))
+            if now - self._suspects[oldest].wrong_at < FORGET_AFTER:
+                return
+            del self._suspects[oldest]
+
+
+def _spacing(wrong: int) -> float:
+    return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(wrong - 1, 20))
