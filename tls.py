@@ -75,6 +75,21 @@ class TlsSocket:
 
     # ---- handshake: the receiving thread ---------------------------------------------------------
 
+    def begins_like_tls(self) -> bool:
+        """Wait for the peer's first byte; say whether it begins a TLS handshake (RFC 8446, 5.1).
+
+        Before the handshake, on a blocking socket.  Nothing within its SO_RCVTIMEO: no, too.  OSError.
+        """
+        try:
+            return self._sock.recv(1, socket.MSG_PEEK) in (b"\x16", b"")  # b"": the handshake will tell
+        except BlockingIOError:
+            return False
+
+    def send_in_the_clear(self, data: bytes) -> None:
+        """Tell a peer that speaks no TLS something, as far as the socket takes it; before the handshake."""
+        with contextlib.suppress(OSError):
+            self._sock.send(data, _DONTWAIT)
+
     def handshake_step(self) -> bool:
         """Go on with the handshake as far as it goes on a non-blocking socket; return whether it is done.
 
@@ -236,7 +251,7 @@ class TlsSocket:
         if how == socket.SHUT_WR:
             with self._lock:
                 if self._established:
-                    # Want read: the peer's own goodbye is not there yet.  Other errors: it is broken, and ends.
+                    # Want read: the peer's own goodbye is not there yet.  Other errors: it ends all the same.
                     with contextlib.suppress(ssl.SSLError):
                         self._ssl.unwrap()
                     self._half_closing = True
@@ -329,6 +344,16 @@ def fingerprint(der: bytes) -> str:
 
 _PLAIN_TEXT = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
 _OLD_VERSION = {"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE"}
+
+
+def certificate_fingerprint(path: str) -> str:
+    """Return the `fingerprint` of the first certificate in a PEM file; TlsError when there is none."""
+    _check_readable(f"the certificate {path}", path)
+    with open(path, encoding="ascii", errors="replace") as file:
+        match = re.search("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", file.read(), re.DOTALL)
+    if match is None:
+        raise TlsError(f"there is no certificate (PEM) in {path}")
+    return fingerprint(ssl.PEM_cert_to_DER_cert(match[0]))
 
 
 def explain(error: OSError, host: str) -> str:
