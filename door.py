@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 from messages import Refused
 
@@ -42,6 +43,7 @@ def _read(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return parsed if mapped is None else mapped
 
 
+@lru_cache(maxsize=1024)  # to read an address takes 20 us, and a flood comes from few
 def origin(address: str) -> str:
     """Return whom a numeric address belongs to, as `accept` gives it; ValueError if it is none.
 
@@ -60,6 +62,7 @@ def is_loopback(address: str) -> bool:
     return _read(address).is_loopback
 
 
+@lru_cache(maxsize=1024)
 def is_near(address: str) -> bool:
     """Say whether a numeric address is of this machine or of a private network; ValueError if it is none."""
     parsed = _read(address)

@@ -42,6 +42,8 @@ def said(refused: Refused | None) -> tuple[str, tuple[str, ...]]:
         ("2001:db8::1", "2001:db8::/64"),
         ("fe80::1%eth0", "fe80::/64"),
         ("fe80::1%1", "fe80::/64"),
+        ("::1%lo", "::1"),
+        ("::ffff:1.2.3.4%eth0", "1.2.3.4"),
         ("127.0.0.1", "127.0.0.1"),
         ("::1", "::1"),
         ("::ffff:127.0.0.1", "127.0.0.1"),
@@ -195,15 +197,19 @@ def test_a_flood_from_many_networks_takes_bounded_memory(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(door, "MAX_ORIGINS", 100)
-    entrance = Door(clock=clock)
+    entrance = Door(per_minute=20, clock=clock)
     for n in range(1000):
         address = f"2001:db8:0:{n:x}::1"
         assert entrance.come_in(address) is None
         entrance.gone(address)
+        if n % 50 == 0:
+            assert entrance.come_in(FAR) is None
+            entrance.gone(FAR)
         clock.now += 0.001
     assert len(entrance._full_at) == 100
     assert not entrance._connections
     assert origin("2001:db8:0:3e7::1") in entrance._full_at, "the newest was forgotten"
+    assert said(entrance.come_in(FAR))[0] == "too-many-a-minute", "who comes again and again was forgotten"
 
 
 def test_who_has_gone_is_forgotten_after_its_minute(clock: Clock) -> None:

@@ -152,7 +152,8 @@ def test_what_was_recorded_is_what_it_was_then(terminal: io.StringIO) -> None:
     assert "['ana']\n" in terminal.getvalue()
 
 
-def test_afterwards_the_log_is_as_before(terminal: io.StringIO) -> None:
+def test_afterwards_the_log_is_as_before(terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "propagate", True)
     before = log.level, log.propagate, list(log.handlers)
     with redirect_stderr(terminal), recording("error"):
         log.warning("not this")

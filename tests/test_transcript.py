@@ -183,7 +183,7 @@ def test_what_cannot_be_opened_is_told_in_a_sentence(path: Path, tmp_path: Path)
     path.write_text("")
     with pytest.raises(TranscriptError, match="cannot be written: Not a directory"):
         Transcript(str(path / "talk.txt"))
-    with pytest.raises(TranscriptError, match="cannot be written: embedded null byte"):
+    with pytest.raises(TranscriptError, match=r"cannot be written: .*embedded null"):
         Transcript("a\0b")
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
