@@ -8,43 +8,47 @@ Who owns what:
     network    the connection, and everything about it (network.py)     the connection
 
 Between them: `Outbox`, what was said and is not confirmed yet (it has a lock), and the console's
-`show`, which any thread may call.  Before the network thread starts, `join` talks to the server step by
-step: greeting, nick, opening.
+`show`, which any thread may call.  Before the network thread starts, `join` (joining.py) talks to the
+server step by step: greeting, password, nick, opening.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import math
 import os
+import re
 import sys
 import time
-from enum import IntEnum
+from dataclasses import replace
 
-import protocol
 import wording
-from console import Console, Stopped, open_console
+from client_options import parse_options, password_of, trust_of
+from console import Console, Stopped, Terminated, open_console
 from grammar import parse_typed
-from link import LinkLost
+from joining import LOST, REMOVED, ExitStatus, Fatal, diagnose, join, silence_output
 from listener import Arrival, Back, Ended, Ending
 from messages import (
     HISTORY_AT_JOIN,
+    Command,
     Done,
     Earlier,
     Help,
     Leave,
     Message,
+    Mod,
     Past,
     Refusal,
     Refused,
     Renamed,
     Welcome,
+    clean,
 )
-from network import ANSWER_TIME, DEAD_AFTER, DEFAULT_PORT, PING_AFTER, Network, NoConnection
-from nicks import check_nick
+from network import Network
 from outbox import Tagged
+from passwords import Password, PasswordError
+from route import ANSWER_TIME
 from screen import Screen, use_color
+from tls import TlsError
 from wording import sentence
 
 PIPE_WINDOW = 100
@@ -61,23 +65,10 @@ comes first, and the prompt does not flicker."""
 EXCERPT = 60
 """Characters of a line that is refused in a pipe by which it is recognised there."""
 
+MODERATOR_PASSWORD = "CHARLA_MODERATOR_PASSWORD"  # noqa: S105 - where it is, not what it is
+"""Where in the environment the password for a script's /mod is."""
 
-class Status(IntEnum):
-    """Exit statuses."""
-
-    LEFT = 0
-    CONNECTION_LOST = 1
-    USAGE = 2
-    NO_CONNECTION = 3
-    REFUSED = 4
-
-
-class Fatal(Exception):
-    """The client cannot go on: a sentence for the user, and the exit status."""
-
-    def __init__(self, status: Status, text: str) -> None:
-        super().__init__(text)
-        self.status = status
+_MAY_HOLD_PASSWORD = re.compile(r"\s*/mod\s*\S", re.IGNORECASE)
 
 
 class Client:
@@ -100,6 +91,9 @@ class Client:
             give_up_after=None if console.interactive else GIVE_UP_AFTER,
             # What a script reads is what is said from now on.
             history=HISTORY_AT_JOIN if console.interactive else 0,
+            trust=trust_of(options),
+            password=password_of(options),
+            insecure=options.insecure,
         )
         self._outbox = self.network.outbox
         self._nick = ""  # written by the network thread once it runs, like what follows
@@ -110,7 +104,7 @@ class Client:
         self._without_goodbye = ""  # why it ended: set by who knows better than the network
         self._leaving = False  # written by main, once
 
-    def run(self, opening: list[Message]) -> Status:
+    def run(self, opening: list[Message]) -> ExitStatus:
         """Talk until somebody ends it; return the exit status."""
         self._console.show(self._opening(opening))
         self.network.start()
@@ -118,7 +112,7 @@ class Client:
             self._type()
             self._leave()
         except Stopped as stopped:
-            if stopped.typed:
+            if stopped.typed and not may_hold_password(stopped.typed):
                 self._console.show(self._screen.notice(f"You were typing: {stopped.typed}"))
         except KeyboardInterrupt:
             self._leaving = True
@@ -137,17 +131,52 @@ class Client:
                 line = self._console.read_line(self._prompt).rstrip("\n")  # a pasted block may end in some
                 # Whoever presses Ctrl+C right behind Enter means to leave, not to lose the line.
                 with self._console.uninterrupted():
-                    command = parse_typed(line, self._outbox.new_tag())
-                    if isinstance(command, Tagged):
+                    command = self._parse(line)
+                    if isinstance(command, Tagged) and not isinstance(command, Mod):
                         self.network.send(command, line)
+                if isinstance(command, Mod):
+                    self._become_moderator(command)
                 if isinstance(command, Leave):
                     return
                 if isinstance(command, Help):
-                    self._console.show(self._screen.help())
+                    self._console.show(self._screen.help(command.moderators))
             except (EOFError, KeyboardInterrupt):
                 return
             except Refused as refused:
-                self._console.show(self._refusal(refused.code, refused.arguments, line))
+                about = "" if may_hold_password(line) else line
+                self._console.show(self._refusal(refused.code, refused.arguments, about))
+
+    def _parse(self, line: str) -> Command | None:
+        """Return what a line asks for; Refused.  One with a password in it is kept nowhere."""
+        if may_hold_password(line):
+            self._console.forget_line()
+            raise Refused("usage", "mod")
+        return parse_typed(line, self._outbox.new_tag())
+
+    def _become_moderator(self, command: Mod) -> None:
+        """Ask for the moderators' password, and send it; Ctrl+C or nothing typed: nothing is sent."""
+        if not self.network.tells_secrets():
+            raise Refused("password-in-clear")
+        if self._console.interactive:
+            try:
+                typed = self._console.read_secret("Moderator password: ")
+            except Terminated:
+                raise
+            except (EOFError, KeyboardInterrupt):
+                return
+            if not typed:
+                return
+        else:
+            typed = os.environ.get(MODERATOR_PASSWORD, "")
+            if not typed:
+                raise Refused("moderator-password")
+        try:
+            password = Password(typed).reveal()
+        except PasswordError as error:
+            self._refused = True
+            self._complain(f"Nothing was sent: {error}.")
+            return
+        self.network.send(replace(command, password=password), "/mod")
 
     def _wait_for_confirmation(self) -> None:
         """Wait a moment for what was sent last; of a pipe, until not too much is unsent."""
@@ -171,7 +200,7 @@ class Client:
                 self._complain("The server does not answer any more.")
                 return
 
-    def _status(self) -> Status:
+    def _status(self) -> ExitStatus:
         """Tell how it ended, and return the exit status."""
         unsent = self._outbox.unsent()
         if unsent:
@@ -179,30 +208,33 @@ class Client:
         # The thread is still looking for the server's address when there is no Ended.
         how, code, arguments = self._ended or Ended(Ending.CLOSED)
         if how is Ending.REFUSED:
-            self._complain(
-                "The server did not keep your seat, and you could not join again.", sentence(code, arguments)
-            )
-            return Status.REFUSED
+            seat_gone = "The server did not keep your seat, and you could not join again."
+            first = seat_gone if code.startswith("nick") else "The server does not let you in again."
+            self._complain(first, sentence(code, arguments))
+            return ExitStatus.REFUSED
+        if how is Ending.UNTRUSTED:
+            self._complain(*arguments)
+            return ExitStatus.REFUSED
         if how is Ending.GOODBYE and code != "left":
             self._complain(wording.GOODBYES.get(code, f"The server ended it: {code}."))
-            return Status.CONNECTION_LOST
+            return ExitStatus.REFUSED if code in REMOVED else ExitStatus.CONNECTION_LOST
         all_confirmed = not unsent and (self._console.interactive or not self._doubtful)
         if how is Ending.GOODBYE and all_confirmed:
-            return Status.REFUSED if self._refused and not self._console.interactive else Status.LEFT
+            return ExitStatus.REFUSED if self._refused and not self._console.interactive else ExitStatus.LEFT
         if self._leaving and all_confirmed:
             if self._down:
                 self._complain("The server does not know that you left: it keeps your seat for a while.")
-            return Status.LEFT
+            return ExitStatus.LEFT
         if how is not Ending.GOODBYE:
             self._complain(self._without_goodbye or _ENDINGS[how])
-        return Status.CONNECTION_LOST
+        return ExitStatus.CONNECTION_LOST
 
     def _complain(self, *sentences: str) -> None:
         """Tell the user something of the client's own: on the screen, or as a diagnostic of a script."""
         if self._console.interactive:
             self._console.show(self._screen.error("\n".join(sentences)))
         else:
-            _diagnose(*sentences)
+            diagnose(*sentences)
 
     def _prompt(self) -> str:
         return self._screen.prompt(self._nick, len(self._outbox.unsent()), self._down)
@@ -214,8 +246,9 @@ class Client:
 
     def down(self, reason: str) -> None:
         self._down = True
-        text = wording.GOODBYES["restart"] if reason == "restart" else ""
-        text = text or "The connection is lost: trying to get it back."
+        text = wording.GOODBYES.get(reason, "The connection is lost: trying to get it back.")
+        if reason == "slow":
+            text += " Your seat is kept: trying to get it back."
         typing = self._console.interactive and not self._leaving
         self._tell(text + (" You can go on typing." if typing else ""))
 
@@ -246,7 +279,7 @@ class Client:
         if self._console.interactive:
             self._show(self._screen.notice(text))
         else:
-            _diagnose(text)
+            diagnose(text)
 
     def _show(self, lines: list[str]) -> None:
         """Show lines, and end it when there is nobody to show them to."""
@@ -256,7 +289,7 @@ class Client:
             self._nobody_reads()
 
     def _nobody_reads(self) -> None:
-        _silence_output()
+        silence_output()
         self._without_goodbye = "Left: nobody reads the output any more."
         self.network.end()
 
@@ -293,12 +326,17 @@ class Client:
 
 
 _ENDINGS = {
-    Ending.LOST: "The connection to the server is lost.",
-    Ending.CLOSED: "The connection to the server is lost.",
+    Ending.LOST: LOST,
+    Ending.CLOSED: LOST,
     Ending.GAVE_UP: f"The connection to the server is lost: {GIVE_UP_AFTER / 60:.0f} minutes of trying "
     "did not get it back.",
     Ending.SEAT_GONE: "The server did not keep your seat.",
 }
+
+
+def may_hold_password(line: str) -> bool:
+    """Say whether somebody may have typed the moderators' password behind /mod, where it does not belong."""
+    return _MAY_HOLD_PASSWORD.match(clean(line)) is not None
 
 
 def _doubts(lines: list[str]) -> list[str]:
@@ -306,130 +344,7 @@ def _doubts(lines: list[str]) -> list[str]:
     return [f"Not confirmed, so perhaps not sent ({len(lines)}):", *(f"    {line}" for line in lines)]
 
 
-def _diagnose(*sentences: str) -> None:
-    """Write diagnostics of a script, if anybody reads them."""
-    with contextlib.suppress(OSError):
-        for text in sentences:
-            print(f"charla: {text}", file=sys.stderr, flush=True)
-
-
-def _silence_output() -> None:
-    """Let nothing complain at exit that standard output is closed."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _ask_nick(console: Console) -> str:
-    """Return what is typed as a nick; EOFError for what leaves."""
-    typed = console.read_line(lambda: "Nickname: ")
-    if isinstance(parse_typed(typed), Leave):
-        raise EOFError
-    return typed
-
-
-def join(network: Network, console: Console, nick: str | None) -> list[Message]:
-    """Take a seat in the room, asking for a nick until one is taken; Fatal when that cannot be."""
-    try:
-        network.connect()
-    except NoConnection as error:
-        raise Fatal(Status.NO_CONNECTION, str(error)) from None
-    except Refused as refused:
-        raise Fatal(Status.REFUSED, sentence(refused.code, refused.arguments)) from None
-    while True:
-        try:
-            asked = nick if nick is not None else _ask_nick(console)
-            return network.join(check_nick(asked.strip(" ")))
-        except Refused as refused:
-            text = sentence(refused.code, refused.arguments)
-            if not (console.interactive and refused.code.startswith("nick")):
-                raise Fatal(Status.REFUSED, text) from None
-            console.show([text])
-            nick = None
-        except TimeoutError:
-            raise Fatal(Status.CONNECTION_LOST, "The server does not answer any more.") from None
-        except LinkLost as lost:
-            raise Fatal(
-                Status.CONNECTION_LOST,
-                wording.GOODBYES.get(lost.reason, lost.reason) or _ENDINGS[Ending.LOST],
-            ) from None
-        except OSError:
-            raise Fatal(Status.CONNECTION_LOST, _ENDINGS[Ending.LOST]) from None
-
-
-EXAMPLES = """\
-examples:
-  python3 client.py                                a server on this machine
-  python3 client.py --host 192.168.1.20 --nick ana
-  echo hola | python3 client.py --nick bot         say it, wait until it is confirmed, leave
-
-/help, once inside, tells what you can type.
-exit status: 0 left on purpose, 1 connection lost, 2 wrong options, 3 no connection, 4 refused
-"""
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a port: give a number from 1 to 65535")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a time: give a number of seconds above 0")
-    return seconds
-
-
-def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Return the options; explains itself and exits with status 2 when one is wrong."""
-    parser = argparse.ArgumentParser(
-        prog="charla" if sys.argv[0].endswith("charla") else "client.py",
-        description="Charla, a chat room for terminals: the client.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--host", default="127.0.0.1", metavar="ADDRESS", help="the server's machine (127.0.0.1: this one)"
-    )
-    parser.add_argument(
-        "--port", type=_port, default=DEFAULT_PORT, metavar="N", help=f"its port ({DEFAULT_PORT})"
-    )
-    parser.add_argument("--nick", metavar="NICK", help="your nickname; asked for when not given")
-    parser.add_argument(
-        "--color",
-        choices=("auto", "always", "never"),
-        default="auto",
-        help="colours (auto: on a terminal, unless NO_COLOR is set)",
-    )
-    parser.add_argument(
-        "--no-reconnect",
-        action="store_true",
-        help="end when the connection is lost, instead of getting it back",
-    )
-    parser.add_argument(
-        "--ping-after",
-        type=_seconds,
-        default=PING_AFTER,
-        metavar="SECONDS",
-        help=f"ask a server that has said nothing for so long whether it is there ({PING_AFTER:g})",
-    )
-    parser.add_argument(
-        "--dead-after",
-        type=_seconds,
-        default=DEAD_AFTER,
-        metavar="SECONDS",
-        help=f"the connection is lost when nothing has come for so long ({DEAD_AFTER:g})",
-    )
-    parser.add_argument("--version", action="version", version=f"Charla {protocol.__version__}")
-    options = parser.parse_args(arguments)
-    if options.dead_after <= options.ping_after:
-        parser.error("--dead-after must be more than --ping-after: a server needs time to answer")
-    return options
-
-
-def talk(options: argparse.Namespace, console: Console) -> Status:
+def talk(options: argparse.Namespace, console: Console) -> ExitStatus:
     """Connect, join and talk; return the exit status, or raise Fatal."""
     client = Client(console, Screen(console.width, use_color(options.color)), options)
     try:
@@ -444,7 +359,7 @@ def main(arguments: list[str] | None = None) -> int:
     console = open_console()
     if options.nick is None and not console.interactive:
         print("charla: give a nickname with --nick: standard input is not a terminal", file=sys.stderr)
-        return Status.USAGE
+        return ExitStatus.USAGE
     try:
         console.open()
         try:
@@ -452,13 +367,16 @@ def main(arguments: list[str] | None = None) -> int:
         finally:
             console.close()  # first: the terminal must be itself again when something is printed on it
     except Fatal as fatal:
-        print(f"charla: {fatal}", file=sys.stderr)
+        diagnose(*fatal.lines)
         return fatal.status
+    except (PasswordError, TlsError) as error:
+        diagnose(f"{error}.")
+        return ExitStatus.USAGE
     except (EOFError, KeyboardInterrupt):
-        return Status.LEFT
+        return ExitStatus.LEFT
     except BrokenPipeError:  # nobody reads our output, not even the welcome
-        _silence_output()
-        return Status.CONNECTION_LOST
+        silence_output()
+        return ExitStatus.CONNECTION_LOST
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ the line with the standard library's readline, and keeps what is typed and what 
 Between two lines the terminal would echo what is typed ahead into the middle of everything; so echo
 and line mode are off from `open` to `close`, which restores the terminal as it was.  readline, which
 would switch them line by line, and shows nothing where it finds echo off, is told to leave that alone.
+
+A password is read without readline: nothing of it is drawn, kept for the arrow keys, or echoed.
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ from __future__ import annotations
 import collections
 import contextlib
 import ctypes
+import getpass
 import os
+import re
+import select
 import shutil
 import signal
 import sys
@@ -37,9 +42,11 @@ from protocol import LineFramer, decode_line
 
 try:
     import readline
-    import termios
 except ImportError:  # not on Windows, nor in every Python
     readline = None  # type: ignore[assignment]
+try:
+    import termios
+except ImportError:  # not on Windows
     termios = None  # type: ignore[assignment]
 
 WAKE_AGAIN = 0.02
@@ -61,6 +68,10 @@ class Stopped(Exception):  # not an error: how `stop` ends a `read_line` that is
         self.typed = typed
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: what Ctrl+C would only break off ends all the same."""
+
+
 class Console(Protocol):
     """What the client asks of a console: `show` and `stop` from any thread, the rest from the main one."""
 
@@ -77,6 +88,12 @@ class Console(Protocol):
 
         EOFError after the last one, Refused for one that cannot be sent, Stopped after `stop`.
         """
+
+    def read_secret(self, prompt: str) -> str:
+        """Return what is typed behind `prompt`, which nobody sees.  Like `read_line`; a script has none."""
+
+    def forget_line(self) -> None:
+        """Do not give the last line back when the arrow keys are pressed: it holds a secret."""
 
     def show(self, lines: list[str]) -> None:
         """Print `lines` apart from what is being typed, and draw that anew, with its prompt."""
@@ -102,7 +119,8 @@ class _Interruptible:
         self._reading = False  # written by the main thread: it may be asleep in a read
         self._stopped = False  # written by any thread, once
         self._holding = False  # main thread, like what follows
-        self._interrupted = False  # Ctrl+C came while it had to wait
+        # Ctrl+C, or what is as good, came while it had to wait.
+        self._interrupted: type[KeyboardInterrupt] | None = None
         self._previous_handlers: dict[signal.Signals, Any] = {}
 
     def open(self) -> None:
@@ -146,12 +164,12 @@ class _Interruptible:
             self._reading = False  # once is enough: nothing must break into what follows
             raise Stopped
 
-    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
         """SIGTERM and SIGHUP are as good as Ctrl+C: the terminal is restored on the way."""
         if self._holding and not self._interrupted:
-            self._interrupted = True
+            self._interrupted = _interruption(number)
         else:
-            raise KeyboardInterrupt
+            raise _interruption(number)
 
     @contextlib.contextmanager
     def uninterrupted(self) -> Iterator[None]:
@@ -163,9 +181,13 @@ class _Interruptible:
         self._raise_if_interrupted()
 
     def _raise_if_interrupted(self) -> None:
-        if self._interrupted:
-            self._interrupted = False
-            raise KeyboardInterrupt
+        interruption, self._interrupted = self._interrupted, None
+        if interruption is not None:
+            raise interruption
+
+
+def _interruption(number: int) -> type[KeyboardInterrupt]:
+    return KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
 def _look_again_every(seconds: float) -> None:
@@ -195,6 +217,12 @@ class PipeConsole(_Interruptible):
             self._lines.extend(self._framer.feed(data or b"\n"))  # a file's last line may have no end
         return decode_line(self._lines.popleft())
 
+    def read_secret(self, prompt: str) -> str:  # noqa: ARG002 - nobody would see it
+        raise EOFError
+
+    def forget_line(self) -> None:
+        pass
+
     def show(self, lines: list[str]) -> None:
         _write("".join(f"{line}\n" for line in lines))
 
@@ -217,6 +245,7 @@ class TerminalConsole(_Interruptible):
         self._prompt_stands = (
             False  # without GNU's calls: it has been drawn, and can be erased and drawn again
         )
+        self._secret = False  # what is read now is not to be seen
         self._terminal_mode: list[Any] | None = None
         self._editor = _GnuReadline.find()
 
@@ -266,6 +295,49 @@ class TerminalConsole(_Interruptible):
             _write("\n")  # readline has gone to the last row of what was typed
             raise
 
+    def read_secret(self, prompt: str) -> str:
+        self._prompt = lambda: prompt
+        self._entering, self._prompt_stands = False, False
+        self._secret = True
+        try:
+            with self._may_be_interrupted():
+                if termios is None:
+                    with self._undisturbed():
+                        self._print_arrived()
+                    return getpass.getpass(prompt)
+                with self._unechoed():
+                    with self._undisturbed():
+                        self._print_arrived()
+                        _write(f"\r\x1b[K{prompt}")  # a signal may have drawn it already
+                    try:
+                        return _read_unseen(sys.stdin.fileno())
+                    finally:
+                        self._entering = True
+                        _write("\r\x1b[K")
+        finally:
+            self._secret = False
+
+    @contextlib.contextmanager
+    def _unechoed(self) -> Iterator[None]:
+        """Let the terminal echo nothing, and give each key at once: as readline has it, if that is there."""
+        if self._editor is not None:
+            yield
+            return
+        mode = termios.tcgetattr(sys.stdin)
+        quiet = _keys_one_by_one(mode)
+        quiet[6][termios.VSUSP] = b"\0"  # Ctrl+Z: the shell would give the terminal back with its echo
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, quiet)
+        try:
+            yield
+        finally:
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, mode)
+
+    def forget_line(self) -> None:
+        if readline is not None:
+            last = readline.get_current_history_length()
+            if last:
+                readline.remove_history_item(last - 1)
+
     def show(self, lines: list[str]) -> None:
         self._arrived.extend(lines)
         self._undrawn = True
@@ -283,6 +355,8 @@ class TerminalConsole(_Interruptible):
 
     def _held_back(self) -> bool:
         """Whether what has arrived has to wait, because something is typed that could not be drawn again."""
+        if self._secret:
+            return termios is None
         return self._editor is None and (readline is None or readline.get_line_buffer() != "")
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
@@ -291,6 +365,8 @@ class TerminalConsole(_Interruptible):
             return
         if self._stopped:
             self._reading = False  # once is enough: nothing must break into what follows
+            if self._secret:
+                raise Stopped
             typed = readline.get_line_buffer() if readline is not None else ""
             if self._editor is not None:
                 self._editor.take_off_for_good()
@@ -298,7 +374,12 @@ class TerminalConsole(_Interruptible):
         if not self._undrawn:
             return
         with self._undisturbed():
-            if self._editor is not None:
+            if self._secret:
+                if not self._held_back():
+                    _write("\r\x1b[K")
+                    self._print_arrived()
+                    _write(self._prompt())
+            elif self._editor is not None:
                 if self._editor.waits_for_key():
                     self._editor.take_off_screen()
                     self._print_arrived()
@@ -320,7 +401,7 @@ class TerminalConsole(_Interruptible):
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self._drawing:
-            self._interrupted = True
+            self._interrupted = _interruption(number)
         else:
             super()._interrupt(number, frame)
 
@@ -345,6 +426,8 @@ class TerminalConsole(_Interruptible):
             if on_screen:
                 self._print_arrived()
                 self._editor.draw_again(self._prompt())
+            elif self._secret:
+                _write(self._prompt())
 
     def _take_terminal(self) -> None:
         assert self._editor is not None
@@ -457,6 +540,36 @@ def _keys_one_by_one(mode: list[Any]) -> list[Any]:
     keys[6][termios.VMIN], keys[6][termios.VTIME] = 1, 0
     keys[6][termios.VLNEXT] = b"\0"  # Ctrl+V is readline's
     return keys
+
+
+_KEY_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)", re.DOTALL)
+_PASTE_BEGINS, _PASTE_ENDS = b"\x1b[200~", b"\x1b[201~"
+
+
+def _read_unseen(descriptor: int) -> str:
+    """Return what is typed up to Enter on a terminal that echoes nothing.  EOFError: Ctrl+D, hung up.
+
+    Backspace and Ctrl+U work; arrow keys and the line ends of what is pasted do not count.
+    """
+    typed = bytearray()
+    while True:
+        # select and not read alone: signals end it, and Python's handlers run.  One byte at a time: what
+        # was typed ahead is for the next line.
+        select.select([descriptor], [], [])
+        key = os.read(descriptor, 1)
+        pasting = typed.rfind(_PASTE_BEGINS) > typed.rfind(_PASTE_ENDS)
+        if not key or (key == b"\x04" and not typed):
+            raise EOFError
+        if key in b"\r\n":
+            if not pasting:
+                return _KEY_SEQUENCE.sub(b"", typed).decode(errors="replace")
+        elif key in b"\x7f\b":
+            text = _KEY_SEQUENCE.sub(b"", typed).decode(errors="replace")
+            typed[:] = text[:-1].encode()
+        elif key == b"\x15":
+            typed.clear()
+        else:
+            typed += key
 
 
 def _input(prompt: str) -> str:

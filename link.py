@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import os
 import selectors
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
 
-from messages import Command, Goodbye, Message, Refusal, Refused
+from messages import AskNick, AskPassword, Command, Goodbye, Message, Refusal, Refused
 from protocol import NATIVE, LineFramer, decode_line, read_greeting
+from tls import TlsSocket, fingerprint
 
 
 class LinkLost(OSError):
@@ -29,9 +32,9 @@ class LinkLost(OSError):
 
 
 class Link:
-    """One connection: complete lines that have come, bytes that are to go.  It never waits."""
+    """One connection, with TLS or without: lines that have come, bytes that are to go.  It never waits."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket | TlsSocket) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.lines: deque[bytes] = deque()  # received, not read yet
@@ -42,11 +45,19 @@ class Link:
         self.said_goodbye = False
         self._framer = LineFramer()
 
+    @property
+    def wants_to_send(self) -> bool:
+        """Whether there is something to send as soon as the socket takes it."""
+        waits = isinstance(self.sock, TlsSocket) and self.sock.pending
+        return bool(self.outgoing or waits) and not self.broken
+
     def receive(self) -> None:
-        """Take what has come; over-long lines are passed over.  LinkLost at the end of the stream."""
+        """Take what has come; over-long lines are passed over.  OSError at the end of the stream."""
         try:
             data = self.sock.recv(65536)
         except (BlockingIOError, InterruptedError):
+            return
+        if data is None:  # TLS had something to say to itself
             return
         if not data:
             raise LinkLost
@@ -66,6 +77,8 @@ class Link:
         try:
             while self.outgoing and not self.broken:
                 del self.outgoing[: self.sock.send(self.outgoing)]
+            if self.wants_to_send:
+                self.sock.send(b"")  # ciphertext that waits
         except (BlockingIOError, InterruptedError):
             pass
         except OSError:
@@ -78,6 +91,13 @@ class Link:
             with contextlib.suppress(Refused):
                 messages.append(NATIVE.decode(decode_line(self.lines.popleft())))
         return messages
+
+    def close(self) -> None:
+        """Close the connection; by TLS with a goodbye, as far as that can be said without waiting."""
+        if isinstance(self.sock, TlsSocket):
+            with contextlib.suppress(OSError):
+                self.sock.shutdown(socket.SHUT_WR)
+        self.sock.close()
 
 
 class Connector:
@@ -137,17 +157,57 @@ class Connector:
         if code:
             raise OSError(code, os.strerror(code))
 
+    def encrypt(self, context: ssl.SSLContext, host: str, deadline: float) -> str:
+        """Speak TLS from here on; return the fingerprint of the server's certificate.
+
+        OSError when the handshake fails (tls.explain words it), TimeoutError when the deadline passes.
+        """
+        assert self.link is not None
+        assert isinstance(self.link.sock, socket.socket)
+        sock = TlsSocket(self.link.sock, context, server_side=False, server_hostname=host)
+        link = self.link = Link(sock)
+        while not sock.handshake_step():
+            if not self.wait(deadline) and time.monotonic() >= deadline:
+                raise TimeoutError
+        with contextlib.suppress(OSError):  # it will be met again
+            link.receive()  # the first words may have come with the last ones of the handshake
+        return fingerprint(sock.peer_certificate())
+
+    def is_private(self) -> bool:
+        """Whether nobody on the way can read what is sent: by TLS, or because it stays on this machine."""
+        assert self.link is not None
+        if isinstance(self.link.sock, TlsSocket):
+            return True
+        try:
+            peer = ipaddress.ip_address(self.link.sock.getpeername()[0])
+        except (OSError, ValueError):  # gone already; or no address of the internet's
+            return False
+        return (getattr(peer, "ipv4_mapped", None) or peer).is_loopback
+
     def put(self, command: Command) -> None:
         """Send a line on a link where nothing else is on its way: it is taken."""
         assert self.link is not None
         self.link.put(command)
         self.link.flush()
 
-    def read_greeting(self, deadline: float) -> None:
-        """Read the server's first line; Refused when it turns us away, or is not Charla's."""
-        greeting = read_greeting(decode_line(self._next_line(deadline)))
+    def put_password(self, password: str) -> None:
+        """Answer a server that asks for a password."""
+        assert self.link is not None
+        self.link.outgoing += f"{password}\n".encode()
+        self.link.flush()
+
+    def read_greeting(self, deadline: float) -> AskNick | AskPassword:
+        """Read what the server asks for first; Refused when it turns us away, or is not Charla's.
+
+        After a password, too: it asks for something else then, or it says no, and asks again.
+        """
+        line = decode_line(self._next_line(deadline))
+        while line.startswith("* "):  # a notice to people, as before it hangs up
+            line = decode_line(self._next_line(deadline))
+        greeting = read_greeting(line)
         if isinstance(greeting, Refusal):
             raise Refused(greeting.code, *greeting.arguments)
+        return greeting
 
     def next_message(self, deadline: float) -> Message:
         """Return the next message of a handshake; LinkLost for a BYE, TimeoutError at the deadline."""
@@ -170,8 +230,7 @@ class Connector:
     def wait(self, deadline: float | None) -> int:
         """Wait until the link is ready, somebody wakes, or the deadline passes; return the link's events."""
         if self.link is not None:
-            to_send = self.link.outgoing and not self.link.broken
-            wanted = EVENT_READ | EVENT_WRITE if to_send else EVENT_READ
+            wanted = EVENT_READ | EVENT_WRITE if self.link.wants_to_send else EVENT_READ
             if self._selector.get_key(self.link.sock).events != wanted:
                 self._selector.modify(self.link.sock, wanted)
         while True:
@@ -198,7 +257,7 @@ class Connector:
         """Close the link, if there is one."""
         if self.link is not None:
             self._selector.unregister(self.link.sock)
-            self.link.sock.close()
+            self.link.close()
             self.link = None
 
     def close(self) -> None:

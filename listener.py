@@ -18,7 +18,8 @@ class Ending(Enum):
     LOST = auto()  # the link is lost, and there is no session, or it is not to be got back
     GAVE_UP = auto()  # `give_up_after` seconds did not get it back
     SEAT_GONE = auto()  # the session is gone, and there was nothing more to say in a new one
-    REFUSED = auto()  # joining anew was refused: code and arguments are of the refusal
+    REFUSED = auto()  # getting it back, or joining anew, was refused: code and arguments are of the refusal
+    UNTRUSTED = auto()  # the server may be another one: the arguments are lines for people
     CLOSED = auto()  # `end` or `close` was called; or `leave`, while the link was down and nothing unsent
 
 

@@ -24,7 +24,6 @@ has not returned, nothing is received, and no PONG says that it was.  No console
 from __future__ import annotations
 
 import random as randomness
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -38,6 +37,7 @@ from messages import (
     NEW_SESSION,
     Acted,
     AskNick,
+    Banned,
     Crowd,
     Done,
     Earlier,
@@ -49,6 +49,8 @@ from messages import (
     Left,
     Live,
     Message,
+    Mod,
+    Moderated,
     Notice,
     Past,
     Ping,
@@ -58,23 +60,22 @@ from messages import (
     Renamed,
     Resumed,
     Said,
+    Status,
     Token,
     Told,
+    Topic,
     Unread,
     Welcome,
 )
 from outbox import Outbox, Tagged
-
-DEFAULT_PORT = 9000
-
-CONNECT_TIME = 10.0
-"""Seconds in which a server must accept the connection, and then again in which it must greet."""
-
-ANSWER_TIME = 30.0
-"""Seconds in which a server must answer who joins, or leaves."""
+from passwords import Password
+from route import ANSWER_TIME, Route
+from route import NoConnection as NoConnection  # `connect` raises it
+from trust import Distrusted, Trust
 
 HANDSHAKE_TIME = 10.0
-"""Seconds that one attempt to get the link back may take, from connecting to the server's answer."""
+"""Seconds that one attempt to get the link back may take, from connecting to the greeting, and then again
+from the nick to the server's answer."""
 
 PING_AFTER = 30.0
 """Seconds without anything from the server after which it is asked whether it is there."""
@@ -100,11 +101,20 @@ AHEAD = 4096
 CLOSE_TIME = 1.0
 """Seconds that `close` waits for the thread; only a resolver that does not answer takes longer."""
 
-_EVENTS = (Said, Acted, Told, Joined, Left, Renamed, Crowd, Unread, Notice)
+_EVENTS = (Said, Acted, Told, Joined, Left, Renamed, Crowd, Unread, Notice, Moderated)
 
+# Why a server says BYE to somebody who may come back at once, and whose seat it keeps.
+_SEAT_KEPT = ("restart", "slow")
+# The same before there is a seat: another attempt may fare better.
+_MAY_COME_BACK = ("", *_SEAT_KEPT, "nick-late", "crowded", "full")
 
-class NoConnection(Exception):
-    """There is no server of Charla's to talk to: a sentence for people."""
+# Refusals that no further attempt would change.
+_FINAL = (
+    *("banned", "banned-for", "version", "tls-needed"),
+    *("password-needed", "password-changed", "password-in-clear", "too-many-passwords"),
+)
+# Refusals of a new seat that may be over soon.
+_FOR_NOW = ("full", "nick-kept", "too-many-from-address", "too-many-a-minute")
 
 
 def delay_before(attempt: int, delays: Sequence[float], random: Callable[[], float]) -> float:
@@ -121,11 +131,13 @@ class _Over(Exception):
 
 
 class Network:
-    """A person's line to the room.  `connect`, `join`, `start`; then `send`; `leave`; `close`, always.
+    """A person's line to the room: `connect`, `give_password` if `asks_password`, `join`, `start`; then
+    `send`; `leave`; `close`, always.
 
     `reconnect`: get a lost link back (only servers that give sessions let one).  `delays` are in seconds
     (see DELAYS), `random` returns numbers from 0 to 1; `give_up_after` seconds without a link it is over
-    (None: never).  `history`: show so many messages from before at the join.
+    (None: never).  `history`: show so many messages from before at the join.  `trust`, `password` and
+    `insecure` are of the Route; TlsError when the certificates of `trust` cannot be used.
     """
 
     def __init__(
@@ -142,8 +154,10 @@ class Network:
         random: Callable[[], float] = randomness.random,
         give_up_after: float | None = None,
         history: int = HISTORY_AT_JOIN,
+        trust: Trust | None = None,
+        password: Password | None = None,
+        insecure: bool = False,
     ) -> None:
-        self.host, self.port = host, port
         self.outbox = Outbox()
         self._listener = listener
         self._reconnect = reconnect
@@ -155,6 +169,7 @@ class Network:
         self._leaving = self._ending = False
         # The rest is the caller's up to `start`, then the network thread's.
         self.nick = nick
+        self._route = Route(host, port, trust=trust, password=password, insecure=insecure)
         self._connector = Connector(self._look_round)
         self._token: str | None = None
         self._grace = 0  # seconds that the server keeps the seat without a link
@@ -178,39 +193,23 @@ class Network:
 
     # ---- the caller's thread, before `start` -----------------------------------------------------
 
-    def connect(self) -> None:
-        """Connect, and read the greeting.  NoConnection; Refused when the server turns everybody away."""
-        where = f"{self.host}, port {self.port}"
-        try:
-            self._connector.dial(self.host, self.port, time.monotonic() + CONNECT_TIME)
-        except (socket.gaierror, UnicodeError):
-            raise NoConnection(f"No machine is called '{self.host}': look at what --host says.") from None
-        except ConnectionRefusedError:
-            raise NoConnection(
-                f"No server answers at {where}: start one there (python3 server.py"
-                + (f" --port {self.port}" if self.port != DEFAULT_PORT else "")
-                + "), or look at --host and --port."
-            ) from None
-        except TimeoutError:
-            raise NoConnection(
-                f"Nothing answers at {where}: the machine is off, or a firewall is in between."
-            ) from None
-        except OSError as error:
-            raise NoConnection(f"{where} cannot be reached: {error.strerror or error}.") from None
-        try:
-            self._connector.read_greeting(time.monotonic() + CONNECT_TIME)
-            return
-        except TimeoutError:
-            raise NoConnection(
-                f"Something listens at {where} but says nothing: a server that hangs, or none of Charla's."
-            ) from None
-        except OSError:
-            reason = "closed the connection"
-        except Refused as refused:
-            if refused.code != "malformed" and refused.code != "not-utf8":
-                raise
-            reason = "speaks another language"
-        raise NoConnection(f"That is not a Charla server: it {reason}. Look at --host and --port.")
+    def connect(self) -> list[str]:
+        """Connect, also once more, and read the greeting; return what people should know (Route.connect)."""
+        return self._route.connect(self._connector)
+
+    @property
+    def asks_password(self) -> bool:
+        """Whether the server waits for a password, before it takes a nick."""
+        return self._route.asks_password
+
+    @property
+    def password(self) -> Password | None:
+        """The server's password, as far as it is known."""
+        return self._route.password
+
+    def give_password(self, password: Password) -> None:
+        """Give the password that the server asks for (Route.give_password)."""
+        self._route.give_password(self._connector, password)
 
     def join(self, nick: str = "") -> list[Message]:
         """Take a seat (under the nick of the constructor when none is given); return the opening.
@@ -237,6 +236,10 @@ class Network:
         """
         self.outbox.add(command, line)
         self._connector.wake()
+
+    def tells_secrets(self) -> bool:
+        """Say whether a password may be sent: nobody on the way could read it, or that is accepted."""
+        return self._route.tells_secrets
 
     def leave(self) -> None:
         """Say goodbye when everything is sent; ends at once when there is no link and nothing unsent."""
@@ -310,7 +313,11 @@ class Network:
         link.flush()
         while self._down_since is None and not link.outgoing and not link.broken:
             while len(link.outgoing) < AHEAD and (command := self.outbox.take()) is not None:
-                link.put(command)
+                if isinstance(command, Mod) and not self.tells_secrets():
+                    line = self.outbox.remove(command.tag)
+                    self._hand_over([Arrival(Refusal(command.tag, "password-in-clear"), line)])
+                else:
+                    link.put(command)
             if not link.outgoing and self._leaving and not link.said_goodbye:
                 link.said_goodbye = True
                 link.put(Leave())
@@ -371,7 +378,7 @@ class Network:
         self._hand_over(arrivals)
         if pinged and self._connector.link is not None:
             self._connector.link.put(Pong(self._last))
-        if goodbye == "restart":
+        if goodbye in _SEAT_KEPT:
             raise LinkLost(goodbye)
         if goodbye is not None:
             raise _Over(Ending.GOODBYE, goodbye)
@@ -416,6 +423,8 @@ class Network:
                 tag, count = self._past_to_come
                 self._past_to_come = (tag, count - 1) if count > 1 else None
                 return self.outbox.remove(tag) if count == 1 else None
+            case Banned(tag=tag, number=number, total=total) if number < total:
+                return None  # answered when all of them are here
             case (
                 Said(tag=tag)
                 | Acted(tag=tag)
@@ -423,6 +432,10 @@ class Network:
                 | Renamed(tag=tag)
                 | Here(tag=tag)
                 | Earlier(tag=tag)
+                | Moderated(tag=tag)
+                | Topic(tag=tag)
+                | Banned(tag=tag)
+                | Status(tag=tag)
                 | Refusal(tag=tag)
                 | Done(tag=tag)
             ) if tag:
@@ -475,14 +488,18 @@ class Network:
             self._attempt += 1
             try:
                 deadline = time.monotonic() + HANDSHAKE_TIME
-                self._connector.dial(self.host, self.port, deadline)
-                self._connector.read_greeting(deadline)
-                self._resume(deadline)
+                self._route.reconnect(self._connector, deadline)
+                self._resume(time.monotonic() + HANDSHAKE_TIME)
                 return
             except LinkLost as lost:
-                if lost.reason not in ("", "restart"):
+                if lost.reason not in _MAY_COME_BACK:
                     raise _Over(Ending.GOODBYE, lost.reason) from None
-            except (OSError, UnicodeError, Refused):  # nobody there; or it is full, or not Charla's
+            except Distrusted as distrusted:
+                raise _Over(Ending.UNTRUSTED, "", distrusted.lines) from None
+            except Refused as refused:  # it is full, or not Charla's
+                if refused.code in _FINAL:
+                    raise _Over(Ending.REFUSED, refused.code, refused.arguments) from None
+            except (OSError, UnicodeError):  # nobody there
                 pass
             self._connector.drop()
             self._tell_down()
@@ -520,7 +537,7 @@ class Network:
         try:
             self._join(opening, time.monotonic() + HANDSHAKE_TIME)
         except Refused as refused:
-            if refused.code == "nick-kept" or time.monotonic() < self._ghost_until:
+            if refused.code in _FOR_NOW or time.monotonic() < self._ghost_until:
                 raise  # it may be free soon: this attempt has failed, and there will be others
             raise _Over(Ending.REFUSED, refused.code, refused.arguments) from None
         except OSError as error:

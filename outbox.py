@@ -11,11 +11,22 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from messages import Act, History, Rename, Say, Tell, Who
+from messages import (
+    Act,
+    AskBans,
+    AskStatus,
+    AskTopic,
+    History,
+    Mod,
+    Rename,
+    Ruling,
+    Say,
+    Tell,
+    Who,
+)
 
-Tagged: TypeAlias = Say | Act | Tell | Rename | Who | History
-
-_MESSAGES = (Say, Act, Tell, Rename)  # what must not get lost; the others are only questions
+Question: TypeAlias = Who | History | AskTopic | AskBans | AskStatus
+Tagged: TypeAlias = Say | Act | Tell | Rename | Mod | Ruling | Question
 
 
 @dataclass
@@ -75,7 +86,7 @@ class Outbox:
             sent = {
                 tag: entry.line
                 for tag, entry in self._entries.items()
-                if entry.sent and isinstance(entry.command, _MESSAGES)
+                if entry.sent and not isinstance(entry.command, Question)
             }
             for tag in sent:
                 del self._entries[tag]
@@ -96,9 +107,9 @@ class Outbox:
     def unsent(self) -> list[str]:
         """Return the lines of the messages that are not confirmed, in order.  Questions do not count."""
         with self._changed:
-            return [e.line for e in self._entries.values() if isinstance(e.command, _MESSAGES)]
+            return [e.line for e in self._entries.values() if not isinstance(e.command, Question)]
 
     def never_sent(self) -> bool:
         """Whether a message waits that was not sent on any link."""
         with self._changed:
-            return any(not e.sent and isinstance(e.command, _MESSAGES) for e in self._entries.values())
+            return any(not e.sent and not isinstance(e.command, Question) for e in self._entries.values())

@@ -16,33 +16,42 @@ from collections.abc import Callable
 
 from messages import (
     Acted,
+    Banned,
     Crowd,
     Earlier,
     Here,
     Joined,
     Left,
     Message,
+    Moderated,
     Notice,
     Past,
     Renamed,
     Said,
+    Status,
     Told,
+    Topic,
     Unread,
     Waits,
     Welcome,
 )
 from wording import (
+    MODERATORS_USAGE,
     USAGE,
+    banned_words,
     crowd_words,
     earlier_words,
     here_words,
     left_words,
+    moderated_words,
     notice_words,
+    status_words,
+    topic_words,
     unread_words,
     waits_words,
 )
 
-_DIM, _RED, _MAGENTA = "2", "31", "35"
+_BOLD, _DIM, _RED, _MAGENTA = "1", "2", "31", "35"
 _NICK_COLORS = ("32", "33", "34", "36", "92", "94", "96")  # of the 16: every theme makes them readable
 
 _MARGIN = " " * 6  # the width of a time and a space
@@ -85,6 +94,9 @@ class Screen:
                 return self._notices(at, unread_words(message))
             case Notice(_, at):
                 return self._notices(at, notice_words(message))
+            case Moderated(_, at, action=action):
+                color = _BOLD if action == "announce" else _DIM
+                return self._marked(color, f"{_clock(at)} ", "* ", moderated_words(message), under=True)
             case Past(event):
                 return self._past(event)
             case Welcome(_, at, nick, _, text):
@@ -97,12 +109,22 @@ class Screen:
                 return self.notice(earlier_words(message))
             case Waits():
                 return self.notice(waits_words(message))
+            case Topic():
+                return self._marked(_DIM, _MARGIN, "* ", topic_words(message), under=True)
+            case Banned():
+                return self._marked(_DIM, _MARGIN, "* ", banned_words(message), under=True)
+            case Status():
+                return self.notice(status_words(message))
             case _:
                 return []
 
-    def help(self) -> list[str]:
-        """Return what can be typed."""
-        return [line for typed, meaning in USAGE.values() for line in self.notice(f"{typed:<16}{meaning}")]
+    def help(self, moderators: bool = False) -> list[str]:
+        """Return what can be typed, by everyone or by moderators."""
+        usage = MODERATORS_USAGE if moderators else USAGE
+        width = max(len(typed) for typed, _ in usage.values()) + 2
+        return [
+            line for typed, meaning in usage.values() for line in self.notice(f"{typed:<{width}}{meaning}")
+        ]
 
     def notice(self, text: str) -> list[str]:
         """Return what the client itself has to say."""
@@ -157,13 +179,18 @@ class Screen:
     def _notices(self, at: int, text: str) -> list[str]:
         return self._marked(_DIM, f"{_clock(at)} ", "* ", text)
 
-    def _marked(self, color: str, clock: str, mark: str, text: str) -> list[str]:
+    def _marked(self, color: str, clock: str, mark: str, text: str, under: bool = False) -> list[str]:
+        """Lay `text` out behind the mark: each of its paragraphs, or (`under`) only the first.
+
+        `under` is for what somebody has typed: its second paragraph must not pass for another notice.
+        """
         columns = self._width()
-        lines = []
+        lines: list[str] = []
         for paragraph in text.split("\n"):
             width = columns - len(_MARGIN) - len(mark)
             pieces = wrap(paragraph, width, width) if columns else [paragraph]
-            lines += [f"{clock}{mark}{pieces[0]}", *(f"{_MARGIN}  {piece}" for piece in pieces[1:])]
+            begin = f"{_MARGIN}  " if under and lines else f"{clock}{mark}"
+            lines += [f"{begin}{pieces[0]}", *(f"{_MARGIN}  {piece}" for piece in pieces[1:])]
         return [self._paint(color, line) for line in lines]
 
     def _nick(self, nick: str) -> str:

@@ -84,6 +84,7 @@ SENTENCES: dict[str, str] = {
     "version": "This server speaks version {0} of the protocol only: use a client of the same version.",
     "full": "The room is full ({0}): try again later.",
     "nick-scripts": "A nickname has letters of one alphabet: that has {0} and {1}.",
+    "nick-digits": "A nickname has digits of one kind: choose those of one alphabet.",
     "nick-alike": "'{0}' looks like {1}, which is taken: choose another nickname.",
     "too-many-from-address": "There are too many connections from your address ({0} is the limit): "
     "close one, and try again.",
@@ -104,6 +105,14 @@ SENTENCES: dict[str, str] = {
     "duration": "That is not a time: write it like 30s, 5m, 2h or 7d, 365d at the most.",
     "ban-limit": "Nothing was done: there are {0} bans already. /unban lifts one.",
     "mute-limit": "Nothing was done: {0} people are muted already.",
+    "password-needed": "This server asks for a password: give it with --password-file FILE, "
+    "or in the environment, as CHARLA_PASSWORD.",
+    "password-changed": "Its password has been changed: start again, with the new one.",
+    "password-in-clear": "The password was not sent: without TLS, everybody between here and the server "
+    "could read it. Use --tls. Where the server has no TLS, --insecure sends it all the same, "
+    "for everybody to read.",
+    "moderator-password": "Nothing was sent: a script takes the password for /mod from the environment, "
+    "CHARLA_MODERATOR_PASSWORD.",
     "no-ban": "Nobody called '{0}' is banned: /bans tells who is.",
     "not-muted": "'{0}' is not muted.",
 }
@@ -119,10 +128,9 @@ GOODBYES: dict[str, str] = {
     "nick-late": "You were dropped: no nickname came in time. Connect again when you have one.",
     "crowded": "You were dropped: too many connections wait without a nickname, and yours had waited "
     "the longest. Try again.",
-    "full": "Try again later.",
+    "refused": "Goodbye.",
     "kicked": "A moderator has removed you from the room.",
     "banned": "A moderator has banned you from the room.",
-    "password": "Goodbye.",
     "replaced": "Your seat was taken over by a newer connection of yours.",
     "error": "You were dropped: the server had an internal error. It has been recorded.",
 }

@@ -1296,7 +1296,7 @@ def test_what_is_not_a_charla_server_is_status_3(
 
 
 def test_a_server_that_says_nothing_at_all_is_status_3(fake: FakeServer, start: Start) -> None:
-    impatient = "import client, network, sys; network.CONNECT_TIME = 0.2; sys.exit(client.main())"
+    impatient = "import client, route, sys; route.CONNECT_TIME = 0.2; sys.exit(client.main())"
     ana = start(fake, "--nick", "ana", program=("-c", impatient))
     assert ana.status() == 3
     assert ana.finds("but says nothing")
@@ -1329,7 +1329,7 @@ def test_a_full_server_is_status_4(start_program: StartProgram, connect: Connect
     connect(server).join_plain("beto")
     ana = start(server, "--nick", "ana")
     assert ana.status() == 4
-    assert ana.finds("charla: The room is full \\(1 people\\): try again later.")
+    assert ana.finds("charla: The room is full \\(1\\): try again later.")
 
 
 def test_a_nick_refused_in_a_pipe_is_status_4(server: ServerProgram, connect: Connect) -> None:

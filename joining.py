@@ -1,0 +1,164 @@
+"""Joining: from nothing to a seat in the room, step by step, with what has to be asked on the way.
+
+Connect (and trust the server), give the password if it asks for one, give a nick that is free.  All in the
+main thread, before the network thread starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from enum import IntEnum
+
+import wording
+from console import Console
+from grammar import parse_typed
+from link import LinkLost
+from messages import Leave, Message, Refused
+from network import Network
+from nicks import check_nick
+from passwords import Password, PasswordError
+from route import NoConnection
+from trust import Distrusted
+from wording import sentence
+
+LOST = "The connection to the server is lost."
+
+REMOVED = ("kicked", "banned")
+"""Why a server says BYE to somebody whom it does not want."""
+
+_NOT_PATIENT = ("", "nick-late", "crowded")  # why a server hangs up on who types for long
+
+
+class ExitStatus(IntEnum):
+    """Exit statuses."""
+
+    LEFT = 0
+    CONNECTION_LOST = 1
+    USAGE = 2
+    NO_CONNECTION = 3
+    REFUSED = 4
+
+
+class Fatal(Exception):
+    """The client cannot go on: lines for the user, and the exit status."""
+
+    def __init__(self, status: ExitStatus, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.status = status
+        self.lines = lines
+
+
+def join(network: Network, console: Console, nick: str | None) -> list[Message]:
+    """Take a seat in the room, asking for what is missing; return the opening.  Fatal when that cannot be."""
+    try:
+        _enter(network, console)
+        return _sit_down(network, console, nick)
+    except NoConnection as error:
+        raise Fatal(ExitStatus.NO_CONNECTION, str(error)) from None
+    except Distrusted as distrusted:
+        raise Fatal(ExitStatus.REFUSED, *distrusted.lines) from None
+    except Refused as refused:
+        raise Fatal(ExitStatus.REFUSED, sentence(refused.code, refused.arguments)) from None
+    except TimeoutError:
+        raise Fatal(ExitStatus.CONNECTION_LOST, "The server does not answer any more.") from None
+    except OSError as error:
+        reason = error.reason if isinstance(error, LinkLost) else ""
+        status = ExitStatus.REFUSED if reason in REMOVED else ExitStatus.CONNECTION_LOST
+        raise Fatal(status, wording.GOODBYES.get(reason, reason) or LOST) from None
+
+
+def _enter(network: Network, console: Console) -> None:
+    """Connect, and give the password, which is asked for until it is the right one."""
+    _tell(console, network.connect())
+    asked = False
+    while network.asks_password:
+        try:
+            if network.password is None and not console.interactive:
+                raise Refused("password-needed")
+            if network.password is None:
+                asked = True
+            network.give_password(network.password or _ask_password(console))
+        except PasswordError as error:
+            console.show([f"No: {error}."])
+        except Refused as refused:
+            if not (console.interactive and refused.code == "wrong-password"):
+                raise
+            console.show([sentence(refused.code)])
+        except TimeoutError:
+            raise
+        except OSError:
+            if not asked:
+                raise
+            asked = False
+            _tell(console, network.connect())  # the server was not patient enough for who types
+
+
+def _sit_down(network: Network, console: Console, nick: str | None) -> list[Message]:
+    """Ask for a seat, under nicks that are asked for until one is free."""
+    while True:
+        try:
+            if nick is not None:
+                return network.join(_checked(nick))
+            typed = _checked(_ask_nick(console))
+            try:
+                return network.join(typed)
+            except LinkLost as lost:
+                if lost.reason not in _NOT_PATIENT:
+                    raise
+                failure: OSError = lost
+            except TimeoutError:
+                raise
+            except OSError as error:
+                failure = error
+            try:
+                _enter(network, console)
+            except NoConnection:
+                raise failure from None
+            return network.join(typed)
+        except Refused as refused:
+            if not (console.interactive and refused.code.startswith("nick")):
+                raise
+            console.show([sentence(refused.code, refused.arguments)])
+            nick = None
+
+
+def _checked(nick: str) -> str:
+    return check_nick(nick.strip(" "))
+
+
+def _ask_nick(console: Console) -> str:
+    """Return what is typed as a nick; EOFError for what leaves."""
+    typed = console.read_line(lambda: "Nickname: ")
+    if isinstance(parse_typed(typed), Leave):
+        raise EOFError
+    return typed
+
+
+def _ask_password(console: Console) -> Password:
+    """Return what is typed as a password; EOFError for what leaves, PasswordError for what is none."""
+    typed = console.read_secret("Password: ")
+    with contextlib.suppress(Refused):
+        if isinstance(parse_typed(typed), Leave):
+            raise EOFError
+    return Password(typed)
+
+
+def _tell(console: Console, lines: list[str]) -> None:
+    if console.interactive:
+        console.show(lines)
+    else:
+        diagnose(*lines)
+
+
+def diagnose(*lines: str) -> None:
+    """Write diagnostics of a script, if anybody reads them."""
+    with contextlib.suppress(OSError):
+        for text in lines:
+            print(f"charla: {text}", file=sys.stderr, flush=True)
+
+
+def silence_output() -> None:
+    """Let nothing complain at exit that standard output is closed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

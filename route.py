@@ -1,0 +1,162 @@
+"""The route to a server: where it is, who it has to be (TLS), and the password that it asks for.
+
+Connecting and reconnecting go the same way: connect, speak TLS and look at the certificate, read the
+greeting, give the password.  Afterwards the server waits for a nick.  No thread of its own.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+
+import tls
+from link import Connector
+from messages import AskPassword, Refused
+from passwords import Password
+from trust import Distrusted, Trust
+
+DEFAULT_PORT = 9000
+
+CONNECT_TIME = 10.0
+"""Seconds in which a server must accept the connection, and then again in which it must greet."""
+
+ANSWER_TIME = 30.0
+"""Seconds in which a server must answer a password, who joins, or leaves."""
+
+
+class NoConnection(Exception):
+    """There is no server of Charla's to talk to: a sentence for people."""
+
+
+class Route:
+    """How to get to one server.  Belongs to the thread that owns the connector.
+
+    `trust`: speak TLS, and believe only what it accepts; None: no TLS.  `insecure`: send passwords even
+    where others may read them.  TlsError when the certificates of `trust` cannot be used.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        trust: Trust | None = None,
+        password: Password | None = None,
+        insecure: bool = False,
+    ) -> None:
+        self.host, self.port = host, port
+        self.password = password  # None: not known
+        self.asks_password = False  # the server waits for one
+        self.tells_secrets = False  # whether passwords may be sent on the link that was made last
+        self._trust = trust
+        self._context = tls.client_context(trust.ca) if trust is not None else None
+        self._insecure = insecure
+
+    def connect(self, connector: Connector) -> list[str]:
+        """Get there, up to where the server asks for something; return what people should know.
+
+        NoConnection, Distrusted; Refused when the server turns everybody away, or when it asks for a
+        password that others could read on its way.
+        """
+        where = f"{self.host}, port {self.port}"
+        notices = self._reach_or_explain(connector, where)
+        try:
+            self._read_greeting(connector, time.monotonic() + CONNECT_TIME)
+            return notices
+        except TimeoutError:
+            raise NoConnection(
+                f"Something listens at {where} but says nothing: a server that hangs, or none of Charla's."
+            ) from None
+        except OSError:
+            reason = "closed the connection"
+        except Refused as refused:
+            if refused.code != "malformed" and refused.code != "not-utf8":
+                raise
+            reason = "speaks another language"
+        raise NoConnection(f"That is not a Charla server: it {reason}. Look at --host and --port.")
+
+    def _reach_or_explain(self, connector: Connector, where: str) -> list[str]:
+        deadline = time.monotonic() + CONNECT_TIME
+        try:
+            self._dial(connector, deadline)
+        except (socket.gaierror, UnicodeError):
+            raise NoConnection(f"No machine is called '{self.host}': look at what --host says.") from None
+        except ConnectionRefusedError:
+            raise NoConnection(
+                f"No server answers at {where}: start one there (python3 server.py"
+                + (f" --port {self.port}" if self.port != DEFAULT_PORT else "")
+                + "), or look at --host and --port."
+            ) from None
+        except TimeoutError:
+            raise NoConnection(
+                f"Nothing answers at {where}: the machine is off, or a firewall is in between."
+            ) from None
+        except OSError as error:
+            raise NoConnection(f"{where} cannot be reached: {error.strerror or error}.") from None
+        try:
+            return self._secure(connector, deadline)
+        except TimeoutError:
+            raise NoConnection(
+                f"Something listens at {where} but does not answer in TLS: a server that hangs, or one "
+                "without TLS; then leave out --tls."
+            ) from None
+        except OSError as error:
+            raise NoConnection(f"No secure connection: {tls.explain(error, self.host)}.") from None
+
+    def reconnect(self, connector: Connector, deadline: float) -> None:
+        """Get there again, with the password that was right.  OSError, UnicodeError, Refused, Distrusted."""
+        self._dial(connector, deadline)
+        self._secure(connector, deadline)
+        self._read_greeting(connector, deadline)
+        if self.asks_password:
+            if self.password is None:
+                raise Refused("password-needed")
+            try:
+                self.give_password(connector, self.password)
+            except Refused as refused:
+                raise Refused("password-changed") if refused.code == "wrong-password" else refused from None
+
+    def give_password(self, connector: Connector, password: Password) -> None:
+        """Answer a server that asks for a password; keep the password if that is the right one.
+
+        Refused("wrong-password"): another one can be given.  Otherwise Refused: it is over; OSError: the
+        server is not there any more, or was not patient enough.
+        """
+        connector.put_password(password.reveal())
+        deadline = time.monotonic() + ANSWER_TIME
+        self.password = None
+        try:
+            greeting = connector.read_greeting(deadline)
+        except Refused as refused:
+            if refused.code == "wrong-password":
+                connector.read_greeting(deadline)  # it asks again
+            raise
+        except OSError:
+            self.password = password  # nobody said that it is wrong
+            raise
+        if isinstance(greeting, AskPassword):
+            raise Refused("wrong-password")
+        self.password = password
+        self.asks_password = False
+
+    def _dial(self, connector: Connector, deadline: float) -> None:
+        connector.drop()
+        connector.dial(self.host, self.port, deadline)
+        self.tells_secrets = self._insecure or self._trust is not None or connector.is_private()
+
+    def _secure(self, connector: Connector, deadline: float) -> list[str]:
+        """Speak TLS, if that is wanted, with a server that is trusted: before anything is said."""
+        if self._trust is None or self._context is None:
+            return []
+        try:
+            return self._trust.judge(connector.encrypt(self._context, self.host, deadline))
+        except ssl.SSLCertVerificationError as error:
+            raise Distrusted(
+                f"No secure connection: {tls.explain(error, self.host)}.", "Nothing was sent."
+            ) from None
+
+    def _read_greeting(self, connector: Connector, deadline: float) -> None:
+        self.asks_password = isinstance(connector.read_greeting(deadline), AskPassword)
+        if self.asks_password and not self.tells_secrets:
+            raise Refused("password-in-clear")
