@@ -146,7 +146,8 @@ class TlsSocket:
 
     def peer_certificate(self) -> bytes:
         """Return the certificate of the peer (DER), or b"" when it has none.  After the handshake."""
-        return self._ssl.getpeercert(binary_form=True) or b""
+        with self._lock:
+            return self._ssl.getpeercert(binary_form=True) or b""
 
     # ---- receiving: one thread -------------------------------------------------------------------
 

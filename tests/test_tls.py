@@ -183,6 +183,12 @@ def test_both_sides_talk_and_know_the_certificate(pair: Pair, files: tuple[str, 
     assert pair.server.peer_certificate() == b""
 
 
+def test_the_server_says_nothing_of_its_own(pair: Pair) -> None:
+    """No session tickets, which would cost a client that never reads its place."""
+    with pytest.raises(BlockingIOError):
+        pair.raw_client.recv(1, DONTWAIT)
+
+
 def test_a_client_that_never_blocks(connect_pair: Callable[..., Pair], pool: ThreadPoolExecutor) -> None:
     pair = connect_pair()
 
@@ -443,7 +449,12 @@ def test_a_send_never_waits_and_encrypts_late(
 ) -> None:
     pair = connect_pair(buffer=4096).shake()
     assert not pair.server.pending
-    taken = fill(pair.server)  # on a blocking socket: a send that waits hangs here
+    megabyte = random.Random(2).randbytes(1_000_000)
+    taken = megabyte[
+        : pair.server.send(megabyte, DONTWAIT)
+    ]  # on a blocking socket: one that waits hangs here
+    assert len(taken) < len(megabyte)
+    taken += fill(pair.server)
     assert pair.server.pending
     waiting = len(pair.server._unsent) + pair.server._outgoing.pending
     assert 0 < waiting <= tls.RECORD_SIZE + 100
@@ -582,7 +593,6 @@ def test_key_updates_while_both_sides_talk(files: tuple[str, str], pool: ThreadP
                 if number % burst == 0:
                     assert turns.acquire(timeout=DEADLINE)
                 assert end.send(b"line %07d\n" % number, DONTWAIT) == 13
-            end.shutdown(socket.SHUT_WR)
 
         def read_all() -> bytes:
             assert program.process.stdout is not None
@@ -594,6 +604,7 @@ def test_key_updates_while_both_sides_talk(files: tuple[str, str], pool: ThreadP
             line = [b"K\n", b"k\n", b"hola %d\n" % number][number % 3]
             assert program.step(line, end) == (line if number % 3 == 2 else None)
         talked.result(DEADLINE)
+        end.shutdown(socket.SHUT_WR)
         assert end.recv(4096) == b""
         assert output.result(DEADLINE) == b"".join(b"line %07d\n" % n for n in range(steps * burst))
         assert program.process.wait(DEADLINE) == 0
