@@ -106,7 +106,7 @@ _EVENTS = (Said, Acted, Told, Joined, Left, Renamed, Crowd, Unread, Notice, Mode
 # Why a server says BYE to somebody who may come back at once, and whose seat it keeps.
 _SEAT_KEPT = ("restart", "slow")
 # The same before there is a seat: another attempt may fare better.
-_MAY_COME_BACK = ("", *_SEAT_KEPT, "nick-late", "crowded", "full")
+_MAY_COME_BACK = ("", *_SEAT_KEPT, "nick-late", "crowded")
 
 # Refusals that no further attempt would change.
 _FINAL = (

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
 import struct
+from pathlib import Path
 
+import pytest
 from support import DEADLINE, LineClient
 
+import tls
 from messages import NEW_SESSION, Command, Event, Hello, Here, Live, Message, Resumed, Token, Welcome
-from protocol import NATIVE
+from protocol import NATIVE, turn_away
 
 AT = 1_700_000_000_000  # 14 November 2023, 22:13:20 UTC
 
@@ -29,6 +34,14 @@ class Seat(LineClient):
     def command(self) -> Command | None:
         """Return the next command of the client."""
         return NATIVE.decode_command(self.line())
+
+    def ask_password(self, *passwords: str) -> None:
+        """Ask for the password until the last of `passwords` comes; expect each of them."""
+        for number, password in enumerate(passwords):
+            if number:
+                self.send(turn_away("wrong-password"))
+            self.send("PASSWORD\n")
+            self.expect(password)
 
     def let_in(self, nick: str = "ana", welcome: str = "", token: str = "") -> None:
         """Greet the client, and give it the seat it asks for; with a `token` it outlives the connection."""
@@ -62,22 +75,40 @@ class Seat(LineClient):
         self.close()
 
 
-class FakeServer:
-    """Listens on a free port; what it says is up to the test."""
+def make_pair(folder: Path) -> tuple[str, str]:
+    """Return a certificate for this machine, and its key, made in a new `folder`; skips without openssl."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl program to make a certificate with")
+    return tls.own_certificate(str(folder))
 
-    def __init__(self) -> None:
+
+def fingerprint_of(pair: tuple[str, str]) -> str:
+    """Return the fingerprint of a certificate."""
+    return tls.fingerprint(ssl.PEM_cert_to_DER_cert(Path(pair[0]).read_text()))
+
+
+class FakeServer:
+    """Listens on a free port, with TLS if it has a `pair`; what it says is up to the test."""
+
+    def __init__(self, pair: tuple[str, str] | None = None) -> None:
         self.port = "0"
+        self.pair = pair
         self.listen()
         self.port = str(self._listener.getsockname()[1])
 
-    def listen(self) -> None:
+    def listen(self, address: str = "127.0.0.1") -> None:
         """Listen, on the same port as before if there was one."""
-        self._listener = socket.create_server(("127.0.0.1", int(self.port)))
+        self._listener = socket.create_server((address, int(self.port)))
         self._listener.settimeout(DEADLINE)
 
     def accept(self) -> Seat:
-        """Return the server's end of the next connection."""
-        return Seat(self._listener.accept()[0])
+        """Return the server's end of the next connection, its TLS handshake done."""
+        sock = self._listener.accept()[0]
+        if self.pair is None:
+            return Seat(sock)
+        sock.settimeout(DEADLINE)
+        # One thread alone uses it: then an SSLSocket will do.
+        return Seat(tls.server_context(*self.pair).wrap_socket(sock, server_side=True))
 
     def close(self) -> None:
         """Stop listening: who connects is refused."""

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import errno
-import queue
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from headless import Start, back, said
 from scripted import AT, FakeServer, Seat
 from support import DEADLINE, ROOT, eventually
 
 import network
 from link import Connector, LinkLost
-from listener import Arrival, Back, Ended, Ending
+from listener import Arrival, Ended, Ending
 from messages import (
     NEW_SESSION,
     Act,
+    Announce,
+    AskBans,
+    AskStatus,
+    AskTopic,
+    Ban,
+    Banned,
     Done,
     Earlier,
     Event,
@@ -29,9 +34,13 @@ from messages import (
     Here,
     History,
     Joined,
+    Kick,
     Leave,
     Live,
     Message,
+    Mod,
+    Moderated,
+    Mute,
     Past,
     Ping,
     Pong,
@@ -42,15 +51,22 @@ from messages import (
     Resumed,
     Said,
     Say,
+    SetQuiet,
+    SetTopic,
+    Status,
     Tell,
     Token,
     Told,
+    Topic,
+    Unban,
+    Unmute,
     Waits,
     Welcome,
     Who,
 )
-from network import Network, NoConnection, delay_before
+from network import NoConnection, delay_before
 from outbox import Outbox, Tagged
+from protocol import turn_away
 
 # --------------------------------------------------------------------------------------------------
 # The outbox, and the delays
@@ -82,16 +98,19 @@ def test_what_was_confirmed_before_it_was_sent_again_is_not_sent_again() -> None
 
 def test_questions_are_asked_but_are_no_messages_that_can_be_lost() -> None:
     outbox = Outbox()
-    commands = (Say("a", 1), Who(1, 2), Act("b", 3), Tell("beto", "c", 4), History(5, 5), Rename("d", 6))
+    commands: list[Tagged] = [
+        *(Say("a", 1), Who(1, 2), Act("b", 3), Tell("beto", "c", 4), History(5, 5), Rename("d", 6)),
+        *(AskTopic(7), AskBans(8), AskStatus(9), Mod("sésamo", 10), Kick("beto", "ya", 11)),
+    ]
     for command in commands:
         outbox.add(command, f"line {command.tag}")
-    assert outbox.unsent() == ["line 1", "line 3", "line 4", "line 6"]
-    assert [outbox.take() for _ in range(3)] == list(commands[:3])
+    assert outbox.unsent() == ["line 1", "line 3", "line 4", "line 6", "line 10", "line 11"]
+    assert [outbox.take() for _ in range(3)] == commands[:3]
     assert outbox.never_sent()
     assert outbox.forget_sent() == ["line 1", "line 3"]
-    assert outbox.unsent() == ["line 4", "line 6"]
+    assert outbox.unsent() == ["line 4", "line 6", "line 10", "line 11"]
     outbox.new_link()
-    assert [outbox.take() for _ in range(5)] == [Who(1, 2), *commands[3:], None]
+    assert [outbox.take() for _ in range(10)] == [Who(1, 2), *commands[3:], None]
     assert not outbox.never_sent()
 
 
@@ -116,60 +135,6 @@ def test_delays_grow_and_are_spread_by_a_fifth(random: float, factor: float) -> 
 # --------------------------------------------------------------------------------------------------
 
 
-class Ear:
-    """A listener that remembers in order; what a test waits for comes out of `next`."""
-
-    def __init__(self) -> None:
-        self._heard: queue.Queue[object] = queue.Queue()
-        self.may_return = threading.Event()  # `arrived` may: cleared, it is a terminal that takes nothing
-        self.may_return.set()
-
-    def next(self) -> object:
-        """Return what was heard next: an Arrival, what a method was called with, or an Ended."""
-        return self._heard.get(timeout=DEADLINE)
-
-    def expect(self, *things: object) -> None:
-        """Fail unless exactly these are heard next."""
-        for thing in things:
-            assert self.next() == thing
-
-    def back(self, back: Back) -> None:
-        self._heard.put(back._replace(seconds=0.0))
-
-    def arrived(self, arrivals: list[Arrival]) -> None:
-        for arrival in arrivals:
-            self._heard.put(arrival)
-        assert self.may_return.wait(DEADLINE)
-
-    def down(self, reason: str) -> None:
-        self._heard.put(("down", reason))
-
-    def joined_anew(self, opening: list[Message], doubtful: list[str], seconds: float) -> None:
-        assert 0 <= seconds < DEADLINE
-        self._heard.put((opening, doubtful))
-
-    def ended(self, ended: Ended) -> None:
-        self._heard.put(ended)
-
-
-class Person:
-    """ana, headless: her network, and what it tells."""
-
-    def __init__(self, server: FakeServer, **options: Any) -> None:
-        self.ear = Ear()
-        self.network = Network(
-            "127.0.0.1", int(server.port), "ana", self.ear, **{"delays": (0.0, 0.01), **options}
-        )
-
-    def say(self, command: Callable[[int], Tagged], line: str) -> None:
-        self.network.send(command(self.network.outbox.new_tag()), line)
-
-    def says(self, *texts: str) -> None:
-        """Say these to everyone."""
-        for text in texts:
-            self.say(lambda tag, text=text: Say(text, tag), text)  # type: ignore[misc]
-
-
 @pytest.fixture
 def fake(stack: ExitStack) -> FakeServer:
     """Return a server that says nothing by itself."""
@@ -178,68 +143,10 @@ def fake(stack: ExitStack) -> FakeServer:
     return server
 
 
-class Start:
-    """`start(fake)` connects, joins and starts: ana, and the server's end of her connection."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-
-    def person(self, fake: FakeServer, **options: Any) -> Person:
-        """Return somebody who has not connected yet."""
-        person = Person(fake, **options)
-        self._stack.callback(person.network.close)
-        return person
-
-    def accept(self, fake: FakeServer) -> Seat:
-        """Return the server's end of the next connection."""
-        return self._stack.enter_context(fake.accept())
-
-    def __call__(self, fake: FakeServer, token: str = "tok", **options: Any) -> tuple[Person, Seat]:
-        person = self.person(fake, **options)
-        seat, opening = self.join(fake, person, token)
-        assert opening[-1] == Here(0, 1, 1, 1, ("ana",))
-        person.network.start()
-        return person, seat
-
-    def join(self, fake: FakeServer, person: Person, token: str) -> tuple[Seat, list[Message]]:
-        """Let somebody in; `join` and the server take turns in one thread, as the socket holds the lines."""
-        welcome = Welcome(1, AT, "ana", 1)
-        session = [Token(token, 60)] if token else []
-        seat = self.greeted(fake, person)
-        seat.tell(welcome, *session, Here(0, 1, 1, 1, ("ana",)))
-        opening = person.network.join()
-        assert seat.command() == Hello("ana", NEW_SESSION)
-        return seat, opening
-
-    def greeted(self, fake: FakeServer, person: Person) -> Seat:
-        """Let somebody connect."""
-        seats: list[Seat] = []
-
-        def greet() -> None:
-            seats.append(self.accept(fake))
-            seats[0].send("NICK\n")
-
-        thread = threading.Thread(target=greet)
-        thread.start()
-        try:
-            person.network.connect()
-        finally:
-            thread.join()
-        return seats[0]
-
-
 @pytest.fixture
 def start(stack: ExitStack) -> Start:
     """Return what starts networks."""
     return Start(stack)
-
-
-def said(id: int, text: str, tag: int = 0, nick: str = "beto") -> Said:  # noqa: A002
-    return Said(id, AT + id, tag, "ana" if tag else nick, text)
-
-
-def back(missed: int = 0, lost: int = 0, nick: str = "ana") -> Back:
-    return Back(nick, missed, 0.0, lost)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -261,7 +168,8 @@ def test_the_opening_is_everything_up_to_who_is_here(fake: FakeServer, start: St
         Earlier(0, 2),
         Past(said(4, "uno")),
         Past(said(6, "dos")),
-        Here(0, 1, 1, 2, ("ana", "beto")),
+        Topic(0, True, "sol"),
+        Here(0, 1, 1, 2, ("ana", "@beto")),
     ]
     seat.tell(*messages, said(8, "tres"))
     assert ana.network.join() == messages
@@ -351,6 +259,66 @@ def test_what_is_said_goes_out_in_order_and_leaves_the_outbox_when_it_is_answere
     ana.ear.expect(*(Arrival(*answer) for answer in answers))
     assert ana.network.outbox.unsent() == []
     assert ana.network.nick == "aina"
+
+
+# What moderators ask, how it is answered, and the bans of which there are three.
+RULED = (7, AT)
+MODERATORS: list[tuple[Callable[[int], Tagged], Callable[[int], list[Message]]]] = [
+    (lambda tag: Mod("sésamo", tag), lambda tag: [Moderated(*RULED, tag, "mod", "ana")]),
+    (lambda tag: Mod("sésamo", tag), lambda tag: [Refusal(tag, "wrong-password")]),
+    (
+        lambda tag: Kick("beto", "ya", tag),
+        lambda tag: [Moderated(*RULED, tag, "kick", "ana", "beto", 0, "ya")],
+    ),
+    (lambda tag: Ban("beto", 60, "", tag), lambda tag: [Moderated(*RULED, tag, "ban", "ana", "beto", 60)]),
+    (lambda tag: Unban("beto", tag), lambda tag: [Moderated(*RULED, tag, "unban", "ana", "beto")]),
+    (lambda tag: Mute("beto", 60, tag), lambda tag: [Moderated(*RULED, tag, "mute", "ana", "beto", 60)]),
+    (lambda tag: Unmute("beto", tag), lambda tag: [Refusal(tag, "not-muted", ("beto",))]),
+    (lambda tag: Announce("ya", tag), lambda tag: [Moderated(*RULED, tag, "announce", "ana", "", 0, "ya")]),
+    (lambda tag: SetTopic("sol", tag), lambda tag: [Moderated(*RULED, tag, "topic", "ana", "", 0, "sol")]),
+    (lambda tag: SetTopic("", tag), lambda tag: [Done(tag)]),
+    (lambda tag: SetQuiet(True, tag), lambda tag: [Moderated(*RULED, tag, "quiet", "ana")]),
+    (lambda tag: AskTopic(tag), lambda tag: [Topic(tag, False, "sol")]),
+    (lambda tag: AskStatus(tag), lambda tag: [Status(tag, ("1", "2"))]),
+    (lambda tag: AskBans(tag), lambda tag: [Banned(tag, 0, 0)]),
+    (
+        lambda tag: AskBans(tag),
+        lambda tag: [Banned(tag, n, 3, f"b{n}", "10.0.0.1", 60, "ana", "ya") for n in (1, 2, 3)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("command", "answers"), MODERATORS)
+def test_what_moderators_ask_leaves_the_outbox_when_it_is_answered(
+    fake: FakeServer,
+    start: Start,
+    command: Callable[[int], Tagged],
+    answers: Callable[[int], list[Message]],
+) -> None:
+    ana, seat = start(fake)
+    ana.say(command, "/typed")
+    assert seat.command() == command(1)
+    assert not ana.network.outbox.wait_below(1, 0.0)
+    seat.close()  # what is not answered is asked again
+    seat = start.accept(fake)
+    seat.resume(1)
+    ana.ear.expect(back())
+    assert seat.command() == command(1)
+    *parts, last = answers(1)
+    seat.tell(*parts, last)
+    ana.ear.expect(*(Arrival(part) for part in parts), Arrival(last, "/typed"))
+    assert ana.network.outbox.wait_below(1, 0.0)
+
+
+def test_what_moderators_decide_is_an_event_like_any_other(fake: FakeServer, start: Start) -> None:
+    ana, seat = start(fake)
+    muted = Moderated(2, AT, 0, "mute", "beto", "carla", 60)
+    seat.tell(muted, muted)
+    ana.ear.expect(Arrival(muted))
+    seat.close()
+    seat = start.accept(fake)
+    seat.resume(2, muted, said(3, "hola"))
+    ana.ear.expect(Arrival(said(3, "hola")), back(missed=1))
 
 
 def test_sending_does_not_wait_for_a_server_that_does_not_read(fake: FakeServer, start: Start) -> None:
@@ -609,12 +577,13 @@ def test_a_new_nick_whose_event_is_lost_is_known_all_the_same(fake: FakeServer, 
     ana.ear.expect(back(nick="aina"))
 
 
-def test_a_server_that_restarts_is_waited_for(fake: FakeServer, start: Start) -> None:
+@pytest.mark.parametrize("reason", ["restart", "slow"])
+def test_who_is_dropped_with_the_seat_kept_comes_back(fake: FakeServer, start: Start, reason: str) -> None:
     ana, seat = start(fake)
     fake.close()
-    seat.tell(Goodbye("restart"))
+    seat.tell(Goodbye(reason))
     seat.close()
-    ana.ear.expect(("down", "restart"))
+    ana.ear.expect(("down", reason))
     ana.says("entretanto")
     fake.listen()
     seat = start.accept(fake)
@@ -623,7 +592,7 @@ def test_a_server_that_restarts_is_waited_for(fake: FakeServer, start: Start) ->
     assert seat.command() == Say("entretanto", 1)
 
 
-@pytest.mark.parametrize("reason", ["replaced", "closing", "error", "a later one"])
+@pytest.mark.parametrize("reason", ["replaced", "closing", "error", "kicked", "banned", "a later one"])
 def test_a_goodbye_that_is_meant_is_the_end(fake: FakeServer, start: Start, reason: str) -> None:
     ana, seat = start(fake)
     seat.send(f"SAY 2 1 - beto hola\nBYE {reason}\n")
@@ -631,7 +600,7 @@ def test_a_goodbye_that_is_meant_is_the_end(fake: FakeServer, start: Start, reas
     assert ana.network.wait_ended(DEADLINE)
 
 
-@pytest.mark.parametrize("reason", ["", "restart"])
+@pytest.mark.parametrize("reason", ["", "restart", "slow"])
 def test_without_reconnecting_a_lost_link_is_the_end(fake: FakeServer, start: Start, reason: str) -> None:
     ana, seat = start(fake, reconnect=False)
     ana.says("uno")
@@ -717,11 +686,16 @@ def test_delays_begin_anew_only_behind_a_link_that_held(
     "greeting",
     [
         b"! The room is full (5): try again later. [full 5]\n",
+        b"! Too many. [too-many-from-address 32]\n",
+        b"! Too often. [too-many-a-minute 60]\n",
+        b"* You were dropped: too many connections wait.\n",
+        b"NICK\nBYE crowded\n",
+        b"NICK\nBYE slow\n",
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"\xff\n",
         b"",
     ],
-    ids=["full", "ssh", "bytes", "nothing"],
+    ids=["full", "address", "minute", "notice", "crowded", "slow", "ssh", "bytes", "nothing"],
 )
 def test_whoever_turns_the_client_away_is_asked_again(
     fake: FakeServer, start: Start, greeting: bytes
@@ -733,6 +707,28 @@ def test_whoever_turns_the_client_away_is_asked_again(
     ana.ear.expect(("down", ""))
     start.accept(fake).resume(1)
     ana.ear.expect(back())
+
+
+@pytest.mark.parametrize(
+    ("refusal", "arguments"),
+    [("banned", ()), ("banned-for", ("300",)), ("tls-needed", ()), ("version", ("2",))],
+)
+@pytest.mark.parametrize("where", ["greeting", "resuming", "joining anew"])
+def test_a_refusal_that_no_attempt_would_change_is_the_end(
+    fake: FakeServer, start: Start, refusal: str, arguments: tuple[str, ...], where: str
+) -> None:
+    ana, seat = start(fake)
+    seat.close()
+    if where == "greeting":
+        start.accept(fake).send(turn_away(refusal, *arguments))
+    elif where == "joining anew":
+        gone(start, fake).tell(Refusal(0, refusal, arguments))
+    else:
+        seat = start.accept(fake)
+        seat.send("NICK\n")
+        assert seat.command() == Hello("ana", "tok", 1)
+        seat.tell(Refusal(0, refusal, arguments))
+    ana.ear.expect(Ended(Ending.REFUSED, refusal, arguments))
 
 
 @pytest.mark.parametrize("greeting", [b"", b"NICK\n"], ids=["no greeting", "no answer"])
@@ -903,11 +899,16 @@ def test_a_nick_that_a_seat_of_ours_may_have_is_tried_again(fake: FakeServer, st
     ana.ear.expect((opening, []))
 
 
-def test_a_nick_whose_seat_is_kept_for_somebody_is_tried_again(fake: FakeServer, start: Start) -> None:
+@pytest.mark.parametrize(
+    ("code", "arguments"), [("nick-kept", ("ana", "3")), ("full", ("5",)), ("too-many-from-address", ("3",))]
+)
+def test_a_seat_that_is_refused_for_now_is_tried_again(
+    fake: FakeServer, start: Start, code: str, arguments: tuple[str, ...]
+) -> None:
     ana, seat = start(fake)
     seat.close()
     with gone(start, fake) as seat:
-        seat.tell(Refusal(0, "nick-kept", ("ana", "3")))
+        seat.tell(Refusal(0, code, arguments))
         ana.ear.expect(("down", ""))
     seat = gone(start, fake)
     opening: list[Message] = [Welcome(5, AT, "ana", 1), Token("tok2", 60), Here(0, 1, 1, 1, ("ana",))]
