@@ -25,11 +25,12 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from messages import Event, Message
+from messages import Event, Goodbye, Message
 from protocol import PLAIN, Dialect
 
 if TYPE_CHECKING:
     from seats import Session
+    from tls import TlsSocket
 
 BACKLOG_LIMIT = 256 * 1024
 """Bytes that wait for one connection before it is dropped: some 4,000 lines of talk."""
@@ -52,8 +53,11 @@ class Connection:
     Everything from `dialect` on belongs to the room thread.
     """
 
-    sock: socket.socket
-    peer: str
+    sock: socket.socket | TlsSocket
+    peer: str  # address and port, for the record
+    origin: str = ""  # who counts as one (door.py): what is limited, slowed down and banned
+    tls: TlsSocket | None = None  # the same as `sock`, where that speaks TLS
+    _over: threading.Lock = field(default_factory=threading.Lock)  # held until it is closing or gone
     _let_go: threading.Lock = field(default_factory=threading.Lock)  # held until the room lets go
 
     dialect: Dialect = PLAIN  # what an undecided client is spoken to in
@@ -67,13 +71,29 @@ class Connection:
     closing: bool = False  # nothing more is taken from it: it is told goodbye, then end of stream
     half_closed: bool = False  # end of stream has been sent
     ended: bool = False  # its reader has handed over all there was
+    dropped: bool = False  # it did not read: after what it gets yet there is nothing for it
     gone: bool = False  # let go: the room does not touch the socket any more
 
     def __post_init__(self) -> None:
+        self._over.acquire()
         self._let_go.acquire()
+
+    def begin_closing(self) -> None:
+        """Tell the reader that nothing more is taken from it.  Room thread, any number of times."""
+        if not self.closing:
+            self.closing = True
+            self._over.release()
+
+    def wait_over(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for the end of the talk; say whether it came.  Reader thread."""
+        if self._over.acquire(timeout=timeout):
+            self._over.release()
+            return True
+        return False
 
     def let_go(self) -> None:
         """Tell the reader that the room is done with the socket.  Room thread, once."""
+        self.begin_closing()
         self._let_go.release()
 
     def wait_let_go(self, timeout: float = -1) -> bool:
@@ -113,6 +133,9 @@ class Fanout:
         self.connections: dict[Connection, None] = {}  # all whose reader or socket is still in use
         self._deadlines: dict[Connection, float] = {}  # of those closing or ended; the earliest first
         self._broken: list[tuple[Connection, str]] = []
+        # Since the start, for /status.
+        self.deliveries = 0  # lines handed to sockets or backlogs, one for each client
+        self.drops = 0  # connections that did not read
 
     # ---- while a batch is made -------------------------------------------------------------------
 
@@ -158,7 +181,7 @@ class Fanout:
 
     def close(self, connection: Connection) -> None:
         """Send what is queued, then end of stream; `close_time` later it is hung up on at the latest."""
-        connection.closing = True
+        connection.begin_closing()
         if connection.gone:
             return
         self._deadlines.setdefault(connection, self._clock() + self._close_time)
@@ -171,6 +194,14 @@ class Fanout:
             del self.connections[connection]
         else:
             self.close(connection)
+
+    def dismiss(self, connection: Connection, message: Message) -> None:
+        """Tell a connection that is no member a last thing, as far as it goes at once, and hang up."""
+        self.only(connection, message)
+        if not (connection.gone or connection.backlog):
+            with contextlib.suppress(OSError):
+                connection.sock.send(b"".join(insert for _, _, insert in connection.inserts), _DONTWAIT)
+        self.hang_up(connection)
 
     def _insert(self, connection: Connection, place: int, replaces: int, data: bytes) -> None:
         if not connection.touched:
@@ -195,6 +226,7 @@ class Fanout:
         touched, self._touched = self._touched, []
         for dialect, channel in self._channels.items():
             data = b"".join(channel.lines)
+            self.deliveries += len(channel.lines) * len(channel.members)
             if touched:
                 self._send([member for member in channel.members if not member.touched], data)
                 offsets = [0, *accumulate(map(len, channel.lines))]
@@ -215,6 +247,7 @@ class Fanout:
         """Send the lines of `data` that concern `connection`, with its inserts in their places."""
         at = connection.first
         parts = []
+        self.deliveries += len(connection.inserts)
         for place, replaces, insert in connection.inserts:
             parts.append(data[offsets[at] : offsets[max(place, at)]])
             parts.append(insert)
@@ -242,22 +275,36 @@ class Fanout:
             except BlockingIOError:
                 sent = 0
             except OSError:
-                self._break(connection, "lost")
+                self._break(connection)
                 continue
-            if sent != size:
+            if sent != size or (connection.tls is not None and connection.tls.pending):
                 self._keep(connection, data[sent:])
 
     def _keep(self, connection: Connection, data: bytes) -> None:
-        """Add what the socket did not take to the backlog; drop the connection when that is full."""
+        """Add what the socket did not take to the backlog; drop the connection when that is full.
+
+        With TLS that may be nothing, when only ciphertext waits: the poller tells when that can go, too.
+        """
+        if connection.dropped:
+            return
         if not connection.backlog:
             descriptor = connection.sock.fileno()
             self.poller.register(descriptor, select.POLLOUT)
             self.full[descriptor] = connection
-        if connection.backlog_size + len(data) > self._backlog_limit:
-            self._break(connection, "slow")
-            return
         connection.backlog.append(data)
         connection.backlog_size += len(data)
+        if connection.backlog_size > self._backlog_limit:
+            self._drop(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        """Give up a connection that does not read: it gets the rest of a line, and is told why."""
+        self.drops += 1
+        connection.dropped = True
+        line, newline, _ = b"".join(connection.backlog).partition(b"\n")
+        connection.backlog = [line + newline + connection.dialect.encode(Goodbye("slow"))]
+        connection.backlog_size = len(connection.backlog[0])
+        self.close(connection)
+        self._broken.append((connection, "slow"))
 
     def send_backlogs(self) -> None:
         """Send on what waits for sockets that have become writable."""
@@ -273,14 +320,16 @@ class Fanout:
         except BlockingIOError:
             return
         except OSError:
-            self._break(connection, "lost")
+            self._break(connection)
             return
         rest = data[sent:]
         connection.backlog_size = len(rest)
-        connection.backlog = [rest] if rest else []
-        if not rest:
-            self._forget_full(connection)
-            self._settle(connection)
+        if rest or (connection.tls is not None and connection.tls.pending):
+            connection.backlog = [rest]
+            return
+        connection.backlog = []
+        self._forget_full(connection)
+        self._settle(connection)
 
     def _forget_full(self, connection: Connection) -> None:
         descriptor = connection.sock.fileno()
@@ -289,12 +338,12 @@ class Fanout:
 
     # ---- endings ---------------------------------------------------------------------------------
 
-    def _break(self, connection: Connection, reason: str) -> None:
+    def _break(self, connection: Connection) -> None:
         self.hang_up(connection)
-        self._broken.append((connection, reason))
+        self._broken.append((connection, "lost"))
 
     def take_broken(self) -> list[tuple[Connection, str]]:
-        """Return the connections hung up on since the last call, with a code of LEAVE_REASONS each."""
+        """Return the connections lost or dropped since the last call, with a code of LEAVE_REASONS each."""
         broken, self._broken = self._broken, []
         return broken
 
@@ -302,12 +351,15 @@ class Fanout:
         """Take the next step towards the end of `connection`, if it has no unsent bytes."""
         if connection.gone or connection.backlog:
             return
-        if connection.ended:
-            self.hang_up(connection)
-        elif connection.closing and not connection.half_closed:
+        if connection.closing and not connection.half_closed:
             connection.half_closed = True
             with contextlib.suppress(OSError):
                 connection.sock.shutdown(socket.SHUT_WR)
+            if connection.tls is not None and connection.tls.pending:  # its goodbye could not all go
+                self._keep(connection, b"")
+                return
+        if connection.ended:
+            self.hang_up(connection)
 
     def hang_up(self, connection: Connection) -> None:
         """End `connection` now: its reader wakes from recv, and closes the socket.  Once is enough."""

@@ -51,7 +51,37 @@ Answer: TypeAlias = bool | Read | ReadPast
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """From the acceptor: a new connection, before anything of it is read."""
+    """From the acceptor: a new connection, before anything of it is read.
+
+    `secured`: it can be talked to; with TLS not before its handshake is done.
+    """
+
+    secured: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """The TLS handshake of the connection is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordGiven:
+    """What the connection gave as the room's password is `right`, or not; it `may_try` again, or not."""
+
+    right: bool
+    may_try: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AskForPassword:
+    """The person wants to be a moderator: ask for the password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """The person has given the moderators' password, which is right."""
+
+    tag: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +143,16 @@ class Ended:
 
 
 Errand: TypeAlias = TakeSeat | CatchUp | AskHistory | Chunk
-Item: TypeAlias = Command | Refused | Connected | NoSeat | Silent | Ended | Errand
+Item: TypeAlias = (
+    Command
+    | Refused
+    | Connected
+    | Secured
+    | PasswordGiven
+    | AskForPassword
+    | Promote
+    | NoSeat
+    | Silent
+    | Ended
+    | Errand
+)

@@ -44,9 +44,6 @@ HISTORY_ASKED = 100
 HISTORY_LIMIT = 1000
 """Public messages that can be asked for at a time."""
 
-MAX_PASSWORD = 1000
-"""Bytes of UTF-8 in a password."""
-
 BANS_SHOWN = 50
 """Bans that /bans lists at the most, the newest."""
 

@@ -9,7 +9,10 @@ from collections.abc import Callable
 
 import messages
 import protocol
+from door import PER_ADDRESS, PER_MINUTE
+from entrance import HANDSHAKE_TIMEOUT, MAX_WAITING
 from eventlog import HISTORY
+from fanout import BACKLOG_LIMIT, FLUSH_SIZE
 from reader import BURST, DEAD_AFTER, PING_AFTER
 from room import GRACE
 
@@ -23,9 +26,13 @@ examples:
   python3 server.py --host 0.0.0.0           for everybody on the network
   python3 server.py --port 7000 --welcome "Class 2B: be kind"
   python3 server.py --db room.db             what is said survives the server
+  python3 server.py --host :: --tls --password-file room.secret
+                                             for friends, over the internet
   CHARLA_PORT=7000 python3 server.py         every option is also an environment variable
 
-Ctrl+C tells everybody goodbye and ends the server.
+Ctrl+C tells everybody goodbye and ends the server.  SIGHUP reads the certificate again and opens the
+transcript again; SIGUSR1 records how the server is.
+The room's password can be in CHARLA_PASSWORD, too; never in an argument, which others see (ps).
 """
 
 
@@ -41,6 +48,26 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _policy(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 7):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a limit: give a number, or 0 for none")
+    return int(text)
+
+
+LOWEST_BACKLOG = 2 * FLUSH_SIZE // 1024  # KiB: a client that reads must never be dropped for one batch
+
+
+def _kibibytes(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 7 and int(text) >= LOWEST_BACKLOG):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a backlog: give {LOWEST_BACKLOG} KiB or more")
+    return int(text) * 1024
+
+
+def _folder() -> str:
+    """Return where a user's configuration is (XDG Base Directory Specification)."""
+    return os.path.join(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "charla")
+
+
 def _rate(text: str) -> float:
     return _number(text, "a rate", 1_000_000, "give lines a second, or 0 for no limit")
 
@@ -53,6 +80,13 @@ def _events(text: str) -> int:
 
 def _seconds(text: str) -> float:
     return _number(text, "a number of seconds", 1_000_000)
+
+
+def _seconds_above_0(text: str) -> float:
+    seconds = _seconds(text)
+    if not seconds:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds: give more than 0")
+    return seconds
 
 
 def _days(text: str) -> float:
@@ -88,6 +122,12 @@ def _level(text: str) -> str:
     return text.lower()
 
 
+def _log_format(text: str) -> str:
+    if text.lower() not in ("text", "json"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a format: give text or json")
+    return text.lower()
+
+
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -114,10 +154,46 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
         str,
         "127.0.0.1",
         "ADDRESS",
-        "where to listen (127.0.0.1: this machine only; 0.0.0.0: everywhere)",
+        'where to listen (127.0.0.1: this machine only; 0.0.0.0: everywhere; "::": with IPv6, too)',
     )
     add("--port", _port, DEFAULT_PORT, "N", f"the port ({DEFAULT_PORT}; 0 takes a free one)")
-    add("--max-clients", _count, 1000, "N", "connections at the same time (1000)")
+    add("--max-clients", _count, 1000, "N", "people at the same time (1000)")
+    add(
+        "--max-waiting",
+        _count,
+        MAX_WAITING,
+        "N",
+        f"connections without a nickname at the same time ({MAX_WAITING}); with more the oldest goes",
+    )
+    add(
+        "--handshake-timeout",
+        _seconds_above_0,
+        HANDSHAKE_TIMEOUT,
+        "SECONDS",
+        f"how long a connection may take to give a nickname ({HANDSHAKE_TIMEOUT:g})",
+    )
+    add(
+        "--max-per-address",
+        _policy,
+        None,
+        "N",
+        f"connections from one address (no limit for this machine and private networks, {PER_ADDRESS} for "
+        "others; 0: none for anybody)",
+    )
+    add(
+        "--connects-per-minute",
+        _policy,
+        None,
+        "N",
+        f"new connections a minute from one address (the same, {PER_MINUTE})",
+    )
+    add(
+        "--backlog",
+        _kibibytes,
+        BACKLOG_LIMIT,
+        "KIB",
+        f"KiB that may wait for a client that does not read, before it is dropped ({BACKLOG_LIMIT // 1024})",
+    )
     add(
         "--rate-limit",
         _rate,
@@ -177,8 +253,45 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
         "SECONDS",
         f"silence after which its connection counts as lost ({DEAD_AFTER:g})",
     )
+    add(
+        "--tls-cert",
+        str,
+        "",
+        "FILE",
+        "speak TLS, with this certificate (PEM, with what vouches for it behind it)",
+    )
+    add("--tls-key", str, "", "FILE", "and this key")
+    parser.add_argument(
+        "--tls",
+        action="store_true",
+        default=None,
+        help="speak TLS, with a certificate of one's own that is made and kept in the folder of the user's "
+        "configuration [CHARLA_TLS=1]",
+    )
+    add(
+        "--password-file",
+        str,
+        "",
+        "FILE",
+        "whoever joins has to give the password in the first line of this file",
+    )
+    add(
+        "--moderator-password-file",
+        str,
+        "",
+        "FILE",
+        "whoever gives the password in the first line of this file to /mod is a moderator",
+    )
+    add(
+        "--transcript",
+        str,
+        "",
+        "FILE",
+        "write what is said to everyone into this file, one line each",
+    )
     add("--welcome", _welcome, "", "TEXT", "what everybody who joins is told first")
     add("--log-level", _level, "info", "LEVEL", "what is recorded: debug, info (default), warning, error")
+    add("--log-format", _log_format, "text", "FORMAT", "how: text (default), or json, an object a line")
     parser.add_argument("--version", action="version", version=f"Charla {protocol.__version__}")
     options = parser.parse_args(arguments)
     for name, kind in kinds.items():  # an option wins over its variable, and an empty one is as good as none
@@ -189,6 +302,11 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
                 setattr(options, name, kind(value) if value else defaults[name])
             except argparse.ArgumentTypeError as error:
                 parser.error(f"{variable}: {error}")
+    if options.tls is None:
+        options.tls = os.environ.get("CHARLA_TLS", "").lower() in ("1", "true", "yes", "on")
+    options.config = _folder()
+    if bool(options.tls_cert) != bool(options.tls_key):
+        parser.error("--tls-cert and --tls-key go together: give both, or --tls alone")
     if not 0 < options.ping_after < options.dead_after:
         parser.error("--ping-after must be more than 0, and --dead-after more than that")
     if options.sync == "full" and not options.db:

@@ -96,6 +96,11 @@ class LineFramer:
         self._skipping = False  # inside an over-long line that has been reported
 
     @property
+    def skipping(self) -> bool:
+        """Whether the stream stands inside an over-long line that has been reported."""
+        return self._skipping
+
+    @property
     def unfinished(self) -> bool:
         """Whether the stream stands in the middle of a line that nobody has been told of."""
         return bool(self._rest)

@@ -1,10 +1,12 @@
 """A reader: the thread of one connection, and everything that its incoming bytes cost.
 
-    recv -> LineFramer -> decode_line -> Dialect.decode_command -> its rate limit -> the room's inbox
+    recv -> TLS -> LineFramer -> its rate limit -> decode_line -> Dialect.decode_command -> the room's inbox
 
-Nothing here is shared: a reader and its rate limit belong to one thread.  It talks to the room
-through the inbox alone, and hears from it in two ways: the answers to its errands (items.py), and
-`wait_let_go`.
+Nothing here is shared but what says so: a reader and its rate limit belong to one thread.  It talks to
+the room through the inbox alone, and hears from it in three ways: the answers to its errands (items.py),
+`wait_over` (nothing more is taken) and `wait_let_go` (the socket may be closed).
+
+Passwords are judged here: they never come into the room.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -25,6 +27,7 @@ from fanout import Connection
 from inbox import Inbox
 from items import (
     Answer,
+    AskForPassword,
     AskHistory,
     CatchUp,
     Chunk,
@@ -32,14 +35,18 @@ from items import (
     Errand,
     Item,
     NoSeat,
+    PasswordGiven,
+    Promote,
     Read,
     ReadPast,
+    Secured,
     Silent,
     TakeSeat,
 )
-from messages import Command, Earlier, Hello, History, Leave, Past, Refused
-from nicks import check_nick
-from protocol import NATIVE, PLAIN, Dialect, LineFramer, decode_line, is_native, read_answer
+from messages import Command, Earlier, Hello, History, Leave, Mod, Past, Refused
+from nicks import LEAVE_WORDS, check_nick
+from passwords import Guard, Password
+from protocol import NATIVE, PLAIN, Dialect, LineFramer, decode_line, is_native, read_answer, turn_away
 
 if TYPE_CHECKING:
     from storage import Storage
@@ -62,10 +69,23 @@ CHUNK_SIZE = 16 * 1024
 """Bytes that a client who catches up is sent at a time: a hundred of these, and the room's next batch, are
 what somebody else's message may have to wait for."""
 
+PASSWORD_TRIES = 3
+"""Wrong room passwords after which a connection is closed."""
+
+HELLO_TIME = 3.0
+"""Seconds in which a client must begin to speak TLS, before it is told that this server does."""
+
+EMPTY_READS = 8
+"""Receptions without text (TLS has its own to say; a record may come in parts) that are charged as a line."""
+
 _ROWS = 200  # read from the disk at a time
 
 Entry: TypeAlias = tuple[Connection, list[Item]]
 """What is in the inbox: what one chunk of a connection asked for, in order."""
+
+
+Work: TypeAlias = Entry | Callable[[], None]
+"""What is in the inbox: that, or something that the room's thread is to call."""
 
 
 class RateLimit:
@@ -92,6 +112,14 @@ class RateLimit:
         return delay if delay > 0.001 else 0.0  # a shorter sleep is not worth the rounding
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A password, and what slows down who guesses.  Shared by all readers; the guard has a lock."""
+
+    password: Password
+    guard: Guard = field(default_factory=Guard)
+
+
 class Reader:
     """Reads one connection: all that a client's bytes cost, and nothing of anybody else's.
 
@@ -102,11 +130,13 @@ class Reader:
     def __init__(
         self,
         connection: Connection,
-        inbox: Inbox[Entry | None],
+        inbox: Inbox[Work],
         rate_limit: RateLimit,
         *,
         storage: Storage | None = None,
         turn: threading.Lock | None = None,
+        room_check: Check | None = None,
+        moderators_check: Check | None = None,
         ping_after: float = PING_AFTER,
         dead_after: float = DEAD_AFTER,
     ) -> None:
@@ -121,6 +151,11 @@ class Reader:
         self._dead_after = dead_after
         self._framer = LineFramer()
         self._dialect: Dialect | None = None  # None until the first line has chosen it
+        self._room_check = room_check
+        self._moderators_check = moderators_check
+        self._locked = room_check is not None  # the room's password has not come yet
+        self._tries = 0  # at it
+        self._asked: int | None = None  # the tag of a /mod whose password is to come
         self._seated = False
         self._pending: list[Item] = []  # understood, not yet handed over
 
@@ -128,7 +163,8 @@ class Reader:
         """Read until the end of the stream or of the connection; then close the socket."""
         reason = "lost"
         try:
-            self._read_all()
+            if self._secure():
+                self._read_all()
             reason = "left" if self._dialect is PLAIN else "lost"
         except OSError as error:  # reset, timed out, unreachable
             log.debug("%s: %s", self._connection.peer, error)
@@ -138,37 +174,88 @@ class Reader:
             self._connection.wait_let_go()
             self._connection.sock.close()
 
+    def _secure(self) -> bool:
+        """With TLS, do its handshake; say whether there is something to read then.
+
+        Its deadline is the room's, which hangs up.  Nothing else is sent before it is done, but to a client
+        that speaks no TLS.
+        """
+        tls = self._connection.tls
+        if tls is None:
+            return True
+        self._return_from_recv_after(HELLO_TIME)
+        if not tls.begins_like_tls():
+            tls.send_in_the_clear(turn_away("tls-needed"))
+            return False
+        while True:
+            try:
+                tls.handshake()
+                break
+            except BlockingIOError:  # SO_RCVTIMEO has passed
+                continue
+        self._return_from_recv_after(0)
+        self._pending.append(Secured())
+        self._hand_over()
+        return True
+
     def _read_all(self) -> None:
         while data := self._receive():
-            for line in self._framer.feed(data):
-                delay = self._rate_limit.charge()
-                if delay:
-                    self._hand_over()
-                    if self._connection.wait_let_go(delay):
-                        return  # hung up on: nobody would take the rest
+            lines = self._framer.feed(data)
+            if not lines and self._framer.skipping and not self._wait_its_turn():
+                return  # inside a line without an end: it is slowed down like any other
+            for line in lines:
+                if not self._wait_its_turn():
+                    return
                 self._read_line(line)
             self._hand_over()
         if self._framer.unfinished:
             # A line that was cut may say something else than was meant: it is not guessed at.
             self._pending.append(Refused("unfinished"))
 
+    def _wait_its_turn(self) -> bool:
+        """Charge a line to the rate limit, and wait as long as that says; False when nobody would take it."""
+        return self._wait(self._rate_limit.charge())
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait; False at once when the connection is over.
+
+        What still comes of one that is closing is read and passed over, without any waiting: bytes that
+        nobody has read would take the goodbye away from the client (a reset, RFC 1122, 4.2.2.13).
+        """
+        if not seconds:
+            return True
+        self._hand_over()
+        if not self._connection.wait_over(seconds):
+            return True
+        while not self._connection.wait_let_go(0) and self._connection.sock.recv(RECEIVE_SIZE) != b"":
+            pass
+        return False
+
     def _receive(self) -> bytes:
         """Return what comes next; OSError when the link is lost, or silent for too long."""
         heard = time.monotonic()
+        empty = 0
         while True:
             try:
-                return self._connection.sock.recv(RECEIVE_SIZE)
+                data = self._connection.sock.recv(RECEIVE_SIZE)
+                if data is not None:
+                    return data
+                empty += 1
+                if empty % EMPTY_READS == 0 and not self._wait_its_turn():
+                    return b""
             except BlockingIOError:  # SO_RCVTIMEO has passed
                 if time.monotonic() - heard >= self._dead_after:
                     raise TimeoutError(f"silent for {self._dead_after:g} s") from None
                 self._pending.append(Silent())
                 self._hand_over()
 
-    def _watch_silence(self) -> None:
-        """Have `recv` return after a while without anything; sends are not concerned, as by settimeout()."""
-        seconds = int(self._ping_after)
-        microseconds = round((self._ping_after - seconds) * 1e6)
-        timeout = struct.pack("@ll", seconds, microseconds)
+    def _return_from_recv_after(self, silence: float) -> None:
+        """Have `recv` return after so many seconds of silence (0: never).
+
+        Sends are not concerned, as they would be by settimeout().
+        """
+        seconds = int(silence)
+        timeout = struct.pack("@ll", seconds, round((silence - seconds) * 1e6))
         self._connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
 
     def _hand_over(self) -> None:
@@ -177,8 +264,14 @@ class Reader:
             self._pending = []
 
     def _read_line(self, line: bytes | None) -> None:
+        if self._locked:
+            self._read_password(line)
+            return
         if not self._seated:
             self._read_answer(line)
+            return
+        if self._asked is not None:
+            self._read_moderators_password(line)
             return
         assert self._dialect is not None
         try:
@@ -189,6 +282,8 @@ class Reader:
             item = Refused("malformed", "HELLO")
         if isinstance(item, History):
             self._show_history(item)
+        elif isinstance(item, Mod):
+            self._become_moderator(item)
         elif item is not None:
             self._pending.append(item)
 
@@ -212,13 +307,63 @@ class Reader:
             step = self._replay(step)
         self._seated = step is True
         if self._seated and hello.session:
-            self._watch_silence()
+            self._return_from_recv_after(self._ping_after)
 
     def _do(self, errand: Errand) -> Answer:
         """Hand the room an errand, behind all that came before; return its answer."""
         self._pending.append(errand)
         self._hand_over()
         return errand.answer.get()
+
+    # ---- passwords -------------------------------------------------------------------------------
+
+    def _read_password(self, line: bytes | None) -> None:
+        """Take a line that answers PASSWORD, before there is a seat."""
+        assert self._room_check is not None
+        typed = _typed_password(line)
+        if typed.strip().lower().removeprefix("/") in LEAVE_WORDS:
+            self._pending.append(Leave())
+            return
+        right = self._judge(self._room_check, typed)
+        self._locked = not right
+        self._tries += 1
+        self._pending.append(PasswordGiven(right, may_try=self._tries < PASSWORD_TRIES))
+        self._hand_over()
+
+    def _become_moderator(self, mod: Mod) -> None:
+        """Judge the password that came with it, or ask for one."""
+        if self._moderators_check is None:
+            self._pending.append(Refused("no-moderators", tag=mod.tag))
+        elif mod.password:
+            self._pending.append(self._promote(mod.password, mod.tag))
+        else:
+            self._asked = mod.tag
+            self._pending.append(AskForPassword())
+
+    def _read_moderators_password(self, line: bytes | None) -> None:
+        """Take the line behind a /mod: whatever it is, it is never shown or said."""
+        assert self._asked is not None
+        tag, self._asked = self._asked, None
+        self._pending.append(self._promote(_typed_password(line), tag))
+
+    def _promote(self, password: str, tag: int) -> Item:
+        assert self._moderators_check is not None
+        if self._judge(self._moderators_check, password):
+            return Promote(tag)
+        return Refused("wrong-password", tag=tag)
+
+    def _judge(self, check: Check, typed: str) -> bool:
+        """Say whether a password is right, after the time that wrong ones from there have earned."""
+        origin = self._connection.origin
+        if not self._wait(check.guard.delay(origin)):
+            return False
+        right = check.password.matches(typed)
+        if right:
+            check.guard.right(origin)
+        else:
+            check.guard.wrong(origin)
+            log.warning("wrong password from %s", self._connection.peer)
+        return right
 
     # ---- what was before -------------------------------------------------------------------------
 
@@ -261,7 +406,7 @@ class Reader:
             return
         for chunk in self._chunks(self._history_lines(read, history.tag)):
             # Twelve bytes ask for megabytes: each chunk counts as a line.
-            if self._connection.wait_let_go(self._rate_limit.charge()) or not self._send(chunk):
+            if not (self._wait_its_turn() and self._send(chunk)):
                 return
 
     def _history_lines(self, read: ReadPast, tag: int) -> Iterator[bytes]:
@@ -324,3 +469,11 @@ class Reader:
             return self._dialect.decode_command(text)
         self._dialect = NATIVE if is_native(text) else PLAIN
         return read_answer(text)[1]
+
+
+def _typed_password(line: bytes | None) -> str:
+    """Return what stands in a line, also where that can be no password: it is a wrong one then."""
+    try:
+        return decode_line(line)
+    except Refused:
+        return ""

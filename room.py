@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from catchup import CatchingUp
+from entrance import Entrance
 from eventlog import NOBODY, EventLog, Logged, StorageError
 from fanout import Connection, Fanout
 from items import (
@@ -26,6 +27,8 @@ from items import (
     Errand,
     Item,
     NoSeat,
+    PasswordGiven,
+    Secured,
     Silent,
     TakeSeat,
 )
@@ -64,15 +67,18 @@ from messages import (
     Welcome,
     Who,
 )
+from moderators import Moderators
 from nicks import check_nick
 from protocol import NATIVE
+from records import Seldom
 from seats import Kept, Mail, Seats, Session, new_token
-from wording import LEAVE_REASONS, left_words
+from transcript import Transcript
+from wording import LEAVE_REASONS, STATUS_WORDS, left_words
 
 if TYPE_CHECKING:
     from storage import Stored
 
-log = logging.getLogger("charla")
+log = _recorder = logging.getLogger("charla")  # `log` is the events' in Room.__init__
 
 CROWD = 200
 """People in the room from which on joins and leaves are told as counts: N joins told to N people by
@@ -84,8 +90,9 @@ CROWD_INTERVAL = 1.0
 GRACE = 60.0
 """Seconds that a session is kept for whose link is down."""
 
-MAX_ABSENT = 1000
-"""Such sessions at a time; with one more, the one that has been away the longest ends."""
+MAX_PEOPLE = 1000
+"""People whose link is up, at a time.  There may be as many again whose link is down; with one more of
+these, the youngest session ends."""
 
 
 class Room:
@@ -97,23 +104,41 @@ class Room:
         log: EventLog | None = None,
         *,
         welcome: str = "",
+        has_moderators: bool = False,
         grace: float = GRACE,
-        max_absent: int = MAX_ABSENT,
+        max_people: int = MAX_PEOPLE,
+        max_absent: int = MAX_PEOPLE,
+        entrance: Entrance | None = None,
+        transcript: Transcript | None = None,
         crowd: int = CROWD,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.fanout = fanout
         self._log = log or EventLog()
         self._welcome = welcome
         self._grace = grace
+        self._max_people = max_people
         self._max_absent = max_absent
+        self.entrance = entrance or Entrance(fanout, clock=clock)
+        self._transcript = transcript
+        self._spoken: list[Said | Acted] = []  # for the transcript, once it is in the log
         self._crowd = crowd
         self._clock = clock
+        self._began = clock()
+        self._refused = 0  # lines, since the start
+        self._first_id = self._log.last_id
+        self.turned_away: Callable[[], int] = lambda: 0  # by the acceptor, since the start
         self._seats = Seats()
         self._absent: dict[Session, float] = {}  # whose link is down, and until when; the earliest first
         self._mail = PrivateMail(grace, clock, self._erase)
         self._storage = self._log.storage  # to erase from, also when it cannot be written any more
         self._catching_up = CatchingUp(fanout, self._log, self._seats)
+        self._moderators = Moderators(
+            self, self._log, self._seats, fanout, allowed=has_moderators, clock=wall_clock
+        )
+        self._rules = self._moderators.rules
+        self._seldom = Seldom(_recorder, clock=clock)
         self._not_stored = ""  # why the log is not written any more
         self._crowd_joined = 0  # not told yet
         self._crowd_left = 0
@@ -136,6 +161,8 @@ class Room:
             Chunk: self._chunk,
             Silent: self._silent,
             Ended: self._seated_ended,
+            **{command: self._once(do) for command, do in self._moderators.rulings.items()},
+            **self._moderators.questions,
         }
         if self._log.storage is not None:
             self._restore(self._log.stored)
@@ -172,7 +199,11 @@ class Room:
         over = connection.closing or connection.gone
         match item:
             case Connected():
-                self._connected(connection)
+                self._connected(connection, item)
+            case Secured() if not over:
+                self.entrance.greet(connection)
+            case PasswordGiven() if not over:
+                self.entrance.password_given(connection, item)
             case TakeSeat() if not over:
                 self._take_seat(connection, item)
             case TakeSeat() | CatchUp() | AskHistory() | Chunk():
@@ -206,7 +237,11 @@ class Room:
             log.error("%s. What is said from now on is kept in memory only, and is gone at the end.", error)
             self._log.give_up_storage()
             self._not_stored = error.code
-            self._tell_everyone(Notice(*self._log.next(), "not-stored", (error.code,)))
+            self.tell_everyone(Notice(*self._log.next(), "not-stored", (error.code,)))
+        if self._transcript is not None and self._spoken:
+            for event in self._spoken:
+                self._transcript.write(event)
+            self._spoken.clear()
         self.fanout.flush()
 
     def send_backlogs(self) -> None:
@@ -222,13 +257,15 @@ class Room:
 
     # ---- coming and going ------------------------------------------------------------------------
 
-    def _connected(self, connection: Connection) -> None:
+    def _connected(self, connection: Connection, item: Connected) -> None:
         self.fanout.open(connection)
         log.debug("%s connected", connection.peer)
         if self._closing:
             self._say_goodbye(connection, "closing")
-        else:
-            self.fanout.only(connection, AskNick())
+            return
+        self.entrance.enter(connection)
+        if item.secured:
+            self.entrance.greet(connection)
 
     def _take_seat(self, connection: Connection, item: TakeSeat) -> None:
         """Seat a connection, or refuse; the reader is answered."""
@@ -237,13 +274,22 @@ class Room:
         if hello.resumes:
             self._resume(connection, hello, item.answer)
             return
-        if self._seats.get(hello.nick) is not None:
-            self._refuse(connection, self._taken(hello.nick))
-            self.fanout.only(connection, AskNick())
+        try:
+            self._check_free(hello.nick)
+            self._moderators.check_may_enter(hello.nick, connection.origin)
+            if len(self._seats) - len(self._absent) >= self._max_people:
+                raise Refused("full", str(self._max_people))
+        except Refused as refused:
+            self._refuse(connection, refused)
+            if refused.code.startswith("nick"):
+                self.fanout.only(connection, AskNick())
+            else:
+                self._say_goodbye(connection, "refused")
             item.answer.put(False)
             return
+        self.entrance.leave(connection)
         number, at = self._log.next()
-        session = Session(number, hello.nick, connection, live=True)
+        session = Session(number, hello.nick, connection, live=True, origin=connection.origin)
         token = ""
         if hello.session and self._grace:
             token, digest = new_token()
@@ -257,6 +303,9 @@ class Room:
         self.fanout.only(connection, Welcome(number, at, hello.nick, people, self._welcome))
         if token:
             self.fanout.only(connection, Token(token, round(self._grace)))
+        topic = self._moderators.topic_for_who_joins()
+        if topic is not None:
+            self.fanout.only(connection, topic)
         earlier = self._catching_up.opening_history(connection.dialect, hello.history)
         self.fanout.raw(connection, earlier)
         self.fanout.only(connection, self._here(1, 0))
@@ -289,7 +338,8 @@ class Room:
         self._say_goodbye(connection, reason)
 
     def _gone(self, connection: Connection, reason: str) -> None:
-        """The link is lost or has ended by itself: the session waits for another, if it may."""
+        """The link is lost, dropped or has ended by itself: the session waits for another, if it may."""
+        self.entrance.leave(connection)
         session = connection.session
         if session is None:
             if not connection.closing:
@@ -323,6 +373,13 @@ class Room:
             session.live = False
             self.fanout.remove(connection)
 
+    def expel(self, session: Session, reason: str) -> None:
+        """End a session, and say goodbye to its connection."""
+        connection = session.connection
+        self._end(session, reason)
+        if connection is not None:
+            self._say_goodbye(connection, reason)
+
     def _end(self, session: Session, reason: str) -> None:
         """End a session, and tell the others."""
         session.over = True
@@ -351,9 +408,10 @@ class Room:
         elif self._closing:
             self._log.append(event)
         else:
-            self._tell_everyone(event)
+            self.tell_everyone(event)
 
     def _say_goodbye(self, connection: Connection, reason: str) -> None:
+        self.entrance.leave(connection)
         self.fanout.only(connection, Goodbye(reason))
         self.fanout.close(connection)
 
@@ -388,7 +446,9 @@ class Room:
                 session.kept = Kept(row.token, row.last_tag, refused, claimed=row.claimed or stored.last_id)
                 self._absent[session] = self._clock() + self._grace
                 self._log.save_session(session.id, session.row())
+            session.moderator = row.moderator
             self._seats.add(session)
+        self._rules.restore(stored.state)
         self._mail.restore(stored.private, sessions)
         for session in sessions.values():
             if session.kept is None:
@@ -412,6 +472,16 @@ class Room:
             self._refuse(connection, Refused("no-session"))
             answer.put(False)
             return
+        try:
+            self._moderators.check_may_enter(session.nick, connection.origin)
+        except Refused as refused:
+            self.expel(session, "banned")
+            self._refuse(connection, refused)
+            self._say_goodbye(connection, "refused")
+            answer.put(False)
+            return
+        self.entrance.leave(connection)
+        session.origin = connection.origin
         session.kept.claimed = 0
         self._log.save_session(session.id, session.row())
         older = session.connection
@@ -497,10 +567,12 @@ class Room:
         self.fanout.raw(session.connection, line)
 
     def _say(self, session: Session, command: Say) -> None:
-        self._tell_everyone(Said(*self._log.next(), command.tag, session.nick, command.text), session)
+        self._moderators.check_may_speak(session, command.tag)
+        self.tell_everyone(Said(*self._log.next(), command.tag, session.nick, command.text), session)
 
     def _act(self, session: Session, command: Act) -> None:
-        self._tell_everyone(Acted(*self._log.next(), command.tag, session.nick, command.text), session)
+        self._moderators.check_may_speak(session, command.tag)
+        self.tell_everyone(Acted(*self._log.next(), command.tag, session.nick, command.text), session)
 
     def _tell(self, session: Session, command: Tell) -> None:
         addressee = self._seats.get(command.to)
@@ -527,34 +599,43 @@ class Room:
     def _rename(self, session: Session, command: Rename) -> None:
         try:
             nick = check_nick(command.nick)
+            if nick == session.nick:
+                raise Refused("nick-same", nick)
+            self._check_free(nick, session)
+            self._moderators.check_may_enter(nick, "")
+            # A nick is something to say, too, and a muted one is not shaken off.
+            self._moderators.check_may_speak(session, command.tag)
         except Refused as refused:
             refused.tag = command.tag
             raise
-        if nick == session.nick:
-            raise Refused("nick-same", nick, tag=command.tag)
-        if self._seats.get(nick) not in (None, session):
-            raise self._taken(nick, command.tag)
         old = session.nick
         self._seats.rename(session, nick)
         self._log.save_session(session.id, session.row())
         log.info("%s is now %s", old, nick)
-        self._tell_everyone(Renamed(*self._log.next(), command.tag, old, nick), session)
+        self.tell_everyone(Renamed(*self._log.next(), command.tag, old, nick), session)
 
-    def _taken(self, nick: str, tag: int = 0) -> Refused:
-        """Return the refusal of a nick that somebody has: whoever's seat is kept may be the one who asks."""
+    def _check_free(self, nick: str, asking: Session | None = None) -> None:
+        """Refuse a nick that somebody else has, or that looks like theirs.
+
+        Whose seat is kept may be the one who asks: they are told for how long.
+        """
         holder = self._seats.get(nick)
-        if holder is not None and holder in self._absent:
-            seconds = max(1, round(self._absent[holder] - self._clock()))
-            return Refused("nick-kept", nick, str(seconds), tag=tag)
-        return Refused("nick-taken", nick, tag=tag)
+        if holder is not None and holder is not asking:
+            if holder in self._absent:
+                seconds = max(1, round(self._absent[holder] - self._clock()))
+                raise Refused("nick-kept", nick, str(seconds))
+            raise Refused("nick-taken", nick)
+        alike = self._seats.looks_like(nick)
+        if alike is not None and alike is not asking:
+            raise Refused("nick-alike", nick, alike.nick)
 
     def _who(self, session: Session, command: Who) -> None:
         assert session.connection is not None
         self.fanout.only(session.connection, self._here(command.page, command.tag))
 
-    def _help(self, session: Session, _: Help) -> None:
+    def _help(self, session: Session, command: Help) -> None:
         assert session.connection is not None
-        self.fanout.only(session.connection, HelpText())
+        self.fanout.only(session.connection, HelpText(command.moderators))
 
     def _raise(self, _: Session, refused: Refused) -> None:
         raise refused
@@ -572,13 +653,16 @@ class Room:
         what = (
             " ".join((refused.code, *refused.arguments)) if refused.code.startswith("nick") else refused.code
         )
-        log.info("refused %s: %s", who, what)
+        self._refused += 1
+        self._seldom.record(logging.INFO, f"{who} {refused.code}", "refused %s: %s", who, what)
         self.fanout.only(connection, Refusal(refused.tag, refused.code, refused.arguments))
 
     # ---- events ----------------------------------------------------------------------------------
 
-    def _tell_everyone(self, event: Event, author: Session | None = None) -> None:
+    def tell_everyone(self, event: Event, author: Session | None = None) -> None:
         """Log an event, and tell it to everyone; its author, if there is one, is told its own version."""
+        if self._transcript is not None and isinstance(event, (Said, Acted)):
+            self._spoken.append(event)
         if author is None:
             self._log.append(event)
             self.fanout.everyone(event)
@@ -596,6 +680,33 @@ class Room:
         if self._storage is not None:
             self._storage.erase(ids)
 
+    # ---- how it is -------------------------------------------------------------------------------
+
+    def status(self) -> tuple[str, ...]:
+        """Return the values of STATUS_WORDS, in that order."""
+        backlogs = [connection.backlog_size for connection in self.fanout.full.values()]
+        values = (
+            round(self._clock() - self._began),
+            len(self._seats),
+            len(self._absent),
+            len(self.fanout.connections),
+            len(self.entrance),
+            self._log.last_id - self._first_id,
+            self.fanout.deliveries,
+            len(backlogs),
+            sum(backlogs),
+            self.fanout.drops,
+            self._refused + self.entrance.refused + self.turned_away(),
+            len(self._rules.bans()),
+            len(self._rules.mutes()),
+        )
+        return tuple(map(str, values))
+
+    def record_status(self) -> None:
+        """Write the same into the record."""
+        values = zip(STATUS_WORDS, self.status(), strict=True)
+        log.info("status: %s", " ".join(f"{name}={value}" for name, value in values))
+
     # ---- time ------------------------------------------------------------------------------------
 
     def _count_crowd(self, joined: int = 0, left: int = 0) -> None:
@@ -612,6 +723,7 @@ class Room:
             self.fanout.next_deadline(),
             self._crowd_due,
             self._mail.next_deadline(),
+            self.entrance.next_deadline(),
             next(iter(self._absent.values()), None),
         )
         return min([deadline for deadline in deadlines if deadline is not None], default=None)
@@ -620,13 +732,14 @@ class Room:
         """Do what has fallen due: seats and links whose time is up, how the crowd has changed, mail."""
         self.fanout.expire()
         now = self._clock()
+        self.entrance.turn_out_late()
         for session in [session for session, until in self._absent.items() if until <= now]:
             assert session.kept is not None
             self._end(session, session.kept.reason)
         if self._crowd_due is not None and self._crowd_due <= now:
             crowd = Crowd(*self._log.next(), self._crowd_joined, self._crowd_left, len(self._seats))
             self._crowd_due, self._crowd_joined, self._crowd_left = None, 0, 0
-            self._tell_everyone(crowd)
+            self.tell_everyone(crowd)
             self.flush()
         for session in self._mail.to_ask():
             self._ask_whether_there(session)

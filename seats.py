@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from eventlog import Logged, SessionRow
 from fanout import Connection
 from messages import Refusal
-from nicks import nick_key
+from nicks import look, nick_key
 
 REFUSALS_KEPT = 1000
 """Refusals that are kept for a client that repeats what it sent: more than it has unanswered."""
@@ -51,12 +51,17 @@ class Session:
     kept: Kept | None = None  # None: it ends with its connection
     live: bool = False  # it is told what happens, when it happens
     over: bool = False  # it has ended
+    moderator: bool = False
+    origin: str = ""  # of its last connection (door.py); not known after a restart
 
     def row(self) -> SessionRow:
         """Return what is stored of it."""
         if self.kept is None:
             return SessionRow(self.id, b"", self.nick, 0)
-        return SessionRow(self.id, self.kept.token, self.nick, self.kept.last_tag, self.kept.claimed)
+        kept = self.kept
+        return SessionRow(
+            self.id, kept.token, self.nick, kept.last_tag, kept.claimed, moderator=self.moderator
+        )
 
 
 @dataclass(eq=False, slots=True)
@@ -76,10 +81,11 @@ class Mail:
 
 
 class Seats:
-    """The sessions: by nick, by token and in alphabetical order."""
+    """The sessions: by nick, by how that looks, by token and in alphabetical order."""
 
     def __init__(self) -> None:
         self._by_key: dict[str, Session] = {}
+        self._by_look: dict[str, Session] = {}
         self._by_token: dict[bytes, Session] = {}
         self._roster: list[tuple[str, str]] = []  # (nick_key, nick), sorted
 
@@ -90,6 +96,10 @@ class Seats:
         """Return the session of that nick, in any case."""
         return self._by_key.get(nick_key(nick))
 
+    def looks_like(self, nick: str) -> Session | None:
+        """Return the session whose nick cannot be told apart from that one on a screen."""
+        return self._by_look.get(look(nick))
+
     def resumed_with(self, token: str) -> Session | None:
         """Return the session that `token` was given to."""
         return self._by_token.get(_digest(token))
@@ -99,6 +109,7 @@ class Seats:
         key = nick_key(session.nick)
         assert key not in self._by_key
         self._by_key[key] = session
+        self._by_look[look(session.nick)] = session
         bisect.insort(self._roster, (key, session.nick))
         if session.kept is not None:
             self._by_token[session.kept.token] = session
@@ -107,6 +118,8 @@ class Seats:
         """Free the seat of a session."""
         key = nick_key(session.nick)
         del self._by_key[key]
+        if self.looks_like(session.nick) is session:  # two that were restored may look alike
+            del self._by_look[look(session.nick)]
         del self._roster[bisect.bisect_left(self._roster, (key, session.nick))]
         if session.kept is not None:
             del self._by_token[session.kept.token]
@@ -118,8 +131,11 @@ class Seats:
         self.add(session)
 
     def page(self, number: int, size: int) -> tuple[str, ...]:
-        """Return the nicks on a page, from 1, in alphabetical order."""
-        return tuple(nick for _, nick in self._roster[(number - 1) * size : number * size])
+        """Return the nicks on a page, from 1, in alphabetical order; a moderator's has @ before it."""
+        return tuple(
+            f"@{nick}" if self._by_key[key].moderator else nick
+            for key, nick in self._roster[(number - 1) * size : number * size]
+        )
 
 
 def new_token() -> tuple[str, bytes]:

@@ -5,13 +5,15 @@ Who owns what:
 
     thread           how many      owns                                        blocks in
     acceptor (main)  1             the listening socket, signals, the          select: a client, or a stop
-                                   readers' threads (starts and joins them)
-    reader           1 per client  its connection's incoming bytes; reads the  recv, a full inbox, the room's
-    (reader.py)                    log for it; closes the socket, last         answers, the disk, its rate
+    (acceptor.py)                  readers' threads (starts and joins them)
+    reader           1 per client  its connection's incoming bytes, the TLS    recv, a full inbox, the room's
+    (reader.py)                    handshake, passwords; reads the log for     answers, the disk, its rate
+                                   it; closes the socket, last
     room             1             everything shared (room.py), every unsent   its inbox (inbox.py); with --db
                                    byte (fanout.py); writes the log file       a commit
     housekeeper      1, with --db  what leaves the log file (storage.py)       its queue, the disk
-    log              1             the terminal: writing to it may block       its queue
+    transcript       1, if asked   the file of --transcript (transcript.py)    its queue, the disk
+    log (records.py) 1             the terminal: writing to it may block       its queue
 
 A message's way: `Reader.run` receives, frames, decodes and parses it, and puts it into the inbox;
 `Server._run_room` takes it; `Room.handle` makes it an event and tells the Fanout, which encodes it
@@ -25,30 +27,34 @@ import contextlib
 import errno
 import ipaddress
 import logging
-import logging.handlers
 import os
-import queue
 import select
-import selectors
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from queue import SimpleQueue
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NoReturn
 
-import protocol
+from acceptor import Acceptor, host_port, listen
+from door import Door
+from entrance import HANDSHAKE_TIMEOUT, MAX_WAITING, Entrance
 from eventlog import HISTORY, EventLog, StorageError
-from fanout import Connection, Fanout
+from fanout import BACKLOG_LIMIT, Connection, Fanout
 from inbox import Inbox
-from items import Connected, Ended, Errand
+from items import Connected, Ended, Errand, Item
 from options import DEFAULT_PORT, parse_options
-from reader import BURST, DEAD_AFTER, PING_AFTER, Entry, RateLimit, Reader
+from passwords import Password, PasswordError
+from reader import BURST, DEAD_AFTER, PING_AFTER, Check, RateLimit, Reader, Work
+from records import recording
 from room import GRACE, Room
 from storage import Storage
+from tls import TlsError, certificate_fingerprint, own_certificate, server_context
+from transcript import Transcript, TranscriptError
 
 try:
     import resource
@@ -63,29 +69,31 @@ SWITCH_INTERVAL = 2.0
 else gets done: measured, 30 s and more until they had gone; in some rounds still so with 0.05; 3 s with
 this.  Nobody waits that long: the room and the readers give the lock up at every send and recv."""
 
-LISTEN_BACKLOG = 4096
-"""Connections that the kernel holds until they are accepted: a class that comes in at once."""
-
 READER_STACK = 256 * 1024
 """Bytes of address space for a thread's stack: 10,000 of the usual 8 MiB would ask for 80 GB."""
 
-SEND_BUFFER = 128 * 1024
-"""Bytes the kernel may hold for one client (Linux takes twice that): without a bound a client that
-does not read takes megabytes before the first refusal."""
 
-KEEPALIVE_PROBES = 6
-"""Probes without an answer after which the kernel takes a silent link for dead."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What keeps one client, or an outsider, from costing the others anything.  See options.py."""
 
-ACCEPT_PAUSE = 0.5
-"""Seconds without accepting when descriptors or threads have run out."""
+    max_clients: int = 1000
+    max_waiting: int = MAX_WAITING
+    handshake_timeout: float = HANDSHAKE_TIMEOUT  # seconds
+    max_per_address: int | None = None  # None: as door.py has it
+    connects_per_minute: int | None = None
+    rate_limit: float = 5.0  # lines a second, 0: none
+    burst: int = BURST
+    backlog: int = BACKLOG_LIMIT  # bytes
 
 
 class Server:
     """A room on a listening socket.  `serve_forever` runs it; `shutdown`, from anywhere, ends it.
 
     Raises OSError when it cannot listen on `host` and `port` (0: a free one; `address` tells which), and
-    StorageError when `storage`, which it closes at its end, cannot be read.  `rate_limit` in lines a
-    second, 0 for none; `history` in events; `grace`, `ping_after` and `dead_after` in seconds.
+    StorageError when `storage`, which it closes at its end, cannot be read.  `history` in events; `grace`,
+    `ping_after` and `dead_after` in seconds.  `make_context` returns the TLS context: at the beginning, and
+    again at each `reload`; TlsError when it cannot.
     """
 
     def __init__(
@@ -93,26 +101,31 @@ class Server:
         host: str = "127.0.0.1",
         port: int = DEFAULT_PORT,
         *,
-        max_clients: int = 1000,
-        rate_limit: float = 5.0,
-        burst: int = BURST,
+        limits: Limits | None = None,
         welcome: str = "",
         fanout: Fanout | None = None,
         history: int = HISTORY,
         storage: Storage | None = None,
+        transcript: Transcript | None = None,
+        make_context: Callable[[], ssl.SSLContext] | None = None,
+        password: Password | None = None,
+        moderator_password: Password | None = None,
         grace: float = GRACE,
         ping_after: float = PING_AFTER,
         dead_after: float = DEAD_AFTER,
     ) -> None:
+        self._limits = limits = limits or Limits()
+        context = make_context() if make_context is not None else None
         log_of_events = EventLog(history, storage)
-        self._listener = _listen(host, port)
+        self._listener = listen(host, port)
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
-        self._max_clients = max_clients
-        self._rate_limit = rate_limit
-        self._burst = burst
-        self._inbox: Inbox[Entry | None] = Inbox()  # None: the last of the acceptor, close the room
-        self._fanout = fanout or Fanout()
+        self._inbox: Inbox[Work] = Inbox()
+        self._fanout = fanout or Fanout(backlog_limit=limits.backlog)
         self._storage = storage
+        self._transcript = transcript
+        self._make_context = make_context
+        self._room_check = Check(password) if password is not None else None
+        self._moderators_check = Check(moderator_password) if moderator_password is not None else None
         self._ping_after = ping_after
         self._dead_after = dead_after
         self._turn = threading.Lock()  # of the readers that replay: one at a time makes a chunk
@@ -120,51 +133,49 @@ class Server:
             self._fanout,
             log_of_events,
             welcome=welcome,
+            has_moderators=moderator_password is not None,
             grace=grace,
-            max_absent=max_clients,
+            max_people=limits.max_clients,
+            max_absent=limits.max_clients,
+            entrance=Entrance(
+                self._fanout,
+                has_password=password is not None,
+                limit=limits.max_waiting,
+                timeout=limits.handshake_timeout,
+            ),
+            transcript=transcript,
         )
+        self._acceptor = Acceptor(
+            self._listener,
+            self,
+            Door(limits.max_per_address, limits.connects_per_minute),
+            self._make_reader,
+            self._do_asked,
+            keep_alive=(ping_after, dead_after),
+            context=context,
+        )
+        self._room.turned_away = lambda: self._acceptor.turned_away
         self._room_thread = threading.Thread(target=self._run_room, name="room", daemon=True)
-        self._stopping = False  # set by any thread, once
-        self._wake_reader, self._wake_writer = socket.socketpair()  # a byte in it wakes the acceptor
-        self._wake_reader.setblocking(False)
-        self._wake_writer.setblocking(False)
-        self._readers: set[threading.Thread] = set()  # the acceptor's alone
-        self._finished: SimpleQueue[threading.Thread] = SimpleQueue()  # readers that want to be joined
-        self._batch: deque[Entry | None] = deque()  # the room thread's: taken, and not yet handled
+        # Set by anybody, taken back by the acceptor.
+        self._to_reload = self._to_report = False
+        self._batch: deque[Work] = deque()  # the room thread's: taken, and not yet handled
         self._room_failed = False  # written by the room thread, read after it was joined
 
-    # ---- acceptor --------------------------------------------------------------------------------
-
-    def serve_forever(self) -> None:
-        """Accept clients until `shutdown`; returns when everything is flushed, closed and joined."""
-        if self._storage is not None:
-            self._storage.start()
-        threading.stack_size(READER_STACK)  # of the threads that are started from here on
-        sys.setswitchinterval(SWITCH_INTERVAL)
-        self._room_thread.start()
-        try:
-            self._accept_until_stopped()
-        finally:
-            if threading.current_thread() is threading.main_thread():
-                signal.set_wakeup_fd(-1)
-            self._listener.close()
-            self._inbox.put(None)
-            self._room_thread.join()
-            for thread in self._readers:
-                thread.join()
-            if self._storage is not None:
-                self._storage.close()
-            self._inbox.close()
-            self._wake_reader.close()
-            self._wake_writer.close()
-        if self._room_failed:
-            raise RuntimeError("the room has failed; what happened is in the log")
+    # ---- any thread, and signal handlers ---------------------------------------------------------
 
     def shutdown(self) -> None:
-        """Ask `serve_forever` to end; from any thread or signal handler, any number of times."""
-        self._stopping = True
-        with contextlib.suppress(OSError):  # full, or closed: it is ending already
-            self._wake_writer.send(b"\0")
+        """Ask `serve_forever` to end; any number of times."""
+        self._acceptor.stop()
+
+    def reload(self) -> None:
+        """Ask for the certificate to be read again, and the transcript to be opened again."""
+        self._to_reload = True
+        self._acceptor.wake()
+
+    def report(self) -> None:
+        """Ask for the status to be recorded."""
+        self._to_report = True
+        self._acceptor.wake()
 
     def wake_on_signals(self) -> None:
         """Have every signal with a handler wake the acceptor, so that the handler runs.  Main thread.
@@ -172,117 +183,72 @@ class Server:
         A signal that comes just before the acceptor sleeps interrupts nothing: it would be seen when
         the next client comes.
         """
-        signal.set_wakeup_fd(self._wake_writer.fileno(), warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._acceptor.wake_descriptor, warn_on_full_buffer=False)
 
-    def _accept_until_stopped(self) -> None:
-        exhausted = False  # out of descriptors or threads, and said so
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._wake_reader, selectors.EVENT_READ)
-            selector.register(self._listener, selectors.EVENT_READ)
-            while True:
-                ready = selector.select(0 if exhausted else None)
-                if any(key.fileobj is self._wake_reader for key, _ in ready):
-                    self._wake_reader.recv(4096)
-                if self._stopping:
-                    return
-                try:
-                    for _ in range(LISTEN_BACKLOG):
-                        if not self._accept():
-                            break
-                except OSError as error:
-                    if error.errno not in _EXHAUSTED:
-                        raise
-                    if not exhausted:
-                        exhausted = True
-                        many = len(self._readers)
-                        log.error("cannot accept (%s): %d connections; trying on", error.strerror, many)
-                    # The listener stays readable: without a pause this would be a busy loop.
-                    selector.unregister(self._listener)
-                    selector.select(ACCEPT_PAUSE)
-                    selector.register(self._listener, selectors.EVENT_READ)
-                    continue
-                if exhausted:  # and now nobody waits: accept wants a descriptor even then
-                    exhausted = False
-                    log.warning("accepting again")
+    # ---- acceptor --------------------------------------------------------------------------------
 
-    def _accept(self) -> bool:
-        """Accept one client and start its reader, or turn it away; return whether there was one.
-
-        Raises OSError as accept does, but for errors that are about the one client.
-        """
+    def serve_forever(self) -> None:
+        """Accept clients until `shutdown`; returns when everything is flushed, closed and joined."""
+        if self._storage is not None:
+            self._storage.start()
+        if self._transcript is not None:
+            self._transcript.start()
+        threading.stack_size(READER_STACK)  # of the threads that are started from here on
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        self._room_thread.start()
         try:
-            sock, address = self._listener.accept()
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            if error.errno in _TRANSIENT:
-                return True
-            raise
-        self._reap()
-        peer = _host_port(address[0], address[1])
-        if len(self._readers) >= self._max_clients:
-            log.warning("%s turned away: %d connections are the limit", peer, self._max_clients)
-            with sock, contextlib.suppress(OSError):
-                sock.send(protocol.turn_away("full", str(self._max_clients)), socket.MSG_DONTWAIT)
-            return True
-        try:
-            # One send per batch: to wait for more to go with it (Nagle) would only delay it.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-            self._keep_alive(sock)
-        except OSError:
-            sock.close()  # already reset
-            return True
-        connection = Connection(sock, peer)
-        reader = Reader(
+            self._acceptor.run()
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                signal.set_wakeup_fd(-1)
+            self._listener.close()
+            self._inbox.put(self._room.close)
+            self._room_thread.join()
+            self._acceptor.close()
+            if self._transcript is not None:
+                self._transcript.close()
+            if self._storage is not None:
+                self._storage.close()
+            self._inbox.close()
+        if self._room_failed:
+            raise RuntimeError("the room has failed; what happened is in the log")
+
+    def put(self, connection: Connection, items: list[Item]) -> None:
+        """Hand the room items of a connection."""
+        self._inbox.put((connection, items))
+
+    def make_place(self) -> None:
+        """Have the room drop connections that only wait."""
+        self._inbox.put(self._room.entrance.make_place)
+
+    def _make_reader(self, connection: Connection) -> Reader:
+        return Reader(
             connection,
             self._inbox,
-            RateLimit(self._rate_limit, self._burst),
+            RateLimit(self._limits.rate_limit, self._limits.burst),
             storage=self._storage,
             turn=self._turn,
+            room_check=self._room_check,
+            moderators_check=self._moderators_check,
             ping_after=self._ping_after,
             dead_after=self._dead_after,
         )
-        thread = threading.Thread(target=self._run_reader, args=(reader,), name=f"reader {peer}", daemon=True)
-        self._inbox.put((connection, [Connected()]))  # before anything the reader puts
-        self._readers.add(thread)
-        try:
-            thread.start()
-        except RuntimeError:  # can't start new thread
-            self._readers.discard(thread)
-            self._inbox.put((connection, [Ended("error")]))
-            connection.wait_let_go()
-            sock.close()
-            raise OSError(errno.EAGAIN, "no more threads") from None
-        return True
 
-    def _keep_alive(self, sock: socket.socket) -> None:
-        """Have the kernel notice a dead link: most clients cannot be pinged in any other way."""
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        probe_interval = max(1, round((self._dead_after - self._ping_after) / KEEPALIVE_PROBES))
-        for name, value in (
-            ("TCP_KEEPIDLE", max(1, round(self._ping_after))),
-            ("TCP_KEEPALIVE", max(1, round(self._ping_after))),  # what macOS calls it
-            ("TCP_KEEPINTVL", probe_interval),
-            ("TCP_KEEPCNT", KEEPALIVE_PROBES),
-            # While something is unacknowledged there are no probes, and retransmitting takes 15 minutes.
-            ("TCP_USER_TIMEOUT", max(1, round(self._dead_after * 1000))),
-        ):
-            if hasattr(socket, name):
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-    def _run_reader(self, reader: Reader) -> None:
-        try:
-            reader.run()
-        finally:
-            self._finished.put(threading.current_thread())
-
-    def _reap(self) -> None:
-        """Join the readers that have finished, as a process does with its children."""
-        while not self._finished.empty():
-            thread = self._finished.get()
-            thread.join()
-            self._readers.discard(thread)
+    def _do_asked(self) -> None:
+        """Do what signals have asked for."""
+        if self._to_report:
+            self._to_report = False
+            self._inbox.put(self._room.record_status)
+        if self._to_reload:
+            self._to_reload = False
+            if self._transcript is not None:
+                self._transcript.reopen()
+            if self._make_context is not None:
+                try:
+                    self._acceptor.context = self._make_context()
+                    log.info("the certificate was read again: new connections get it")
+                except TlsError as error:
+                    log.error("the certificate stays as it was: %s", error)
 
     # ---- room ------------------------------------------------------------------------------------
 
@@ -306,11 +272,11 @@ class Server:
             if fanout.full:
                 room.send_backlogs()
             while batch:
-                entry = batch.popleft()
-                if entry is None:
-                    room.close()
+                work = batch.popleft()
+                if callable(work):
+                    work()
                 else:
-                    connection, items = entry
+                    connection, items = work
                     room.handle(connection, items)
             if deadline is not None:
                 room.tick()
@@ -323,13 +289,13 @@ class Server:
         for connection in list(fanout.connections):
             fanout.hang_up(connection)
         closed = False
-        entries = list(self._batch)  # what it did not come to
+        left = list(self._batch)  # what it did not come to
         while not closed or fanout.connections:
-            for entry in entries or self._inbox.take(fanout.poller, None):
-                if entry is None:
-                    closed = True
+            for work in left or self._inbox.take(fanout.poller, None):
+                if callable(work):
+                    closed = closed or work == self._room.close
                     continue
-                connection, items = entry
+                connection, items = work
                 for item in items:
                     if isinstance(item, Connected):
                         fanout.open(connection)
@@ -338,31 +304,7 @@ class Server:
                         item.answer.put(False)
                     elif isinstance(item, Ended):
                         fanout.end(connection)
-            entries = []
-
-
-_TRANSIENT = frozenset(
-    {errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH}
-    | {errno.EHOSTDOWN, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.ETIMEDOUT}
-)
-"""Errors of accept that are about the one connection (accept(2), "Error handling")."""
-
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN})
-"""Errors of accept that pass when somebody leaves."""
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a non-blocking listening socket; OSError (gaierror for a name nobody knows) when it cannot."""
-    family, _, _, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    listener = socket.create_server(address[:2], family=family, backlog=LISTEN_BACKLOG)
-    listener.setblocking(False)
-    return listener
-
-
-def _host_port(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            left = []
 
 
 # --------------------------------------------------------------------------------------------------
@@ -375,33 +317,48 @@ def _fail(sentence: str) -> NoReturn:
     raise SystemExit(2)
 
 
-def _open_storage(options: argparse.Namespace) -> Storage | None:
-    """Return the log file if one is asked for; when it cannot be used, say why and exit with status 2."""
-    if not options.db:
-        return None
-    try:
-        return Storage(options.db, sync=options.sync, keep=options.keep)
-    except StorageError as error:
-        _fail(str(error))
+def _password(path: str, text: str = "") -> Password | None:
+    """Return the password in the file at `path`, or `text`; None when neither is given."""
+    if path:
+        return Password.read(path)
+    return Password(text) if text else None
 
 
-def _open_server(options: argparse.Namespace, storage: Storage | None) -> Server:
+def _certificate(options: argparse.Namespace) -> tuple[str, str] | None:
+    """Return the files with the certificate and its key; None without TLS."""
+    if options.tls_cert:
+        return options.tls_cert, options.tls_key
+    return own_certificate(options.config) if options.tls else None
+
+
+def _open_server(options: argparse.Namespace, certificate: tuple[str, str] | None) -> Server:
     """Return a listening server, or say in one line why there cannot be one and exit with status 2."""
     where = f"{options.host}, port {options.port}"
     try:
         return Server(
             options.host,
             options.port,
-            max_clients=options.max_clients,
-            rate_limit=options.rate_limit,
+            limits=Limits(
+                max_clients=options.max_clients,
+                max_waiting=options.max_waiting,
+                handshake_timeout=options.handshake_timeout,
+                max_per_address=options.max_per_address,
+                connects_per_minute=options.connects_per_minute,
+                rate_limit=options.rate_limit,
+                backlog=options.backlog,
+            ),
             welcome=options.welcome,
             history=options.history,
-            storage=storage,
+            storage=Storage(options.db, sync=options.sync, keep=options.keep) if options.db else None,
+            transcript=Transcript(options.transcript) if options.transcript else None,
+            make_context=(lambda: server_context(*certificate)) if certificate is not None else None,
+            password=_password(options.password_file, os.environ.get("CHARLA_PASSWORD", "")),
+            moderator_password=_password(options.moderator_password_file),
             grace=options.grace,
             ping_after=options.ping_after,
             dead_after=options.dead_after,
         )
-    except StorageError as error:
+    except (StorageError, TlsError, PasswordError, TranscriptError) as error:
         _fail(str(error))
     except (socket.gaierror, UnicodeError):
         _fail(f"'{options.host}' is not an address or a host name that can be found: try --host 0.0.0.0")
@@ -434,22 +391,25 @@ def _own_address() -> str:
             return socket.gethostname()
 
 
-def _announce(address: tuple[str, int]) -> None:
+def _announce(address: tuple[str, int], certificate: tuple[str, str] | None) -> None:
     """Print where the server listens, and what to type to join it."""
     host, port = address
     where = "" if port == DEFAULT_PORT else f" --port {port}"
-    lines = [f"listening on {_host_port(host, port)}"]
+    tls, nc = ("", "nc") if certificate is None else (" --tls", "ncat --ssl")
+    lines = [f"listening on {host_port(host, port)}"]
+    if certificate is not None:
+        lines.append(f"TLS, with the certificate {certificate_fingerprint(certificate[0])}")
     if ipaddress.ip_address(host).is_loopback:
         here = where if host == "127.0.0.1" else f" --host {host}{where}"
         lines += [
-            f"To join, in another terminal: python3 client.py{here}   (or: nc {host} {port})",
-            f"Only this machine can join. To let others in: python3 server.py --host 0.0.0.0{where}",
+            f"To join, in another terminal: python3 client.py{here}{tls}   (or: {nc} {host} {port})",
+            f"Only this machine can join. To let others in: python3 server.py --host 0.0.0.0{where}{tls}",
         ]
     else:
         reachable = _own_address() if ipaddress.ip_address(host).is_unspecified else host
         lines += [
-            f"To join, on the other machines: python3 client.py --host {reachable}{where}",
-            f"                            or: nc {reachable} {port}",
+            f"To join, on the other machines: python3 client.py --host {reachable}{where}{tls}",
+            f"                            or: {nc} {reachable} {port}",
         ]
     # One write: the log's thread writes to the same terminal.
     sys.stdout.write("\n".join([*lines, ""]))
@@ -470,40 +430,8 @@ def _raise_descriptor_limit(clients: int) -> None:
         )
 
 
-class _DroppingQueueHandler(logging.handlers.QueueHandler):
-    """Hands records to the log thread; drops them, and counts, when that thread's terminal is stuck."""
-
-    dropped = 0
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        try:
-            self.queue.put_nowait(record)
-        except queue.Full:
-            self.dropped += 1
-
-
-@contextlib.contextmanager
-def _recording(level: str) -> Iterator[None]:
-    """Record on the terminal, from a thread of its own: a stopped terminal (Ctrl+S) stops nobody else."""
-    terminal = logging.StreamHandler()
-    terminal.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    handler = _DroppingQueueHandler(queue.Queue(10_000))
-    listener = logging.handlers.QueueListener(handler.queue, terminal)
-    log.addHandler(handler)
-    log.setLevel(level.upper())
-    log.propagate = False
-    listener.start()
-    try:
-        yield
-    finally:
-        if handler.dropped:
-            log.warning("%d records were dropped: the terminal did not take them", handler.dropped)
-        listener.stop()
-        log.removeHandler(handler)
-
-
-def _end_on_signals(server: Server) -> None:
-    """Ctrl+C and SIGTERM end the server in order; a second one ends it at once."""
+def _obey_signals(server: Server) -> None:
+    """Ctrl+C and SIGTERM end the server in order, a second one at once; SIGHUP reloads, SIGUSR1 reports."""
     asked = False
 
     def end(number: int, _frame: object) -> None:
@@ -517,6 +445,8 @@ def _end_on_signals(server: Server) -> None:
     server.wake_on_signals()
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGHUP, lambda _number, _frame: server.reload())
+    signal.signal(signal.SIGUSR1, lambda _number, _frame: server.report())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -524,12 +454,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_options(arguments)
     if not hasattr(socket, "MSG_DONTWAIT"):
         _fail("the server needs Linux, macOS or another Unix (on Windows: WSL); the client does not")
-    with _recording(options.log_level):
+    with recording(options.log_level, options.log_format):
         _raise_descriptor_limit(options.max_clients)
-        storage = _open_storage(options)
-        server = _open_server(options, storage)
-        _end_on_signals(server)
-        _announce(server.address)
+        try:
+            certificate = _certificate(options)
+        except TlsError as error:
+            _fail(str(error))
+        server = _open_server(options, certificate)
+        _obey_signals(server)
+        _announce(server.address, certificate)
         try:
             server.serve_forever()
         except RuntimeError as error:

@@ -6,12 +6,13 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import fields
 from typing import Any
 
 import pytest
 from support import DEADLINE, LineClient, ServerProgram, eventually
 
-from server import Server
+from server import Limits, Server
 
 
 def descriptors() -> set[str]:
@@ -28,11 +29,15 @@ def _nothing_left_behind() -> Iterator[None]:
     eventually(lambda: len(descriptors()) <= len(files), "every descriptor's closing")
 
 
+_LIMITS = {field.name for field in fields(Limits)}
+
+
 class RunningServer:
     """A Server in a thread of its own, without a rate limit unless asked for one."""
 
     def __init__(self, **options: Any) -> None:
-        self.server = Server(port=0, **{"rate_limit": 0, **options})
+        limits = {name: options.pop(name) for name in _LIMITS & options.keys()}
+        self.server = Server(port=0, limits=Limits(**{"rate_limit": 0, **limits}), **options)
         self.address = self.server.address
         self._thread = threading.Thread(target=self.server.serve_forever, name="acceptor of the test")
         self._thread.start()

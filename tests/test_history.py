@@ -287,7 +287,7 @@ def test_one_who_takes_nothing_while_catching_up_is_let_go(serve: Serve, connect
     again.expect("NICK")
     again.ask(Hello("x", token, 2))
     again.until("^RESUMED")
-    threads = server.server._readers  # type: ignore[attr-defined]
+    threads = server.server._acceptor._readers  # type: ignore[attr-defined]
     eventually(lambda: sum(thread.is_alive() for thread in threads) == 1, "the end of its reader")
     assert len(said(resume(connect(server), token, 2))) == 8000
 

@@ -215,6 +215,12 @@ def test_a_full_backlog_drops_that_one_and_tells_the_others(table: Table) -> Non
     assert "* slow left (dropped: not reading)" in lines
     lines.remove("* slow left (dropped: not reading)")
     assert lines == [f"ana: {n:03} and some text" for n in range(60)]
+    table.sockets[slow].room = None  # it reads on: the line that it had a part of, and why it was dropped
+    table.room.send_backlogs()
+    assert table.told(slow)[-2:] == ["ana: 000 and some text", f"* {wording.GOODBYES['slow']}"]
+    assert table.sockets[slow].shutdowns == [socket.SHUT_WR]
+    table.now += 2.0
+    table.room.tick()
     assert slow.wait_let_go(0)
     assert slow.backlog == []
     assert table.seat(table.connect(), "slow"), "the nick is free again"

@@ -24,6 +24,7 @@ import pytest
 from conftest import RunningServer
 from support import DEADLINE, ROOT, LineClient, Program, ServerProgram, eventually
 
+import acceptor
 import protocol
 import server as server_module
 import wording
@@ -281,7 +282,7 @@ def test_three_hundred_connections_of_random_bytes(serve: Serve, connect: Connec
 def test_64_megabytes_without_a_newline_take_no_memory_and_the_room_goes_on(
     start_program: Start, connect: Connect
 ) -> None:
-    server = start_program()
+    server = start_program("--rate-limit", "0")
     ana, beto = connect(server).join_plain("ana"), connect(server).join_plain("beto")
     before = resident(server.process.pid)
     block = b"x" * (1 << 20)
@@ -384,14 +385,18 @@ def test_a_full_server_says_so_and_takes_the_next_when_somebody_has_left(
     server = serve(max_clients=2)
     ana, _beto = connect(server).join_plain("ana"), connect(server).join_plain("beto")
     turned_away = connect(server)
-    assert turned_away.rest() == ["! The room is full (2): try again later. [full 2]"]
+    turned_away.expect("NICK")
+    turned_away.send("eva\n")
+    assert turned_away.rest() == ["! The room is full (2): try again later.", "* Goodbye."]
     ana.send("exit\n")
     ana.until("Goodbye")
     ana.close()
 
     def welcome() -> bool:
         with LineClient(server.address) as eva:
-            return eva.line() == "NICK"
+            eva.expect("NICK")
+            eva.send("eva\n")
+            return "eva" not in eva.line()
 
     eventually(welcome, "a free place")
 
@@ -405,14 +410,14 @@ def test_out_of_descriptors_the_acceptor_waits_and_recovers(stack: ExitStack) ->
         port = int(process.wait_for_line(r"listening on 127\.0\.0\.1:(\d+)")[1])
         process.wait_for_line("descriptors: room for")
         address = ("127.0.0.1", port)
-        people = [stack.enter_context(LineClient(address)) for _ in range(40)]
+        ana, beto = (stack.enter_context(LineClient(address)).join_plain(nick) for nick in ("ana", "beto"))
+        knocking = [stack.enter_context(LineClient(address)) for _ in range(40)]
         process.wait_for_line("cannot accept")
-        ana, beto = people[0], people[1]
-        ana.join_plain("ana")
-        beto.join_plain("beto")
         beto.send("hola\n")
         ana.expect("* beto joined", "beto: hola")
-        for person in people[2:]:
+        # Those who came first and say nothing go for those behind them.
+        assert knocking[0].rest()[-1] == f"* {wording.GOODBYES['crowded']}"
+        for person in knocking:
             person.close()
         process.wait_for_line("accepting again")
         assert sum("cannot accept" in line for line in process.output) == 1
@@ -438,10 +443,10 @@ class Exhausted:
 def test_out_of_descriptors_the_acceptor_does_not_spin(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(server_module, "ACCEPT_PAUSE", 0.05)
+    monkeypatch.setattr(acceptor, "ACCEPT_PAUSE", 0.05)
     server = server_module.Server(port=0)
     listener = Exhausted(server._listener)
-    monkeypatch.setattr(server, "_listener", listener)
+    monkeypatch.setattr(server._acceptor, "_listener", listener)
     begin = time.monotonic()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -536,8 +541,8 @@ def test_a_signal_that_does_not_interrupt_the_acceptor_is_seen_all_the_same() ->
                 client.recv(5)  # NICK: the acceptor is done with us
                 signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
         announce = server._announce
-        def announce_and_interrupt(address):
-            announce(address)
+        def announce_and_interrupt(address, certificate):
+            announce(address, certificate)
             threading.Thread(target=interrupt, args=(address,)).start()
         server._announce = announce_and_interrupt
         sys.exit(server.main(["--port", "0"]))
@@ -647,8 +652,9 @@ def test_every_option_is_also_an_environment_variable() -> None:
             ana.send("ana\n")
             ana.expect("* Sé amable")
             with LineClient(("127.0.0.1", port)) as beto:
-                assert "[full 1]" in beto.line()
-        process.wait_for_line("turned away")
+                beto.expect("NICK")
+                beto.send("beto\n")
+                assert "full (1)" in beto.line()
         assert not any("joined" in line for line in process.output)
         process.process.terminate()
         assert process.status() == 0
@@ -724,7 +730,7 @@ def test_the_record_says_who_came_and_went_and_never_what_was_said_in_private(
 def test_a_failure_of_the_room_itself_ends_the_server_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = server_module.Server(port=0, rate_limit=0)
+    server = server_module.Server(port=0, limits=server_module.Limits(rate_limit=0))
     failure: list[BaseException] = []
 
     def run() -> None:
@@ -748,7 +754,7 @@ def test_a_failure_of_the_room_itself_ends_the_server_and_leaves_nothing(
 
 
 def test_a_failure_in_the_middle_of_a_batch_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = server_module.Server(port=0, rate_limit=0)
+    server = server_module.Server(port=0, limits=server_module.Limits(rate_limit=0))
     failure: list[BaseException] = []
 
     def run() -> None:
@@ -767,7 +773,7 @@ def test_a_failure_in_the_middle_of_a_batch_leaves_nobody_waiting(monkeypatch: p
             gathered.append(True)
             while len(entries) < 4:
                 entries += take(poller, DEADLINE)
-            entries.sort(key=lambda entry: entry is None or Say("fail") not in entry[1])
+            entries.sort(key=lambda entry: callable(entry) or Say("fail") not in entry[1])
         return entries
 
     def fail(connection: Connection, items: list[Item]) -> None:
