@@ -188,10 +188,11 @@ class TlsSocket:
                 self._ended = True
             except OSError as error:
                 self._ended = error
-            with contextlib.suppress(OSError):  # the sender meets it too; there may be more to receive
-                self._flush(_DONTWAIT)
-            if len(self._unsent) > CIPHERTEXT_LIMIT:
-                self._ended = OSError(errno.ENOBUFS, "the peer asks for more TLS answers than it reads")
+            if self._outgoing.pending:
+                with contextlib.suppress(OSError):  # the sender meets it too; there may be more to receive
+                    self._flush(_DONTWAIT)
+                if len(self._unsent) > CIPHERTEXT_LIMIT:
+                    self._ended = OSError(errno.ENOBUFS, "the peer asks for more TLS answers than it reads")
         if texts:
             return b"".join(texts)
         if self._ended is True:
