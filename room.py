@@ -34,44 +34,29 @@ from items import (
 )
 from mail import PrivateMail
 from messages import (
-    WHO_PAGE,
-    Act,
     Acted,
     AskNick,
     Crowd,
-    Done,
     Event,
     Goodbye,
     Hello,
-    Help,
-    HelpText,
-    Here,
     Joined,
     Leave,
     Left,
-    Message,
     Notice,
     Ping,
     Pong,
     Refusal,
     Refused,
-    Rename,
-    Renamed,
     Said,
-    Say,
-    Tell,
     Token,
-    Told,
     Unread,
-    Waits,
     Welcome,
-    Who,
 )
 from moderators import Moderators
-from nicks import check_nick
-from protocol import NATIVE
 from records import Seldom
-from seats import Kept, Mail, Seats, Session, new_token
+from seats import Kept, Seats, Session, new_token
+from talk import Talk
 from transcript import Transcript
 from wording import LEAVE_REASONS, STATUS_WORDS, left_words
 
@@ -138,6 +123,7 @@ class Room:
             self, self._log, self._seats, fanout, allowed=has_moderators, clock=wall_clock
         )
         self._rules = self._moderators.rules
+        self._talk = Talk(self, self._log, self._seats, fanout, self._mail, self._moderators)
         self._seldom = Seldom(_recorder, clock=clock)
         self._not_stored = ""  # why the log is not written any more
         self._crowd_joined = 0  # not told yet
@@ -146,12 +132,7 @@ class Room:
         self._closing = False
         # What somebody with a seat can ask, and what does it.
         self._asked: dict[type, Callable[[Session, Any], None]] = {
-            Say: self._once(self._say),
-            Act: self._once(self._act),
-            Tell: self._once(self._tell),
-            Rename: self._once(self._rename),
-            Who: self._who,
-            Help: self._help,
+            **self._talk.asked,
             Ping: self._ping,
             Pong: self._pong,
             Leave: self._leave,
@@ -161,7 +142,7 @@ class Room:
             Chunk: self._chunk,
             Silent: self._silent,
             Ended: self._seated_ended,
-            **{command: self._once(do) for command, do in self._moderators.rulings.items()},
+            **{command: self._talk.once(do) for command, do in self._moderators.rulings.items()},
             **self._moderators.questions,
         }
         if self._log.storage is not None:
@@ -275,7 +256,7 @@ class Room:
             self._resume(connection, hello, item.answer)
             return
         try:
-            self._check_free(hello.nick)
+            self.check_free(hello.nick)
             self._moderators.check_may_enter(hello.nick, connection.origin)
             if len(self._seats) - len(self._absent) >= self._max_people:
                 raise Refused("full", str(self._max_people))
@@ -308,12 +289,27 @@ class Room:
             self.fanout.only(connection, topic)
         earlier = self._catching_up.opening_history(connection.dialect, hello.history)
         self.fanout.raw(connection, earlier)
-        self.fanout.only(connection, self._here(1, 0))
+        self.fanout.only(connection, self._talk.here(1, 0))
         if self._not_stored:
             notice = Notice(*self._log.next(), "not-stored", (self._not_stored,))
-            self._tell_alone(session, self._log.append(notice, to=number))
+            self.tell_alone(session, self._log.append(notice, to=number))
         item.answer.put(True)
         log.info("%s joined from %s (%s); %d here", hello.nick, connection.peer, item.dialect.name, people)
+
+    def check_free(self, nick: str, asking: Session | None = None) -> None:
+        """Refuse a nick that somebody else has, or that looks like theirs.
+
+        Whose seat is kept may be the one who asks: they are told for how long.
+        """
+        holder = self._seats.get(nick)
+        if holder is not None and holder is not asking:
+            if holder in self._absent:
+                seconds = max(1, round(self._absent[holder] - self._clock()))
+                raise Refused("nick-kept", nick, str(seconds))
+            raise Refused("nick-taken", nick)
+        alike = self._seats.looks_like(nick)
+        if alike is not None and alike is not asking:
+            raise Refused("nick-alike", nick, alike.nick)
 
     def _leave(self, session: Session, _: Leave) -> None:
         """The person asked to leave: told goodbye, then disconnected."""
@@ -360,7 +356,7 @@ class Room:
         log.info("%s: %s; the seat is kept for %g s", session.nick, LEAVE_REASONS[reason], self._grace)
         for mail in session.kept.mail:
             if mail.addressee is session:
-                self._say_that_it_waits(mail, session)
+                self._talk.say_that_it_waits(mail, session)
         if len(self._absent) > self._max_absent:
             # The youngest: who joins and drops again and again pushes out seats of his own.
             self._end(max(self._absent, key=lambda absent: absent.id), reason)
@@ -395,7 +391,7 @@ class Room:
                 unread = Unread(*self._log.next(), session.nick, count)
                 logged = self._log.append(unread, to=author.id)
                 self._mail.add(logged, None, author)
-                self._tell_alone(author, logged)
+                self.tell_alone(author, logged)
 
     def _tell_coming_or_going(self, event: Joined | Left) -> None:
         """Tell of a join or a leave by name, or in a crowd as part of a count.
@@ -528,124 +524,10 @@ class Room:
                 raise Refused("malformed", "number")
             self._mail.acknowledge(session, pong.number)
 
-    # ---- what people ask -------------------------------------------------------------------------
-
-    def _once(self, do: Callable[[Session, Any], None]) -> Callable[[Session, Any], None]:
-        """Return `do` for commands that a client sends again when it has missed the answer.
-
-        The tags of a session that resumes rise: one that is not higher than the last one was seen before.
-        """
-
-        def do_once(session: Session, command: Any) -> None:
-            kept = session.kept
-            if kept is None:
-                do(session, command)
-                return
-            if command.tag <= kept.last_tag:
-                self._repeat(session, kept, command.tag)
-                return
-            kept.last_tag = command.tag
-            self._log.save_session(session.id, session.row())
-            try:
-                do(session, command)
-            except Refused as refused:
-                # Not the exception: that would hold what was typed, and everything around it.
-                forgotten = kept.refuse(Refusal(refused.tag, refused.code, refused.arguments))
-                self._log.save_refusal(session.id, refused.tag, forgotten)
-                raise
-
-        return do_once
-
-    def _repeat(self, session: Session, kept: Kept, tag: int) -> None:
-        """Answer again what was done or refused before."""
-        assert session.connection is not None
-        if tag in kept.refused:
-            self.fanout.only(session.connection, kept.refused[tag])
-            return
-        logged = self._log.find(session.id, tag)
-        line = logged.told_to(session.id) if logged is not None else NATIVE.encode(Done(tag))
-        self.fanout.raw(session.connection, line)
-
-    def _say(self, session: Session, command: Say) -> None:
-        self._moderators.check_may_speak(session, command.tag)
-        self.tell_everyone(Said(*self._log.next(), command.tag, session.nick, command.text), session)
-
-    def _act(self, session: Session, command: Act) -> None:
-        self._moderators.check_may_speak(session, command.tag)
-        self.tell_everyone(Acted(*self._log.next(), command.tag, session.nick, command.text), session)
-
-    def _tell(self, session: Session, command: Tell) -> None:
-        addressee = self._seats.get(command.to)
-        if addressee is None:
-            raise Refused("no-such-user", command.to, tag=command.tag)
-        self._mail.check(session, addressee, command.tag)
-        told = Told(*self._log.next(), command.tag, session.nick, addressee.nick, command.text)
-        logged = self._log.append(told, session.id, addressee.id)
-        mail = self._mail.add(logged, session, addressee)
-        self._tell_alone(session, logged)
-        if addressee is not session:
-            self._tell_alone(addressee, logged)
-            if addressee.connection is None:
-                self._say_that_it_waits(mail, addressee)
-
-    def _say_that_it_waits(self, mail: Mail, addressee: Session) -> None:
-        """Tell the author of a private message, once, that its addressee's link is down."""
-        author = mail.author
-        if author is not None and author.live and not mail.told_waiting:
-            assert author.connection is not None
-            mail.told_waiting = True
-            self.fanout.only(author.connection, Waits(mail.logged.id, addressee.nick))
-
-    def _rename(self, session: Session, command: Rename) -> None:
-        try:
-            nick = check_nick(command.nick)
-            if nick == session.nick:
-                raise Refused("nick-same", nick)
-            self._check_free(nick, session)
-            self._moderators.check_may_enter(nick, "")
-            # A nick is something to say, too, and a muted one is not shaken off.
-            self._moderators.check_may_speak(session, command.tag)
-        except Refused as refused:
-            refused.tag = command.tag
-            raise
-        old = session.nick
-        self._seats.rename(session, nick)
-        self._log.save_session(session.id, session.row())
-        log.info("%s is now %s", old, nick)
-        self.tell_everyone(Renamed(*self._log.next(), command.tag, old, nick), session)
-
-    def _check_free(self, nick: str, asking: Session | None = None) -> None:
-        """Refuse a nick that somebody else has, or that looks like theirs.
-
-        Whose seat is kept may be the one who asks: they are told for how long.
-        """
-        holder = self._seats.get(nick)
-        if holder is not None and holder is not asking:
-            if holder in self._absent:
-                seconds = max(1, round(self._absent[holder] - self._clock()))
-                raise Refused("nick-kept", nick, str(seconds))
-            raise Refused("nick-taken", nick)
-        alike = self._seats.looks_like(nick)
-        if alike is not None and alike is not asking:
-            raise Refused("nick-alike", nick, alike.nick)
-
-    def _who(self, session: Session, command: Who) -> None:
-        assert session.connection is not None
-        self.fanout.only(session.connection, self._here(command.page, command.tag))
-
-    def _help(self, session: Session, command: Help) -> None:
-        assert session.connection is not None
-        self.fanout.only(session.connection, HelpText(command.moderators))
+    # ---- refusals --------------------------------------------------------------------------------
 
     def _raise(self, _: Session, refused: Refused) -> None:
         raise refused
-
-    def _here(self, page: int, tag: int) -> Message:
-        people = len(self._seats)
-        pages = max(1, -(-people // WHO_PAGE))
-        if not 1 <= page <= pages:
-            raise Refused("no-page", str(pages), tag=tag)
-        return Here(tag, page, pages, people, self._seats.page(page, WHO_PAGE))
 
     def _refuse(self, connection: Connection, refused: Refused) -> None:
         who = connection.session.nick if connection.session else connection.peer
@@ -670,7 +552,7 @@ class Room:
             self._log.append(event, author.id)
             self.fanout.everyone(event, author.connection)
 
-    def _tell_alone(self, session: Session, logged: Logged) -> None:
+    def tell_alone(self, session: Session, logged: Logged) -> None:
         """Tell one session an event; one that is not live meets it in the log when it catches up."""
         if session.live and not self._closing:
             assert session.connection is not None
