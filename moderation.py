@@ -12,10 +12,9 @@ from __future__ import annotations
 import json
 import logging
 import math
-import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from messages import Refused
 from nicks import nick_key
@@ -27,27 +26,6 @@ MAX_BANS = 1000
 
 MAX_MUTES = 1000
 """People who are muted at a time."""
-
-MAX_DURATION = 10 * 365 * 86400
-"""Seconds that a ban or a mute can be given: ten years.  For longer, there is for ever."""
-
-_DURATION = re.compile("([0-9]+)([smhdSMHD]?)")
-_UNITS = {"s": 1, "": 60, "m": 60, "h": 3600, "d": 86400}
-
-
-def read_duration(text: str) -> float | None:
-    """Return the seconds that "30s", "30m", "2h", "7d" or "30" (minutes) stand for.
-
-    None: it is not written like a duration.  Refused("duration"): it is, but is nothing, or too long.
-    """
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        return None
-    number, unit = match.groups()
-    seconds = int(number) * _UNITS[unit.lower()] if len(number) <= len(str(MAX_DURATION)) else 0
-    if not 0 < seconds <= MAX_DURATION:
-        raise Refused("duration", text)
-    return float(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,15 +188,6 @@ class Moderation:
         """Return all mutes."""
         self.expire()
         return list(self._mutes.values())
-
-    def renamed(self, old: str, new: str) -> None:
-        """Have a mute follow who was called `old`.  If `new` is muted as well, the longer one holds."""
-        if self.muted(old) is None:
-            return
-        mute = replace(self._end_mute(nick_key(old)), nick=new)
-        if self.muted(new) is not None:
-            mute = max(mute, self._mutes[nick_key(new)], key=lambda mute: mute.until or math.inf)
-        self._put_mute(nick_key(new), mute)
 
     def _put_mute(self, key: str, mute: Mute) -> None:
         self._mutes[key] = mute

@@ -7,9 +7,8 @@ import logging
 
 import pytest
 
-import moderation
 from messages import Refused
-from moderation import MAX_BANS, MAX_MUTES, Ban, Moderation, read_duration
+from moderation import MAX_BANS, MAX_MUTES, Ban, Moderation
 
 NOW = 1_763_600_000.25
 HOUR = 3600.0
@@ -103,7 +102,7 @@ def test_a_ban_is_over_when_its_time_is(decided: Moderation, clock: Clock, disk:
 
 def test_a_ban_for_ever_stays(decided: Moderation, clock: Clock) -> None:
     ban = decided.ban("ana", "203.0.113.7", 0, "mod", "")
-    clock.now += 100 * moderation.MAX_DURATION
+    clock.now += 100 * (365 * 86400)
     decided.expire()
     assert decided.banned("ana", "") == decided.banned("eva", "203.0.113.7") == ban
     assert (ban.until, ban.seconds_left(clock.now)) == (0, 0)
@@ -218,7 +217,7 @@ def test_a_mute_holds_for_its_time(decided: Moderation, clock: Clock, disk: Disk
 
 def test_a_mute_for_ever_is_told_from_none(decided: Moderation, clock: Clock) -> None:
     decided.mute("ana", 0, "mod")
-    clock.now += 100 * moderation.MAX_DURATION
+    clock.now += 100 * (365 * 86400)
     assert decided.muted("ana") == 0
     assert decided.muted("beto") is None
 
@@ -235,28 +234,6 @@ def test_who_was_muted_speaks_again(decided: Moderation, clock: Clock, disk: Dis
     clock.now += 300
     with pytest.raises(Refused):
         decided.unmute("ana")
-
-
-def test_a_mute_follows_who_changes_the_nick(decided: Moderation, clock: Clock, disk: Disk) -> None:
-    decided.mute("ana", 300, "mod")
-    decided.renamed("ana", "Eva")
-    decided.renamed("Eva", "EVA")
-    decided.renamed("beto", "carla")
-    for known in (decided, restarted(clock, disk)):
-        assert known.muted("ana") is None
-        assert known.muted("eva") == 300
-        assert [(mute.nick, mute.by) for mute in known.mutes()] == [("EVA", "mod")]
-
-
-@pytest.mark.parametrize(("hers", "its", "left"), [(300, 60, 300), (60, 300, 300), (60, 0, 0), (0, 60, 0)])
-def test_no_mute_gets_shorter_by_a_nick_that_is_muted_too(
-    decided: Moderation, hers: int, its: int, left: int
-) -> None:
-    decided.mute("ana", hers, "mod")
-    decided.mute("eva", its, "mod")
-    decided.renamed("ana", "eva")
-    assert decided.muted("eva") == left
-    assert len(decided.mutes()) == 1
 
 
 def test_there_is_a_limit_to_mutes_and_those_that_are_over_do_not_count(
@@ -374,42 +351,3 @@ def test_nicks_that_are_compared_otherwise_today_are_saved_anew(
     assert decided.muted("ana") == 0
     assert sorted(disk.values) == [("ban", "eva"), ("mute", "ana")]
     assert nicks(restarted(clock, disk).bans()) == ["Eva"]
-
-
-# ---- durations -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("30s", 30),
-        ("30m", 1800),
-        ("30", 1800),
-        ("2h", 7200),
-        ("7d", 7 * 86400),
-        ("7D", 7 * 86400),
-        ("007m", 420),
-        ("3650d", moderation.MAX_DURATION),
-    ],
-)
-def test_a_duration(text: str, seconds: int) -> None:
-    assert read_duration(text) == seconds
-
-
-@pytest.mark.parametrize(
-    "text", ["", "m", "spam", "2nd", "-5", "+5", "1.5h", "1_0", " 5", "5m ", "5\n", "٣m", "3ſ", "²"]
-)
-def test_what_is_not_written_like_a_duration_is_none(text: str) -> None:
-    assert read_duration(text) is None
-
-
-@pytest.mark.parametrize("text", ["0", "0s", "000d", "3651d", "99999d", "315360001s", "9" * 90 + "s"])
-def test_a_duration_that_is_nothing_or_too_long_is_refused(text: str) -> None:
-    with pytest.raises(Refused) as refused:
-        read_duration(text)
-    assert_refused(refused, "duration", text)
-
-
-def test_a_duration_of_thousands_of_digits_is_refused_too() -> None:
-    with pytest.raises(Refused):  # int() has a limit of its own from Python 3.11 on, and takes long before
-        read_duration("9" * 1_000_000)
