@@ -311,6 +311,10 @@ class TerminalConsole(_Interruptible):
                         _write(f"\r\x1b[K{prompt}")  # a signal may have drawn it already
                     try:
                         return _read_unseen(sys.stdin.fileno())
+                    except BaseException:
+                        # What is left of it must not be taken for a line to the room, or to the shell.
+                        termios.tcflush(sys.stdin, termios.TCIFLUSH)
+                        raise
                     finally:
                         self._entering = True
                         _write("\r\x1b[K")

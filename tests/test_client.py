@@ -7,12 +7,10 @@ line by line what the test says.
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import unicodedata
 from collections.abc import Callable
@@ -20,12 +18,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from clients import WITHOUT_GNU, WITHOUT_READLINE, Start, run, start_piped, talk
 from scripted import AT, FakeServer, Seat
-from support import DEADLINE, ROOT, LineClient, ServerProgram, eventually
+from support import DEADLINE, LineClient, ServerProgram, eventually
 from terminal import Terminal, rows_of
 
 import client
+import client_options
 import console
+import joining
 import link
 from messages import (
     NEW_SESSION,
@@ -82,53 +83,10 @@ def server(start_program: StartProgram) -> ServerProgram:
     return start_program("--rate-limit", "0")
 
 
-class Start:
-    """Starts clients on terminals: `start(server, "--nick", "ana", columns=20)`."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-
-    def __call__(
-        self,
-        server: ServerProgram | FakeServer,
-        *options: str,
-        program: tuple[str, ...] = ("client.py",),
-        columns: int = 80,
-        rows: int = 24,
-        **environment: str,
-    ) -> Terminal:
-        """Start the client; what it shows has to be waited for."""
-        arguments = (*program, "--port", server.port, *options)
-        return self._stack.enter_context(
-            Terminal(*arguments, columns=columns, rows=rows, environment=environment)
-        )
-
-    def ana(self, server: ServerProgram, **options: int) -> Terminal:
-        """Start a client, and wait until ana is in."""
-        terminal = self(server, "--nick", "ana", **options)  # type: ignore[arg-type]
-        terminal.wait_for_prompt("ana> ")
-        return terminal
-
-    def seated(self, fake: FakeServer, *options: str, **environment: str) -> tuple[Terminal, Seat]:
-        """Start a client, and let ana in."""
-        terminal = self(fake, "--nick", "ana", *options, **environment)  # type: ignore[arg-type]
-        seat = self._stack.enter_context(fake.accept())
-        seat.let_in()
-        terminal.wait_for_prompt("ana> ")
-        return terminal, seat
-
-
 @pytest.fixture
 def start(stack: ExitStack) -> Start:
     """Return what starts clients on terminals."""
     return Start(stack)
-
-
-def talk(terminal: Terminal) -> list[str]:
-    """Return the rows since the welcome, the times taken off."""
-    rows = terminal.all_rows()
-    first = next(number for number, row in enumerate(rows) if re.search(r"\* \d+ here", row))
-    return [re.sub(r"^\d\d:\d\d ", "", row) for row in rows[first + 1 :]]
 
 
 # --------------------------------------------------------------------------------------------------
@@ -1223,22 +1181,6 @@ def test_times_that_are_none_are_status_2(options: tuple[str, ...], words: str) 
     assert words in done.stderr
 
 
-def run(*arguments: str, text: bytes = b"", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the client with pipes at all its ends."""
-    finished = subprocess.run(
-        [sys.executable, "client.py", *arguments],
-        input=text,
-        capture_output=True,
-        check=False,
-        timeout=DEADLINE,
-        cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name != "NO_COLOR"} | environment,
-    )
-    return subprocess.CompletedProcess(
-        finished.args, finished.returncode, finished.stdout.decode(), finished.stderr.decode()
-    )
-
-
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "nueve", "９０００", "9" * 5000, ""])
 def test_a_port_that_is_none_is_status_2(port: str) -> None:
     done = run("--nick", "bot", f"--port={port}")
@@ -1318,8 +1260,8 @@ def test_what_the_network_says_is_told_in_words(
         raise error
 
     monkeypatch.setattr(link.Connector, "dial", fail)
-    options = client.parse_options(["--host", "far", "--port", "9", "--nick", "ana"])
-    with pytest.raises(client.Fatal, match=re.escape(words)) as fatal:
+    options = client_options.parse_options(["--host", "far", "--port", "9", "--nick", "ana"])
+    with pytest.raises(joining.Fatal, match=re.escape(words)) as fatal:
         client.talk(options, console.PipeConsole())
     assert fatal.value.status == 3
 
@@ -1349,23 +1291,6 @@ def test_a_nick_refused_in_a_pipe_is_status_4(server: ServerProgram, connect: Co
 
 def in_a_pipe(server: ServerProgram, text: bytes, *options: str) -> subprocess.CompletedProcess[str]:
     return run("--port", server.port, "--nick", "bot", *options, text=text, TZ="UTC")
-
-
-def start_piped(
-    server: ServerProgram | FakeServer, stack: ExitStack, program: tuple[str, ...] = ("client.py",)
-) -> subprocess.Popen[bytes]:
-    """Start the client with pipes at all its ends."""
-    process = subprocess.Popen(
-        [sys.executable, *program, "--port", server.port, "--nick", "bot"],
-        cwd=ROOT,
-        env={**os.environ, "TZ": "UTC"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    stack.enter_context(process)
-    stack.callback(process.kill)
-    return process
 
 
 def test_a_line_from_a_pipe_is_said_and_confirmed_and_status_0(
@@ -1699,17 +1624,6 @@ def test_no_text_can_pass_for_another_persons_line(fake: FakeServer, start: Star
 # --------------------------------------------------------------------------------------------------
 # Consoles without GNU readline's extra calls, and without readline
 # --------------------------------------------------------------------------------------------------
-
-WITHOUT_GNU = (
-    "import client, console, sys;"
-    "console._GnuReadline.find = classmethod(lambda cls: None);"
-    "sys.exit(client.main())"
-)
-WITHOUT_READLINE = (
-    "import sys; sys.modules['readline'] = None;"
-    "import client; client.CONFIRM_TIME = 10;"  # what comes later is seen at the next Enter only
-    "sys.exit(client.main())"
-)
 
 
 def test_without_gnu_readline_what_arrives_waits_while_something_is_typed(
