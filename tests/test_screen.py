@@ -16,6 +16,8 @@ from wcwidth import wcwidth
 from messages import (
     Acted,
     AskNick,
+    AskPassword,
+    Banned,
     Crowd,
     Earlier,
     Goodbye,
@@ -24,20 +26,23 @@ from messages import (
     Joined,
     Left,
     Message,
+    Moderated,
     Notice,
     Past,
     Renamed,
     Resumed,
     Said,
+    Status,
     Token,
     Told,
+    Topic,
     Unread,
     Waits,
     Welcome,
     clean,
 )
 from screen import Screen, display_width, use_color, wrap
-from wording import USAGE
+from wording import MODERATORS_USAGE, USAGE
 
 AT = 1_700_000_000_000  # 14 November 2023, 22:13:20 UTC
 
@@ -104,6 +109,27 @@ MESSAGES: list[tuple[Message, list[str]]] = [
         ["22:13 * beto did not come back: what you last said to them alone may not have been read."],
     ),
     (Notice(1, AT, "later", ("a-b",)), ["22:13 * later a b"]),
+    (Moderated(1, AT, 0, "mod", "beto"), ["22:13 * beto is a moderator now"]),
+    (Moderated(1, AT, 7, "kick", "ana", "beto", 0, "ya"), ["22:13 * ana removed beto: ya"]),
+    (Moderated(1, AT, 0, "mute", "beto", "ana", 300), ["22:13 * beto muted ana for 5 min"]),
+    (
+        Moderated(1, AT, 0, "announce", "beto", "", 0, "uno\nana joined"),
+        ["22:13 * beto announces: uno", "        ana joined"],
+    ),
+    (Topic(0, False, "sol"), ["      * Topic: sol"]),
+    (Topic(0, False, "sol\nana joined"), ["      * Topic: sol", "        ana joined"]),
+    (Topic(7, True, ""), ["      * There is no topic.", "        The room is quiet: only moderators speak."]),
+    (Banned(7, 0, 0), ["      * Nobody is banned."]),
+    (
+        Banned(7, 1, 2, "beto", "10.0.0.1", 60, "ana", "uno\ndos"),
+        ["      * 1 of 2: beto (10.0.0.1), for 1 min yet, by ana: uno", "        dos"],
+    ),
+    (
+        Status(7, ("61", "2")),
+        ["      *           61  seconds since the start", "      *            2  people in the room"],
+    ),
+    (Here(0, 1, 1, 2, ("ana", "@beto")), ["      * 2 here: ana, @beto"]),
+    (AskPassword(), []),
     (Token("tok", 60), []),
     (Resumed("ana", 1, 0), []),
     (AskNick(), []),
@@ -147,6 +173,23 @@ def test_help_tells_everything_that_can_be_typed() -> None:
     for (typed, meaning), line in zip(USAGE.values(), lines, strict=True):
         assert line.startswith(f"      * {typed} ")
         assert line.endswith(f" {meaning}")
+
+
+def test_help_tells_what_moderators_can_do_in_columns() -> None:
+    lines = screen().help(moderators=True)
+    assert len(lines) == len(MODERATORS_USAGE)
+    starts = set()
+    for (typed, meaning), line in zip(MODERATORS_USAGE.values(), lines, strict=True):
+        assert line.startswith(f"      * {typed} ")
+        assert line.endswith(f"  {meaning}")
+        starts.add(len(line) - len(meaning))
+    assert len(starts) == 1
+
+
+def test_an_announcement_stands_out() -> None:
+    lines = screen(40, color=True).lines(Moderated(1, AT, 0, "announce", "beto", "", 0, "uno " * 20), "ana")
+    assert len(lines) > 1
+    assert all(re.fullmatch(r"\x1b\[1m[^\x1b]+\x1b\[0m", line) for line in lines)
 
 
 def test_a_notice_and_an_error_have_their_marks() -> None:
@@ -328,6 +371,10 @@ def test_only_what_the_screen_puts_there_is_at_the_left_edge(text: str, nick: st
         (Past(Said(1, AT, 0, nick, text)), f"[22:13] {nick}:"),
         (Past(Acted(1, AT, 0, nick, text)), f"[22:13] ~ {nick}"),
         (Left(1, AT, nick, text.replace("\n", "")), f"22:13 * {nick} left"),
+        (Moderated(1, AT, 0, "announce", nick, "", 0, text), f"22:13 * {nick} announces:"),
+        (Moderated(1, AT, 0, "kick", nick, "eva", 0, text), f"22:13 * {nick} removed eva"),
+        (Topic(0, True, text or "sol"), "      * Topic:"),
+        (Banned(0, 1, 1, nick, "", 0, "eva", text), f"      * 1 of 1: {nick}"),
     ):
         first, *others = at.lines(message, "ana")
         assert first.startswith(beginning) or beginning.startswith(first.rstrip())
