@@ -63,9 +63,15 @@ def _kibibytes(text: str) -> int:
     return int(text) * 1024
 
 
-def _folder() -> str:
-    """Return where a user's configuration is (XDG Base Directory Specification)."""
-    return os.path.join(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "charla")
+def _tls_folder() -> str:
+    """Return where the server's own certificate is (XDG Base Directory Specification).
+
+    Not the folder in which the client remembers servers: tls.own_certificate wants one for itself.
+    """
+    folder = os.environ.get("XDG_CONFIG_HOME", "")
+    if not os.path.isabs(folder):  # the specification: such a one is to be ignored
+        folder = os.path.join(os.path.expanduser("~"), ".config")
+    return os.path.join(folder, "charla", "server")
 
 
 def _rate(text: str) -> float:
@@ -304,7 +310,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
                 parser.error(f"{variable}: {error}")
     if options.tls is None:
         options.tls = os.environ.get("CHARLA_TLS", "").lower() in ("1", "true", "yes", "on")
-    options.config = _folder()
+    options.tls_folder = _tls_folder()
     if bool(options.tls_cert) != bool(options.tls_key):
         parser.error("--tls-cert and --tls-key go together: give both, or --tls alone")
     if not 0 < options.ping_after < options.dead_after:

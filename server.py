@@ -328,7 +328,7 @@ def _certificate(options: argparse.Namespace) -> tuple[str, str] | None:
     """Return the files with the certificate and its key; None without TLS."""
     if options.tls_cert:
         return options.tls_cert, options.tls_key
-    return own_certificate(options.config) if options.tls else None
+    return own_certificate(options.tls_folder) if options.tls else None
 
 
 def _open_server(options: argparse.Namespace, certificate: tuple[str, str] | None) -> Server:
