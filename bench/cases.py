@@ -11,11 +11,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
 
-from load import Generator, Load, Sample, measure
+from load import Generator, Load, Sample, has_tls, measure
 from processes import Failed, Process
 from restart import MESSAGES, LongLog, Restart, restart
 from resume import GRACE, GUESTS, MEMORY, MISSED, Burst, burst, percentile
-from servers import Server, Starter, charla, charla_with_db, floor, is_installed, ncat, ngircd
+from servers import (
+    Server,
+    Starter,
+    charla,
+    charla_with_db,
+    charla_with_tls,
+    floor,
+    is_installed,
+    ncat,
+    ngircd,
+)
 
 Result = TypeVar("Result")
 
@@ -57,6 +67,7 @@ class Contestant:
     start: Starter
     dialect: str
     ack: str = "sent"
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +171,7 @@ class Cases:
     latency: dict[int, Case[Sample]]  # by the number of clients
     throughput: dict[int, Case[Sample]]
     log: dict[int, Case[Sample]]
+    tls: Case[Sample]
     crowd: Case[Crowd]
     stalled: Case[Stalled]
     silent: Case[float]  # milliseconds
@@ -168,7 +180,7 @@ class Cases:
 
     def all(self) -> list[AnyCase]:
         talk = [*self.latency.values(), *self.throughput.values(), *self.log.values()]
-        return [*talk, self.crowd, self.stalled, self.silent, self.resume, self.restart]
+        return [*talk, self.tls, self.crowd, self.stalled, self.silent, self.resume, self.restart]
 
 
 OURS = ("plain", "native")
@@ -206,6 +218,26 @@ def with_logs(python: str, baseline: Path | None, folder: Path) -> list[Contesta
     return found
 
 
+def with_tls(python: str, folder: Path) -> list[Contestant]:
+    """Our server in the clear and with TLS, where both ends can speak it."""
+    if not (is_installed("openssl") and has_tls()):
+        return []
+    return [
+        contestant
+        for dialect in OURS
+        for contestant in (
+            Contestant(f"{dialect}-clear", f"{DIALECTS[dialect]}: in the clear", charla(python), dialect),
+            Contestant(
+                f"{dialect}-tls",
+                f"{DIALECTS[dialect]}: TLS 1.3",
+                charla_with_tls(python, folder),
+                dialect,
+                tls=True,
+            ),
+        )
+    ]
+
+
 def build(effort: Effort, python: str, baseline: Path | None, folder: Path) -> Cases:
     """Return the cases, for the servers that are installed.
 
@@ -232,6 +264,14 @@ def build(effort: Effort, python: str, baseline: Path | None, folder: Path) -> C
         latency={clients: latency_case(clients, latency, effort) for clients in (10, 100)},
         throughput={clients: throughput_case(clients, throughput, effort) for clients in (100, 500)},
         log={clients: log_case(clients, logs, effort) for clients in (100, 500)},
+        tls=flood_case(
+            "tls",
+            f"100 clients, {WINDOW} in flight, with TLS",
+            100,
+            with_tls(python, folder),
+            effort.log_rounds,
+            effort.seconds,
+        ),
         crowd=Case(
             "crowd",
             f"{CROWD:,} clients, {WINDOW} in flight",
@@ -333,7 +373,8 @@ def flood_case(
 
 def talk(contestant: Contestant, clients: int, window: int, seconds: float) -> Sample:
     with contestant.start() as server:
-        return measure(server, Load(contestant.dialect, clients, window, seconds, ack=contestant.ack))
+        load = Load(contestant.dialect, clients, window, seconds, ack=contestant.ack, tls=contestant.tls)
+        return measure(server, load)
 
 
 def crowd_obstacle() -> str | None:

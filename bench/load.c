@@ -36,6 +36,10 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef WITH_TLS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#endif
 
 #define MARKER '|'
 #define STDIN_TOKEN UINT32_MAX /* in epoll data: not a client's index */
@@ -65,6 +69,9 @@ static const char *const ack_names[] = {"kernel", "sent", "each"};
 
 struct client {
     int fd;
+#ifdef WITH_TLS
+    SSL *tls; /* with --tls */
+#endif
     bool in;         /* logged in: its bytes are counted, no longer parsed */
     bool asked;      /* plain, native: it was asked for its nickname and answered */
     long done;       /* messages it has (its own included), of all that were sent */
@@ -80,7 +87,7 @@ static struct {
     double seconds, time_limit, stall_limit;
     enum dialect dialect;
     enum ack ack;
-    bool handshake;
+    bool handshake, tls;
 } want = {.clients = 10, .window = 1, .group = GROUP, .messages = 10000, .warmup = -1, .seconds = 1e6,
           .time_limit = 120, .stall_limit = 5, .dialect = PLAIN, .ack = ACK_SENT};
 
@@ -150,10 +157,72 @@ static void acknowledge(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
+/* Send and receive as the system calls do, in TLS where that is asked for. */
+static ssize_t put_bytes(struct client *c, const char *bytes, size_t length)
+{
+#ifdef WITH_TLS
+    if (c->tls != NULL) {
+        int taken = SSL_write(c->tls, bytes, (int)length);
+        if (taken <= 0)
+            errno = SSL_get_error(c->tls, taken) == SSL_ERROR_WANT_WRITE ? EAGAIN : ECONNRESET;
+        return taken > 0 ? taken : -1;
+    }
+#endif
+    return send(c->fd, bytes, length, MSG_NOSIGNAL);
+}
+
+static ssize_t get_bytes(struct client *c, char *bytes, size_t room)
+{
+#ifdef WITH_TLS
+    if (c->tls != NULL) { /* a record at a time, until no more has come: what is left in there wakes nobody */
+        size_t total = 0;
+        while (room - total >= 16384) {
+            int got = SSL_read(c->tls, bytes + total, (int)(room - total));
+            if (got <= 0) {
+                errno = SSL_get_error(c->tls, got) == SSL_ERROR_WANT_READ ? EAGAIN : ECONNRESET;
+                return total > 0 ? (ssize_t)total : errno == EAGAIN ? -1 : 0;
+            }
+            total += (size_t)got;
+        }
+        return (ssize_t)total;
+    }
+#endif
+    return recv(c->fd, bytes, room, 0);
+}
+
+static bool more_to_get(const struct client *c)
+{
+#ifdef WITH_TLS
+    return c->tls != NULL && SSL_pending(c->tls) > 0;
+#else
+    (void)c;
+    return false;
+#endif
+}
+
+/* The handshake, on a socket that still blocks. Nobody's certificate is checked: it is our own server's. */
+static void begin_tls(struct client *c)
+{
+#ifdef WITH_TLS
+    static SSL_CTX *context;
+    if (context == NULL) {
+        context = SSL_CTX_new(TLS_client_method());
+        SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE);
+    }
+    c->tls = SSL_new(context);
+    SSL_set_fd(c->tls, c->fd);
+    if (SSL_connect(c->tls) != 1)
+        die("client %ld: no TLS: %s", (long)(c - clients), ERR_reason_error_string(ERR_get_error()));
+#else
+    (void)c;
+    die("this was compiled without TLS: install OpenSSL's headers (libssl-dev)");
+#endif
+}
+
 /* All that a client sends fits in its empty socket, as at most a window of messages is in flight. */
 static void send_text(struct client *c, const char *bytes, size_t length)
 {
-    ssize_t taken = send(c->fd, bytes, length, MSG_NOSIGNAL);
+    ssize_t taken = put_bytes(c, bytes, length);
     if (taken < 0 && (errno == EPIPE || errno == ECONNRESET))
         hung_up = true;
     else if (taken != (ssize_t)length)
@@ -280,7 +349,7 @@ static void complete(struct client *c, long count)
 static void take_bytes(struct client *c)
 {
     static char bytes[RECEIVE];
-    ssize_t got = recv(c->fd, bytes, sizeof bytes, 0);
+    ssize_t got = get_bytes(c, bytes, sizeof bytes);
     if (got < 0 && errno == EAGAIN)
         return;
     if (got <= 0) {
@@ -302,6 +371,8 @@ static void take_bytes(struct client *c)
         wire_deliveries += count;
         complete(c, count);
     }
+    if (more_to_get(c))
+        take_bytes(c);
 }
 
 /* Wait at most `milliseconds` for anything, and take it; gives false when nothing came. */
@@ -332,6 +403,8 @@ static void connect_one(struct client *c)
     if (connect(c->fd, (struct sockaddr *)&address, sizeof address) != 0)
         die("cannot connect client %ld to port %d: %s", (long)(c - clients), want.port, strerror(errno));
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (want.tls)
+        begin_tls(c);
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
     epoll_ctl(poll_fd, EPOLL_CTL_ADD, c->fd, &wanted);
     if (want.dialect == IRC)
@@ -528,7 +601,7 @@ static void parse_arguments(int argc, char **argv)
         {"seconds", required_argument, NULL, 's'},    {"group", required_argument, NULL, 'g'},
         {"time-limit", required_argument, NULL, 't'}, {"stall-limit", required_argument, NULL, 'l'},
         {"ack", required_argument, NULL, 'a'},        {"handshake", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0}};
+        {"tls", no_argument, NULL, 'T'},              {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -544,10 +617,11 @@ static void parse_arguments(int argc, char **argv)
         case 't': want.time_limit = atof(optarg); break;
         case 'l': want.stall_limit = atof(optarg); break;
         case 'h': want.handshake = true; break;
+        case 'T': want.tls = true; break;
         default:
             die("usage: load --port P [--dialect raw|irc|plain|native|session] [--clients N]\n"
                 "  [--window W] [--messages M] [--seconds S] [--warmup M] [--ack kernel|sent|each] [--group N]\n"
-                "  [--time-limit S] [--stall-limit S] [--handshake]");
+                "  [--time-limit S] [--stall-limit S] [--handshake] [--tls]");
         }
     }
     if (want.port <= 0 || want.clients < 2 || want.window < 1 || want.messages < 1 || want.group < 2)

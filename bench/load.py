@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -49,6 +50,7 @@ class Load:
     warmup: int | None = None  # None: as many as load.c thinks right
     group: int = DEFAULT_GROUP
     login_time: float = LOGIN_TIME
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,20 @@ def compile_all() -> None:
                 "install gcc or clang (Debian, Ubuntu: apt install gcc libc6-dev)."
             )
         command = [compiler, *FLAGS, "-o", str(program), str(source)]
+        if name == "load" and has_tls():
+            command += ["-DWITH_TLS", "-lssl", "-lcrypto"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own file
         if done.returncode != 0:
             raise Failed(f"{name}.c does not compile: {done.stderr.strip()}")
+
+
+def has_tls() -> bool:
+    """Say whether OpenSSL's headers are here, so that the generator can speak TLS."""
+    compiler = shutil.which(COMPILER)
+    if compiler is None:
+        return False
+    command = [compiler, "-fsyntax-only", "-x", "c", "-include", "openssl/ssl.h", os.devnull]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603 - our own
 
 
 class Generator:
@@ -97,6 +110,8 @@ class Generator:
         command += ["--dialect", load.dialect, "--clients", str(load.clients), "--window", str(load.window)]
         command += ["--seconds", str(load.seconds), "--messages", str(load.messages), "--ack", load.ack]
         command += ["--group", str(load.group), "--stall-limit", str(STALL_LIMIT)]
+        if load.tls:
+            command.append("--tls")
         if load.warmup is not None:
             command += ["--warmup", str(load.warmup)]
         self._time_limit = 3 * load.seconds + 2 * STALL_LIMIT

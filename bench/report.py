@@ -37,6 +37,8 @@ def sections(cases: Cases) -> list[tuple[str, str]]:
     found = [(case.title, latency_table(case)) for case in cases.latency.values() if case.results]
     found += [(case.title, throughput_table(case)) for case in cases.throughput.values() if case.results]
     found += [(case.title, log_table(case)) for case in cases.log.values() if case.results]
+    if cases.tls.results:
+        found.append((cases.tls.title, log_table(cases.tls)))
     if cases.crowd.results:
         found.append((cases.crowd.title, crowd_table(cases.crowd)))
     if cases.stalled.results:
@@ -123,6 +125,11 @@ kind, in the same dialect and the same round. *{DIALECTS["session"]}* is what cl
 is written for each message, the number of its command. Its ratio is to the first of the native dialect, where
 there were no such seats."""
 
+TLS_NOTE = """\
+Our server alone, in the clear and with TLS 1.3 (an EC certificate, P-256), in turns within each round. Each
+client has keys of its own, so what is encoded once for all of a dialect is encrypted for each; the generator
+decrypts on the other core. *To the first*: as above."""
+
 RESUME_NOTE = f"""\
 {GUESTS} native clients take a seat, and their connections drop. {MISSED:,} messages are said. Two people, in
 a process of their own, talk on, one message every {INTERVAL * 1000:.0f} ms, sent on time whatever comes back.
@@ -169,6 +176,8 @@ def note(title: str) -> str:
         return "A connection that answers nothing at all; then two clients come, and one says something."
     if "by kind of log" in title:
         return LOG_NOTE
+    if "with TLS" in title:
+        return TLS_NOTE
     if "come back" in title:
         return RESUME_NOTE
     if title.startswith("start on"):

@@ -115,6 +115,42 @@ def charla_with_db(python: str, folder: Path, *options: str, prepare: Preparatio
     return start
 
 
+def charla_with_tls(python: str, folder: Path) -> Starter:
+    """Our server with TLS, and a certificate of its own that is made in `folder` once."""
+
+    @contextmanager
+    def start() -> Iterator[Server]:
+        cert, key = folder / "bench.crt", folder / "bench.key"
+        if not key.exists():
+            command = [
+                found("openssl"),
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+            ]
+            command += [
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+                "-keyout",
+                str(key),
+                "-out",
+                str(cert),
+            ]
+            with Process(command) as process:
+                if process.wait(START_TIME) != 0:
+                    raise Failed(f"openssl makes no certificate{process.last_words()}")
+        with charla(python, "--tls-cert", str(cert), "--tls-key", str(key))() as server:
+            yield server
+
+    return start
+
+
 def floor(*, batch: int = 0) -> Starter:
     """The bare loop of send in C; with `batch`, one send per client for so many messages."""
 

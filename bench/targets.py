@@ -33,8 +33,8 @@ SILENT_TIME = 1000.0
 """Milliseconds in which the others join and talk beside a silent connection; a lock-out lasts seconds."""
 
 
-LOG_TARGETS = {"": 0.9, "-db": 0.5, "-full": None}
-"""By what follows the dialect in a key: the share that is to be left of the rate without a log."""
+LOG_TARGETS = {"": 0.9, "-db": 0.5, "-full": None, "-tls": 0.5}
+"""By what follows the dialect in a key: the share that is to be left of the rate without a log, or TLS."""
 
 BURST_DELAY = 100.0
 """Milliseconds: p99 of other people's messages while many come back."""
@@ -84,7 +84,7 @@ def verdicts(cases: Cases) -> list[Verdict]:
         found += judge(cases.crowd, key, judge_crowd)
         found += judge(cases.stalled, key, judge_stalled)
         found += judge(cases.silent, key, judge_silent)
-    for case in cases.log.values():
+    for case in (*cases.log.values(), cases.tls):
         found += judge_logs(case)
     for contestant in cases.resume.contestants:
         found += judge(cases.resume, contestant.key, judge_resume)
@@ -192,9 +192,9 @@ def judge_silent(name: str, results: Sequence[float]) -> list[Verdict]:
 
 
 def reference(case: Case[Sample], dialect: str) -> str | None:
-    """The key of what a kind of log is compared with: the version before if there is one, or no log."""
+    """The key of what a kind is compared with: the version before if there is one, or no log; no TLS."""
     # Seats that are kept there were not before.
-    keys = [f"{dialect.replace('session', 'native')}-{kind}" for kind in ("before", "without")]
+    keys = [f"{dialect.replace('session', 'native')}-{kind}" for kind in ("before", "without", "clear")]
     return next((key for key in keys if key in case.results), None)
 
 
