@@ -18,7 +18,7 @@ from fanout import Connection, Fanout
 from items import PasswordGiven
 from messages import AskNick, AskPassword, Goodbye
 from protocol import turn_away
-from records import Seldom
+from records import Seldom, fields
 
 log = logging.getLogger("charla")
 
@@ -99,7 +99,17 @@ class Entrance:
         self.leave(connection)
         self.refused += 1
         who = connection.origin or connection.peer
-        self._seldom.record(logging.WARNING, f"{who} {reason}", "%s turned away: %s", who, reason)
+        self._seldom.record(
+            logging.WARNING,
+            f"{who} {reason}",
+            "%s turned away: %s",
+            *(who, reason),
+            extra=fields("turned-away", who=who, code=reason),
+        )
+
+    def end(self) -> None:
+        """Record what has been counted and not told yet."""
+        self._seldom.flush()
 
     # ---- time ------------------------------------------------------------------------------------
 

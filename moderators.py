@@ -39,6 +39,7 @@ from messages import (
     Unmute,
 )
 from nicks import check_nick
+from records import fields
 from seats import Seats, Session
 
 log = logging.getLogger("charla")
@@ -203,7 +204,11 @@ class Moderators:
         self, action: str, moderator: Session, tag: int, nick: str = "", seconds: int = 0, text: str = ""
     ) -> None:
         event = Moderated(*self._log.next(), tag, action, moderator.nick, nick, seconds, text)
-        log.info("moderator %s: %s %s", moderator.nick, action, nick)
+        log.info(
+            "moderator %s: %s %s",
+            *(moderator.nick, action, nick),
+            extra=fields("moderated", moderator=moderator.nick, action=action, nick=nick),
+        )
         self._room.tell_everyone(event, moderator)
 
     # ---- questions -------------------------------------------------------------------------------

@@ -241,6 +241,7 @@ class Reader:
                 if data is not None:
                     return data
                 empty += 1
+                heard = time.monotonic()
                 if empty % EMPTY_READS == 0 and not self._wait_its_turn():
                     return b""
             except BlockingIOError:  # SO_RCVTIMEO has passed

@@ -149,6 +149,11 @@ class _Kind:
     latest: tuple[int, str, tuple[object, ...], Mapping[str, object] | None] | None = None  # of those
 
 
+def fields(event: str, **values: str | int) -> dict[str, object]:
+    """Return what the JSON form of a record has besides, as its `extra`: what it is about, and with whom."""
+    return {"charla": {"event": event, **values}}
+
+
 class Seldom:
     """Records what somebody may cause at any rate: once in `interval` seconds for each key.
 

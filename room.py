@@ -54,7 +54,7 @@ from messages import (
     Welcome,
 )
 from moderators import Moderators
-from records import Seldom
+from records import Seldom, fields
 from seats import Kept, Seats, Session, new_token
 from talk import Talk
 from transcript import Transcript
@@ -294,7 +294,11 @@ class Room:
             notice = Notice(*self._log.next(), "not-stored", (self._not_stored,))
             self.tell_alone(session, self._log.append(notice, to=number))
         item.answer.put(True)
-        log.info("%s joined from %s (%s); %d here", hello.nick, connection.peer, item.dialect.name, people)
+        log.info(
+            "%s joined from %s (%s); %d here",
+            *(hello.nick, connection.peer, item.dialect.name, people),
+            extra=fields("joined", nick=hello.nick, peer=connection.peer, people=people),
+        )
 
     def check_free(self, nick: str, asking: Session | None = None) -> None:
         """Refuse a nick that somebody else has, or that looks like theirs.
@@ -353,7 +357,11 @@ class Room:
             return  # those that are stored go on when the server is back
         session.kept.reason = reason
         self._absent[session] = self._clock() + self._grace
-        log.info("%s: %s; the seat is kept for %g s", session.nick, LEAVE_REASONS[reason], self._grace)
+        log.info(
+            "%s: %s; the seat is kept for %g s",
+            *(session.nick, LEAVE_REASONS[reason], self._grace),
+            extra=fields("link-lost", nick=session.nick, reason=reason),
+        )
         for mail in session.kept.mail:
             if mail.addressee is session:
                 self._talk.say_that_it_waits(mail, session)
@@ -384,7 +392,12 @@ class Room:
         self._log.save_session(session.id, None)
         self._unlink(session)
         if not self._closing:
-            log.info("%s; %d here", left_words(session.nick, reason), len(self._seats))
+            people = len(self._seats)
+            log.info(
+                "%s; %d here",
+                *(left_words(session.nick, reason), people),
+                extra=fields("left", nick=session.nick, reason=reason, people=people),
+            )
         self._tell_coming_or_going(Left(*self._log.next(), session.nick, reason))
         for author, count in self._mail.end(session):
             if reason != "left":
@@ -415,6 +428,8 @@ class Room:
         """Tell everyone that the server closes, and close every connection (`idle` when all are)."""
         self._closing = True
         self._crowd_due = None
+        self._seldom.flush()
+        self.entrance.end()
         for connection in self.fanout.connections:
             if not connection.closing:
                 session = connection.session
@@ -488,7 +503,11 @@ class Room:
         session.connection, connection.session = connection, session
         last = max(hello.last, session.id)
         self._mail.acknowledge(session, last)
-        log.info("%s is back from %s, after event %d of %d", session.nick, connection.peer, last, newest)
+        log.info(
+            "%s is back from %s, after event %d of %d",
+            *(session.nick, connection.peer, last, newest),
+            extra=fields("resumed", nick=session.nick, peer=connection.peer),
+        )
         self._catching_up.begin(session, last, answer)
         self._mail.ask_soon(session)
 
@@ -536,7 +555,13 @@ class Room:
             " ".join((refused.code, *refused.arguments)) if refused.code.startswith("nick") else refused.code
         )
         self._refused += 1
-        self._seldom.record(logging.INFO, f"{who} {refused.code}", "refused %s: %s", who, what)
+        self._seldom.record(
+            logging.INFO,
+            f"{who} {refused.code}",
+            "refused %s: %s",
+            *(who, what),
+            extra=fields("refused", who=who, code=refused.code),
+        )
         self.fanout.only(connection, Refusal(refused.tag, refused.code, refused.arguments))
 
     # ---- events ----------------------------------------------------------------------------------
@@ -586,8 +611,9 @@ class Room:
 
     def record_status(self) -> None:
         """Write the same into the record."""
-        values = zip(STATUS_WORDS, self.status(), strict=True)
-        log.info("status: %s", " ".join(f"{name}={value}" for name, value in values))
+        values = dict(zip(STATUS_WORDS, map(int, self.status()), strict=True))
+        words = " ".join(f"{name}={value}" for name, value in values.items())
+        log.info("status: %s", words, extra=fields("status", **values))
 
     # ---- time ------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from acceptor import Acceptor, host_port, listen
-from door import Door
+from door import Door, is_loopback
 from entrance import HANDSHAKE_TIMEOUT, MAX_WAITING, Entrance
 from eventlog import HISTORY, EventLog, StorageError
 from fanout import BACKLOG_LIMIT, Connection, Fanout
@@ -160,6 +160,12 @@ class Server:
         self._to_reload = self._to_report = False
         self._batch: deque[Work] = deque()  # the room thread's: taken, and not yet handled
         self._room_failed = False  # written by the room thread, read after it was joined
+
+    @property
+    def sends_passwords_in_the_clear(self) -> bool:
+        """Whether clients on other machines send a password for everybody on the way to see."""
+        asked = self._room_check is not None or self._moderators_check is not None
+        return asked and self._make_context is None and not is_loopback(self.address[0])
 
     # ---- any thread, and signal handlers ---------------------------------------------------------
 
@@ -461,6 +467,8 @@ def main(arguments: list[str] | None = None) -> int:
         except TlsError as error:
             _fail(str(error))
         server = _open_server(options, certificate)
+        if server.sends_passwords_in_the_clear:
+            log.warning("there is a password and no TLS: everybody on the way can read it; give --tls")
         _obey_signals(server)
         _announce(server.address, certificate)
         try:
