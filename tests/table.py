@@ -5,15 +5,17 @@ from __future__ import annotations
 import socket
 from queue import SimpleQueue
 
+from entrance import Entrance
 from eventlog import EventLog
 from fanout import Connection, Fanout
-from items import Answer, CatchUp, Chunk, Connected, Errand, Read, TakeSeat
+from items import Answer, CatchUp, Chunk, Connected, Errand, Promote, Read, TakeSeat
 from messages import NEW_SESSION, Hello
 from protocol import NATIVE, PLAIN, Dialect
 from room import Room
 from storage import Storage
 
 GRACE = 60.0  # seconds
+HANDSHAKE = 20.0
 
 
 class FakeSocket:
@@ -64,6 +66,10 @@ class Table:
         history: int = 1000,
         storage: Storage | None = None,
         max_absent: int = 1000,
+        max_people: int = 1000,
+        has_moderators: bool = False,
+        has_password: bool = False,
+        max_waiting: int = 1000,
     ) -> None:
         self.storage = storage
         self.now = 100.0
@@ -75,8 +81,18 @@ class Table:
             welcome=welcome,
             grace=GRACE,
             max_absent=max_absent,
+            max_people=max_people,
+            has_moderators=has_moderators,
+            entrance=Entrance(
+                self.fanout,
+                has_password=has_password,
+                limit=max_waiting,
+                timeout=HANDSHAKE,
+                clock=lambda: self.now,
+            ),
             crowd=crowd,
             clock=lambda: self.now,
+            wall_clock=lambda: self.unix / 1000,
         )
         self.sockets: dict[Connection, FakeSocket] = {}
 
@@ -84,11 +100,11 @@ class Table:
         for sock in self.sockets.values():
             sock.close()
 
-    def connect(self) -> Connection:
+    def connect(self, origin: str = "", *, secured: bool = True) -> Connection:
         sock = FakeSocket()
-        connection = Connection(sock, f"peer{len(self.sockets)}")  # type: ignore[arg-type]
+        connection = Connection(sock, f"peer{len(self.sockets)}", origin)  # type: ignore[arg-type]
         self.sockets[connection] = sock
-        self.room.handle(connection, [Connected()])
+        self.room.handle(connection, [Connected(secured)])
         return connection
 
     def seat(self, connection: Connection, nick: str, dialect: Dialect = PLAIN) -> bool:
@@ -101,10 +117,17 @@ class Table:
             self.room.flush()
         return errand.answer.get_nowait()
 
-    def join(self, nick: str, dialect: Dialect = PLAIN) -> Connection:
+    def join(self, nick: str, dialect: Dialect = PLAIN, origin: str = "") -> Connection:
         """Seat somebody, with everything told and forgotten."""
-        connection = self.connect()
+        connection = self.connect(origin)
         assert self.seat(connection, nick, dialect)
+        self.forget()
+        return connection
+
+    def moderator(self, nick: str, dialect: Dialect = PLAIN, origin: str = "") -> Connection:
+        """Seat a moderator."""
+        connection = self.join(nick, dialect, origin)
+        self.do(connection, Promote(0))
         self.forget()
         return connection
 
@@ -125,9 +148,9 @@ class Table:
 
     # ---- sessions that outlive their connection ----------------------------------------------------
 
-    def begin(self, nick: str, history: int = 0) -> tuple[Connection, str]:
+    def begin(self, nick: str, history: int = 0, origin: str = "") -> tuple[Connection, str]:
         """Seat somebody whose session outlives its connection; return the token too."""
-        connection = self.connect()
+        connection = self.connect(origin)
         hello = Hello(nick, NEW_SESSION, history=history)
         assert self.ask(connection, TakeSeat(hello, NATIVE, SimpleQueue())) is True
         self.room.flush()
@@ -135,9 +158,9 @@ class Table:
         self.forget()
         return connection, token
 
-    def resume(self, token: str, last: int) -> Connection:
+    def resume(self, token: str, last: int, origin: str = "") -> Connection:
         """Come back on a new connection, and read up to the end as a reader does, if it is welcome."""
-        connection = self.connect()
+        connection = self.connect(origin)
         step = self.ask(connection, TakeSeat(Hello("x", token, last), NATIVE, SimpleQueue()))
         while isinstance(step, Read):
             step = self.read(connection, step)
