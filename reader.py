@@ -332,10 +332,10 @@ class Reader:
         self._hand_over()
 
     def _become_moderator(self, mod: Mod) -> None:
-        """Judge the password that came with it, or ask for one."""
+        """Judge the password that came with it, or ask a person for one."""
         if self._moderators_check is None:
             self._pending.append(Refused("no-moderators", tag=mod.tag))
-        elif mod.password:
+        elif mod.password or self._dialect is NATIVE:
             self._pending.append(self._promote(mod.password, mod.tag))
         else:
             self._asked = mod.tag
