@@ -161,8 +161,8 @@ class Moderators:
         target = self._seats.get(command.nick)
         nick = check_nick(command.nick) if target is None else target.nick
         address = "" if target is None else target.origin
-        if is_loopback(address) or address == moderator.origin:
-            address = ""  # everybody on this machine has that one, or the moderator too
+        if address == moderator.origin or _is_everybodys(address):
+            address = ""  # the moderator, or everybody on this machine, would be kept out, too
         self.rules.ban(nick, address, command.seconds, moderator.nick, command.why)
         self._tell("ban", moderator, command.tag, nick, command.seconds, command.why)
         if target is not None:
@@ -231,3 +231,8 @@ class Moderators:
     def _status(self, session: Session, command: AskStatus) -> None:
         assert session.connection is not None
         self._fanout.only(session.connection, Status(command.tag, self._room.status()))
+
+
+def _is_everybodys(origin: str) -> bool:
+    """Say whether all people on the server's machine have that origin; one of IPv6 may be a network."""
+    return origin != "" and "/" not in origin and is_loopback(origin)

@@ -105,7 +105,7 @@ class Room:
         self._grace = grace
         self._max_people = max_people
         self._max_absent = max_absent
-        self.entrance = entrance or Entrance(fanout, clock=clock)
+        self.entrance = Entrance(fanout, clock=clock) if entrance is None else entrance
         self._transcript = transcript
         self._spoken: list[Said | Acted] = []  # for the transcript, once it is in the log
         self._crowd = crowd

@@ -436,9 +436,22 @@ def _raise_descriptor_limit(clients: int) -> None:
         )
 
 
+def _has_terminal() -> bool:
+    """Say whether there is a terminal that this program was started in."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
 def _obey_signals(server: Server) -> None:
-    """Ctrl+C and SIGTERM end the server in order, a second one at once; SIGHUP reloads, SIGUSR1 reports."""
+    """Ctrl+C and SIGTERM end the server in order, a second one at once; SIGHUP reloads, SIGUSR1 reports.
+
+    SIGHUP is also what says that the terminal is closed: then that is the end, too.
+    """
     asked = False
+    had_terminal = _has_terminal()
 
     def end(number: int, _frame: object) -> None:
         nonlocal asked
@@ -448,10 +461,16 @@ def _obey_signals(server: Server) -> None:
         log.info("ending: everybody is told; once more ends it at once")
         server.shutdown()
 
+    def hang_up(number: int, frame: object) -> None:
+        if had_terminal and not _has_terminal():
+            end(number, frame)
+        else:
+            server.reload()
+
     server.wake_on_signals()
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGHUP, lambda _number, _frame: server.reload())
+    signal.signal(signal.SIGHUP, hang_up)
     signal.signal(signal.SIGUSR1, lambda _number, _frame: server.report())
 
 
