@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pty
 import random
 import re
 import select
@@ -530,6 +531,25 @@ def test_a_signal_tells_everyone_flushes_and_ends_with_status_0(
         person.close()
     assert server.status() == 0
     assert not any("Traceback" in line or "left" in line for line in server.output)
+
+
+def test_a_terminal_that_is_closed_ends_the_server_and_sighup_from_elsewhere_does_not() -> None:
+    # The child's terminal is one of ours; who it is told by when it is gone is the kernel.
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(ROOT)
+        os.execv(sys.executable, [sys.executable, "server.py", "--port", "0"])
+    said = b""
+    while not (listening := re.search(rb"listening on 127\.0\.0\.1:(\d+)\r\n", said)):
+        said += os.read(terminal, 4096)
+    with LineClient(("127.0.0.1", int(listening[1]))) as ana:
+        ana.join_plain("ana")
+        os.kill(pid, signal.SIGHUP)
+        ana.send("/who\n")
+        ana.expect("* 1 here: ana")
+        os.close(terminal)
+        assert ana.rest() == ["* The server is closing. Goodbye!"]
+    eventually(lambda: os.waitpid(pid, os.WNOHANG) == (pid, 0), "its end, with status 0")
 
 
 def test_a_signal_that_does_not_interrupt_the_acceptor_is_seen_all_the_same() -> None:
