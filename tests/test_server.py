@@ -32,7 +32,7 @@ import wording
 from fanout import Connection, Fanout
 from items import Item
 from messages import MAX_TEXT, Goodbye, Leave, Refusal, Said, Say, Tell, Told
-from reader import Entry
+from reader import Work
 
 Serve = Callable[..., RunningServer]
 Start = Callable[..., ServerProgram]
@@ -539,17 +539,23 @@ def test_a_terminal_that_is_closed_ends_the_server_and_sighup_from_elsewhere_doe
     if not pid:
         os.chdir(ROOT)
         os.execv(sys.executable, [sys.executable, "server.py", "--port", "0"])
-    said = b""
-    while not (listening := re.search(rb"listening on 127\.0\.0\.1:(\d+)\r\n", said)):
-        said += os.read(terminal, 4096)
-    with LineClient(("127.0.0.1", int(listening[1]))) as ana:
-        ana.join_plain("ana")
-        os.kill(pid, signal.SIGHUP)
-        ana.send("/who\n")
-        ana.expect("* 1 here: ana")
-        os.close(terminal)
-        assert ana.rest() == ["* The server is closing. Goodbye!"]
-    eventually(lambda: os.waitpid(pid, os.WNOHANG) == (pid, 0), "its end, with status 0")
+    try:
+        said = b""
+        while not (listening := re.search(rb"listening on 127\.0\.0\.1:(\d+)\r\n", said)):
+            said += os.read(terminal, 4096)
+        with LineClient(("127.0.0.1", int(listening[1]))) as ana:
+            ana.join_plain("ana")
+            os.kill(pid, signal.SIGHUP)
+            ana.send("/who\n")
+            ana.expect("* 1 here: ana")
+            os.close(terminal)
+            assert ana.rest() == ["* The server is closing. Goodbye!"]
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        _, status = os.waitpid(pid, 0)
+    assert status == 0
 
 
 def test_a_signal_that_does_not_interrupt_the_acceptor_is_seen_all_the_same() -> None:
@@ -786,7 +792,7 @@ def test_a_failure_in_the_middle_of_a_batch_leaves_nobody_waiting(monkeypatch: p
     take = server._inbox.take
     gathered: list[bool] = []
 
-    def take_all(poller: select.poll, timeout: float | None) -> list[Entry | None]:
+    def take_all(poller: select.poll, timeout: float | None) -> list[Work]:
         """Return the four at once, as under load, and the one that fails first."""
         entries = take(poller, timeout)
         if entries and not gathered:
