@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from support import ROOT
 
+from options import parse_options
+
 UNIT = ROOT / "docs" / "charla.service"
 
 SECONDS = 50.0
@@ -78,3 +80,11 @@ def test_secrets_are_given_as_credentials_and_no_password_is_an_argument() -> No
     used = set(re.findall(r"\$\{CREDENTIALS_DIRECTORY\}/(\S+)", text))
     assert used == credentials == {"cert", "key", "password", "moderator-password"}
     assert not re.search(r"--(moderator-)?password(\s|=)", text)
+
+
+def test_the_server_takes_every_option_that_the_unit_gives_it() -> None:
+    command = re.search(r"^ExecStart=(.*(?:\\\n.*)*)", UNIT.read_text(), re.MULTILINE)
+    assert command is not None
+    words = re.sub(r"\$\{\w+\}", "/run/charla", command[1].replace("\\\n", " ")).split()
+    options = parse_options(words[2:])
+    assert (options.host, options.port, options.log_format) == ("::", 9000, "json")
