@@ -336,7 +336,7 @@ class Reader:
         if self._moderators_check is None:
             self._pending.append(Refused("no-moderators", tag=mod.tag))
         elif mod.password or self._dialect is NATIVE:
-            self._pending.append(self._promote(mod.password, mod.tag))
+            self._promote(mod.password, mod.tag)
         else:
             self._asked = mod.tag
             self._pending.append(AskForPassword())
@@ -345,13 +345,12 @@ class Reader:
         """Take the line behind a /mod: whatever it is, it is never shown or said."""
         assert self._asked is not None
         tag, self._asked = self._asked, None
-        self._pending.append(self._promote(_typed_password(line), tag))
+        self._promote(_typed_password(line), tag)
 
-    def _promote(self, password: str, tag: int) -> Item:
+    def _promote(self, password: str, tag: int) -> None:
         assert self._moderators_check is not None
-        if self._judge(self._moderators_check, password):
-            return Promote(tag)
-        return Refused("wrong-password", tag=tag)
+        right = self._judge(self._moderators_check, password)  # may hand over what is pending
+        self._pending.append(Promote(tag) if right else Refused("wrong-password", tag=tag))
 
     def _judge(self, check: Check, typed: str) -> bool:
         """Say whether a password is right, after the time that wrong ones from there have earned."""
