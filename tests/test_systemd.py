@@ -83,8 +83,9 @@ def test_secrets_are_given_as_credentials_and_no_password_is_an_argument() -> No
 
 
 def test_the_server_takes_every_option_that_the_unit_gives_it() -> None:
-    command = re.search(r"^ExecStart=(.*(?:\\\n.*)*)", UNIT.read_text(), re.MULTILINE)
+    joined = UNIT.read_text().replace("\\\n", " ")
+    command = re.search(r"^ExecStart=(.*)", joined, re.MULTILINE)
     assert command is not None
-    words = re.sub(r"\$\{\w+\}", "/run/charla", command[1].replace("\\\n", " ")).split()
+    words = re.sub(r"\$\{\w+\}", "/run/charla", command[1]).split()
     options = parse_options(words[2:])
     assert (options.host, options.port, options.log_format) == ("::", 9000, "json")
