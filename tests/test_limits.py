@@ -321,6 +321,7 @@ def test_out_of_threads_nobody_who_is_in_notices_and_it_recovers(
     ana.expect("* beto joined")
     waiting = connect(server)
     waiting.expect("NICK")
+    eventually(lambda: sum(t.name.startswith("reader ") for t in threading.enumerate()) == 3, "its reader")
     exhausted = threading.Event()
     exhausted.set()
     start = threading.Thread.start
