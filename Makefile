@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 SOURCES := $(wildcard *.py) tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help server serv client cli test check format bench chaos clean
+.PHONY: help server serv client cli test check format bench chaos fuzz clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z ]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench:  ## measure against ncat --broker and ngIRCd (apt install ncat ngircd gcc
 chaos:  ## the fault test: links cut 2,000 times, the server killed 20 times, nothing may be lost
 	PYTHONPATH=tests $(PYTHON) -m chaos.run $(ARGS)
 
+fuzz: $(VENV)-fuzz/installed  ## 10 million inputs that look for new paths, with atheris; nothing may break
+	PYTHONPATH=tests $(VENV)-fuzz/bin/python -m fuzz.run $(ARGS)
+
 clean:  ## remove what was made
 	rm -rf $(VENV) .venv-* build dist bench/build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -44,4 +47,10 @@ clean:  ## remove what was made
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+$(VENV)-fuzz/installed: pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)-fuzz
+	$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]' \
+		|| { echo 'atheris cannot be installed for this Python: make fuzz PYTHON=python3.11'; exit 2; }
 	touch $@

@@ -87,7 +87,7 @@ def _parse_slash(line: str, tag: int) -> Command:
     assert match is not None
     name, rest = match[1].lower(), match[2]
     if name not in _SLASH_COMMANDS:
-        raise Refused("unknown-command", name)
+        raise Refused("unknown-command", name or "?")
     return _SLASH_COMMANDS[name](rest, tag)
 
 
@@ -118,9 +118,12 @@ def _with_text(make: Callable[[str, int], Command], usage: str) -> Callable[[str
 
 
 def _slash_nick(rest: str, tag: int) -> Command:
-    if not rest.strip():
+    words = rest.split()
+    if not words:
         raise Refused("usage", "nick")
-    return Rename(rest.strip(), tag)
+    if len(words) > 1:
+        raise Refused("nick-space")
+    return Rename(words[0], tag)
 
 
 def _with_number(
@@ -166,11 +169,17 @@ def _with_name(make: Callable[[str, int], Command], usage: str) -> Callable[[str
 
 def _name_and_rest(rest: str, usage: str) -> tuple[str, str]:
     """Return the first word, which is a name, and what stands behind it."""
-    name, _, more = rest.strip().partition(" ")
+    name, more = _word_and_rest(rest)
     name = name.rstrip(":") if len(name) > 1 else name
     if not name:
         raise Refused("usage", usage)
-    return name, more.strip()
+    return name, more
+
+
+def _word_and_rest(text: str) -> tuple[str, str]:
+    """Return the first word and what stands behind it; any space ends a word, a newline too."""
+    word, more = [*text.split(None, 1), "", ""][:2]
+    return word, more.strip()
 
 
 def why_text(text: str) -> str:
@@ -208,9 +217,9 @@ def _slash_kick(rest: str, tag: int) -> Command:
 
 def _slash_ban(rest: str, tag: int) -> Command:
     name, more = _name_and_rest(rest, "ban")
-    word, _, why = more.partition(" ")
+    word, why = _word_and_rest(more)
     seconds = _read_duration(word)
-    return Ban(name, seconds, why_text(why.strip() if seconds else more), tag)
+    return Ban(name, seconds, why_text(why if seconds else more), tag)
 
 
 def _slash_mute(rest: str, tag: int) -> Command:

@@ -99,14 +99,14 @@ class NativeDialect:
                 line = " ".join((f"NOTICE {id} {at} {code}", *arguments))
             case Moderated(id, at, tag, action, by, nick, seconds, text):
                 who = f"{by} {nick or '-'} {seconds}"
-                line = f"MODERATED {id} {at} {_tag_field(tag, own)} {action} {who} {_escape(text)}".rstrip()
+                line = f"MODERATED {id} {at} {_tag_field(tag, own)} {action} {who}{_last_field(text)}"
             case Past(event):
                 return b"PAST " + self.encode(event)
             case Topic(tag, quiet, text):
-                line = f"TOPIC {_tag_field(tag, True)} {'on' if quiet else 'off'} {_escape(text)}".rstrip()
+                line = f"TOPIC {_tag_field(tag, True)} {'on' if quiet else 'off'}{_last_field(text)}"
             case Banned(tag, number, total, nick, address, seconds, by, why):
                 who = f"{nick or '-'} {address or '-'} {seconds} {by or '-'}"
-                line = f"BANNED {_tag_field(tag, True)} {number} {total} {who} {_escape(why)}".rstrip()
+                line = f"BANNED {_tag_field(tag, True)} {number} {total} {who}{_last_field(why)}"
             case Status(tag, values):
                 line = " ".join(("STATUS", _tag_field(tag, True), *values))
             case Earlier(tag, count):
@@ -126,7 +126,7 @@ class NativeDialect:
             case Pong(number):
                 line = f"PONG {number}"
             case Welcome(id, at, nick, people, text):
-                line = f"WELCOME {id} {at} {nick} {people} {_escape(text)}".rstrip()
+                line = f"WELCOME {id} {at} {nick} {people}{_last_field(text)}"
             case Here(tag, page, pages, people, nicks):
                 line = " ".join(("WHO", _tag_field(tag, True), f"{page} {pages} {people}", *nicks))
             case Refusal(tag, code, arguments):
@@ -144,7 +144,7 @@ class NativeDialect:
         """
         verb, *fields = line.split(" ", 1)
         if verb not in _LAYOUTS:
-            raise Refused("malformed", verb)
+            raise _not_a_verb(verb)
         make, readers = _LAYOUTS[verb]
         fields = fields[0].split(" ", len(readers) - 1) if fields else []
         if len(fields) == len(readers) - 1 and readers[-1] in (_read_text, _read_words):
@@ -177,9 +177,9 @@ class NativeDialect:
             case Mod(password, tag):
                 line = f"MOD {tag} {_escape(password)}"
             case Kick(nick, why, tag):
-                line = f"KICK {tag} {nick} {_escape(why)}".rstrip()
+                line = f"KICK {tag} {nick}{_last_field(why)}"
             case Ban(nick, seconds, why, tag):
-                line = f"BAN {tag} {nick} {seconds} {_escape(why)}".rstrip()
+                line = f"BAN {tag} {nick} {seconds}{_last_field(why)}"
             case AskBans(tag):
                 line = f"BANS {tag}"
             case Unban(nick, tag):
@@ -215,7 +215,7 @@ class NativeDialect:
         if verb == "PONG":
             return Pong(_read_number(rest))
         if verb not in _TAGGED:
-            raise Refused("malformed", verb or "empty-line")
+            raise _not_a_verb(verb)
         field, _, rest = rest.partition(" ")
         tag = _read_number(field)
         if not tag:
@@ -227,12 +227,21 @@ class NativeDialect:
             raise
 
 
+def _not_a_verb(verb: str) -> Refused:
+    return Refused("malformed", clean(verb).strip() or "empty-line")
+
+
 def _tag_field(tag: int, own: bool) -> str:
     return str(tag) if own and tag else "-"
 
 
 def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n") if "\\" in text or "\n" in text else text
+
+
+def _last_field(text: str) -> str:
+    """Return a text that may be empty, with the space before it."""
+    return f" {_escape(text)}" if text else ""
 
 
 _ESCAPE = re.compile(r"\\(.?)")
@@ -264,12 +273,30 @@ def _read_text(field: str) -> str:
     return clean(_unescape(field))
 
 
+def _read_word(field: str) -> str:
+    """Read a field that is one word for `encode`, too: what `clean` makes a space of cannot be in it."""
+    word = clean(field)
+    if not word or " " in word:
+        raise Refused("malformed", "field")
+    return word
+
+
 def _read_words(field: str) -> tuple[str, ...]:
-    return tuple(clean(word) for word in field.split(" ")) if field else ()
+    return tuple(_read_word(word) for word in field.split(" ")) if field else ()
 
 
 def _read_name(field: str) -> str:
-    return "" if field == "-" else clean(field)
+    return "" if field == "-" else _read_word(field)
+
+
+def _read_code(field: str) -> str:
+    """Read a code, of this version or a later one: it may come to stand in a sentence's format."""
+    if not _CODE.fullmatch(field):
+        raise Refused("malformed", "code")
+    return field
+
+
+_CODE = re.compile("[a-z0-9-]+")
 
 
 def _read_switch(field: str) -> bool:
@@ -282,7 +309,7 @@ def _write_hello(hello: Hello) -> str:
     options = ""
     if hello.session:
         options += f" session={hello.session}"
-    if hello.resumes:
+    if hello.resumes or hello.last:
         options += f" last={hello.last}"
     if hello.history != HISTORY_AT_JOIN:
         options += f" history={hello.history}"
@@ -318,9 +345,7 @@ def _read_past(field: str) -> Said | Acted:
 
 def _read_msg(rest: str, tag: int) -> Command:
     to, _, text = rest.partition(" ")
-    if not to:
-        raise Refused("malformed", "nick")
-    return Tell(to, message_text(_read_text(text)), tag)
+    return Tell(_one_nick(to), message_text(_read_text(text)), tag)
 
 
 def _read_kick(rest: str, tag: int) -> Command:
@@ -344,7 +369,7 @@ def _read_mute(rest: str, tag: int) -> Command:
 
 
 def _one_nick(field: str) -> str:
-    if not field or " " in field:
+    if clean(field).split() != [field]:
         raise Refused("malformed", "nick")
     return field
 
@@ -374,18 +399,18 @@ _TAGGED: dict[str, Callable[[str, int], Command]] = {
 # What the server says: the class behind each verb, and what reads its fields, one by one.
 _EVENT = (_read_number, _read_number)  # id, time
 _LAYOUTS: dict[str, tuple[Callable[..., Message], tuple[Callable[[str], object], ...]]] = {
-    "SAY": (Said, (*_EVENT, _read_tag, clean, _read_text)),
-    "ME": (Acted, (*_EVENT, _read_tag, clean, _read_text)),
-    "MSG": (Told, (*_EVENT, _read_tag, clean, clean, _read_text)),
-    "JOIN": (Joined, (*_EVENT, clean)),
-    "LEAVE": (Left, (*_EVENT, clean, clean)),
-    "NICK": (Renamed, (*_EVENT, _read_tag, clean, clean)),
+    "SAY": (Said, (*_EVENT, _read_tag, _read_word, _read_text)),
+    "ME": (Acted, (*_EVENT, _read_tag, _read_word, _read_text)),
+    "MSG": (Told, (*_EVENT, _read_tag, _read_word, _read_word, _read_text)),
+    "JOIN": (Joined, (*_EVENT, _read_word)),
+    "LEAVE": (Left, (*_EVENT, _read_word, clean)),
+    "NICK": (Renamed, (*_EVENT, _read_tag, _read_word, _read_word)),
     "CROWD": (Crowd, (*_EVENT, _read_number, _read_number, _read_number)),
-    "UNREAD": (Unread, (*_EVENT, clean, _read_number)),
-    "NOTICE": (Notice, (*_EVENT, clean, _read_words)),
+    "UNREAD": (Unread, (*_EVENT, _read_word, _read_number)),
+    "NOTICE": (Notice, (*_EVENT, _read_code, _read_words)),
     "MODERATED": (
         Moderated,
-        (*_EVENT, _read_tag, clean, clean, _read_name, _read_number, _read_text),
+        (*_EVENT, _read_tag, _read_code, _read_word, _read_name, _read_number, _read_text),
     ),
     "TOPIC": (Topic, (_read_tag, _read_switch, _read_text)),
     "BANNED": (
@@ -398,15 +423,15 @@ _LAYOUTS: dict[str, tuple[Callable[..., Message], tuple[Callable[[str], object],
     "STATUS": (Status, (_read_tag, _read_words)),
     "PAST": (Past, (_read_past,)),
     "HISTORY": (Earlier, (_read_tag, _read_number)),
-    "SESSION": (Token, (clean, _read_number)),
-    "RESUMED": (Resumed, (clean, _read_number, _read_number)),
+    "SESSION": (Token, (_read_word, _read_number)),
+    "RESUMED": (Resumed, (_read_word, _read_number, _read_number)),
     "LIVE": (Live, (_read_number,)),
-    "WAITS": (Waits, (_read_number, clean)),
+    "WAITS": (Waits, (_read_number, _read_word)),
     "DONE": (Done, (_read_number,)),
     "PING": (Ping, (_read_number,)),
     "PONG": (Pong, (_read_number,)),
-    "WELCOME": (Welcome, (*_EVENT, clean, _read_number, _read_text)),
+    "WELCOME": (Welcome, (*_EVENT, _read_word, _read_number, _read_text)),
     "WHO": (Here, (_read_tag, _read_number, _read_number, _read_number, _read_words)),
-    "ERROR": (Refusal, (_read_tag, clean, _read_words)),
+    "ERROR": (Refusal, (_read_tag, _read_code, _read_words)),
     "BYE": (Goodbye, (clean,)),
 }
