@@ -168,16 +168,18 @@ class TlsSocket:
             self._look_again = False
             return self._read(b"")
         data = self._sock.recv(size)  # outside the lock: this may wait
-        return self._read(data, end=not data)
+        if not data:
+            # OpenSSL is not told of it: it would send nothing any more, and who ends the stream like this
+            # may still listen (ncat does, at the end of its input).
+            self._ended = ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the stream has ended without a TLS goodbye")
+            raise self._ended
+        return self._read(data)
 
-    def _read(self, data: bytes, end: bool = False) -> bytes | None:
+    def _read(self, data: bytes) -> bytes | None:
         """Decrypt `data`, and send what TLS has to say to it (answers to KeyUpdate, alerts)."""
         texts: list[bytes] = []
         with self._lock:
-            if end:
-                self._incoming.write_eof()
-            else:
-                self._incoming.write(data)
+            self._incoming.write(data)
             try:
                 while text := self._ssl.read(RECORD_SIZE):
                     texts.append(text)

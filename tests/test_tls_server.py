@@ -289,6 +289,17 @@ def test_a_line_that_is_cut_off_is_no_leave(secure: Serve, join: Connect) -> Non
     ana.expect("* beto joined", "* beto left (connection lost)")
 
 
+def test_who_ends_the_stream_and_still_listens_gets_its_answers(secure: Serve, join: Connect) -> None:
+    server = secure()
+    for _ in range(20):  # the end may be seen before or behind the answers' sending
+        beto = join(server)
+        beto.expect("NICK")
+        beto.send("beto\nbeto: psst\n/exit\n")
+        with socket.fromfd(beto.sock.fileno(), socket.AF_INET, socket.SOCK_STREAM) as raw:
+            raw.shutdown(socket.SHUT_WR)  # as ncat --ssl does at the end of its input
+        assert beto.rest()[-2:] == ["[to beto] psst", "* Goodbye!"]
+
+
 def test_who_ends_its_stream_properly_has_left(secure: Serve, join: Connect) -> None:
     server = secure()
     ana, beto = join(server).join_plain("ana"), join(server).join_plain("beto")
