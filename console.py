@@ -240,6 +240,7 @@ class TerminalConsole(_Interruptible):
         self._arrived: collections.deque[str] = collections.deque()  # any thread appends, main takes
         self._undrawn = False  # set by any thread, cleared by the main one when it has drawn
         self._drawing = False  # main thread, like everything below
+        self._to_suspend = False  # Ctrl+Z came while something was drawn
         self._prompt: Callable[[], str] = str
         self._entering = False  # the line has been entered: it is off the screen, not to be drawn again
         self._prompt_stands = (
@@ -257,7 +258,7 @@ class TerminalConsole(_Interruptible):
             readline.parse_and_bind("set enable-bracketed-paste on")  # Python's module has it off
             self._take_terminal()
             self._editor.on_enter(self._enter)
-            self._previous_handlers[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._suspend)
+            self._previous_handlers[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._on_ctrl_z)
         elif readline is not None:
             readline.set_pre_input_hook(self._begin_line)
         if readline is not None:
@@ -300,23 +301,25 @@ class TerminalConsole(_Interruptible):
         self._entering, self._prompt_stands = False, False
         self._secret = True
         try:
-            with self._may_be_interrupted():
-                if termios is None:
+            if termios is None:
+                with self._may_be_interrupted():
                     with self._undisturbed():
                         self._print_arrived()
                     return getpass.getpass(prompt)
-                with self._unechoed():
+            # Outside: no signal of the console's own interrupts the change of the terminal's mode.
+            with self._unechoed(), self._may_be_interrupted():
+                try:
                     with self._undisturbed():
                         self._print_arrived()
                         _write(f"\r\x1b[K{prompt}")  # a signal may have drawn it already
-                    try:
-                        return _read_unseen(sys.stdin.fileno())
-                    except BaseException:
-                        # What is left of it must not be taken for a line to the room, or to the shell.
-                        termios.tcflush(sys.stdin, termios.TCIFLUSH)
-                        raise
-                    finally:
-                        self._entering = True
+                    return _read_unseen(sys.stdin.fileno())
+                except BaseException:
+                    # What is left of it must not be taken for a line to the room, or to the shell.
+                    termios.tcflush(sys.stdin, termios.TCIFLUSH)
+                    raise
+                finally:
+                    self._entering = True
+                    with self._undisturbed():
                         _write("\r\x1b[K")
         finally:
             self._secret = False
@@ -401,6 +404,8 @@ class TerminalConsole(_Interruptible):
             yield
         finally:
             self._drawing = False
+        if self._to_suspend:
+            self._suspend()
         self._raise_if_interrupted()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -416,11 +421,19 @@ class TerminalConsole(_Interruptible):
             text += self._arrived.popleft() + "\n"
         _write(text)
 
-    def _suspend(self, _number: int, _frame: FrameType | None) -> None:
-        """Ctrl+Z: give the terminal back as it was, stop, and take it again.  Main thread."""
+    def _on_ctrl_z(self, _number: int, _frame: FrameType | None) -> None:
+        """Stop, but not in the middle of a write: its buffer cannot be used twice at a time."""
+        if self._drawing:
+            self._to_suspend = True
+        else:
+            self._suspend()
+
+    def _suspend(self) -> None:
+        """Give the terminal back as it was, stop, and take it again.  Main thread."""
         assert self._editor is not None
         assert self._terminal_mode is not None
-        on_screen = self._editor.waits_for_key() and not (self._drawing or self._entering)
+        self._to_suspend = False
+        on_screen = self._editor.waits_for_key() and not self._entering
         with self._undisturbed() if on_screen else contextlib.nullcontext():
             if on_screen:
                 self._editor.take_off_screen()
@@ -430,7 +443,8 @@ class TerminalConsole(_Interruptible):
             if on_screen:
                 self._print_arrived()
                 self._editor.draw_again(self._prompt())
-            elif self._secret:
+        if self._secret:
+            with self._undisturbed():
                 _write(self._prompt())
 
     def _take_terminal(self) -> None:
@@ -438,13 +452,14 @@ class TerminalConsole(_Interruptible):
         assert self._terminal_mode is not None
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, _keys_one_by_one(self._terminal_mode))
         if self._editor.takes_pasted_blocks():
-            _write("\x1b[?2004h")  # the terminal then says where a pasted block begins and ends
+            # The terminal then says where a pasted block begins and ends.
+            os.write(sys.stdout.fileno(), b"\x1b[?2004h")
 
     def _give_terminal_back(self, when: int) -> None:
         assert self._editor is not None
         assert self._terminal_mode is not None
         if self._editor.takes_pasted_blocks():
-            _write("\x1b[?2004l")
+            os.write(sys.stdout.fileno(), b"\x1b[?2004l")
         termios.tcsetattr(sys.stdin, when, self._terminal_mode)
 
     def _begin_line(self) -> None:

@@ -107,8 +107,10 @@ class FakeServer:
         if self.pair is None:
             return Seat(sock)
         sock.settimeout(DEADLINE)
-        # One thread alone uses it: then an SSLSocket will do.
-        return Seat(tls.server_context(*self.pair).wrap_socket(sock, server_side=True))
+        context = tls.server_context(*self.pair)
+        context.num_tickets = 2  # as most servers have it: they come behind the handshake, and are no text
+        # One thread alone uses it: then an SSLSocket will do.  It says when TLS ends without a goodbye.
+        return Seat(context.wrap_socket(sock, server_side=True, suppress_ragged_eofs=False))
 
     def close(self) -> None:
         """Stop listening: who connects is refused."""

@@ -482,6 +482,19 @@ def test_ctrl_z_gives_the_terminal_back_and_the_line_goes_on_afterwards(
     assert ana.status() == 0
 
 
+def test_ctrl_z_while_much_is_printed_cuts_nothing(fake: FakeServer, start: Start) -> None:
+    ana, seat = start.seated(fake)
+    texts = [f"m{number:04} {'x' * 40}" for number in range(1000)]
+    for number in range(0, len(texts), 20):  # the test reads nothing while it waits
+        seat.tell(*(Said(n + 2, AT, 0, "beto", texts[n]) for n in range(number, number + 20)))
+        ana.wait_for(f"beto: m{number:04}")
+        ana.suspend()
+        ana.signal(signal.SIGCONT)
+    ana.wait_for("m0999 x+$")
+    ana.wait_for_prompt("ana> ")
+    assert talk(ana)[:-1] == [f"beto: {text}" for text in texts]
+
+
 # --------------------------------------------------------------------------------------------------
 # What was said, and whether it was heard
 # --------------------------------------------------------------------------------------------------

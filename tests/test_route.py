@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,15 +17,17 @@ from headless import Person, Start, back, said
 from scripted import AT, FakeServer, Seat, fingerprint_of, make_pair
 from support import DEADLINE
 
+import link
 import network
 import route
+import tls
 from link import Connector, Link
 from listener import Arrival, Ended, Ending
 from messages import Goodbye, Here, Message, Mod, Refusal, Refused, Say, Token, Welcome
 from passwords import Password
 from protocol import turn_away
 from route import NoConnection
-from tls import TlsError
+from tls import TlsError, TlsSocket
 from trust import Authority, Distrusted, FirstUse, KnownHosts, Pinned, Trust
 
 Pair = tuple[str, str]
@@ -371,12 +375,60 @@ def test_much_goes_through_tls_in_both_directions_at_once(
     assert ana.network.outbox.unsent() == []
 
 
+class Hasty(TlsSocket):
+    """One that receives the server's first words with the last ones of its handshake."""
+
+    def handshake_step(self) -> bool:
+        done = super().handshake_step()
+        if done:
+            assert select.select([self], [], [], DEADLINE)[0]
+            self._incoming.write(self._sock.recv(65536))
+            self._look_again = True
+        return done
+
+
 def test_what_comes_together_with_the_handshake_is_not_overlooked(
-    secure: FakeServer, pair: Pair, start: Start, stack: ExitStack
+    secure: FakeServer, pair: Pair, start: Start, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(link, "TlsSocket", Hasty)
     ana = start.person(secure, trust=pinned(pair))
-    for _ in range(10):  # it may or may not come in the same segment
-        stack.enter_context(opposite(secure, lambda seat: seat.send("NICK\n"), ana.network.connect))
+
+    def serve(seat: Seat) -> None:
+        seat.send("NICK\n")
+
+    stack.enter_context(opposite(secure, serve, ana.network.connect))
+
+
+def test_a_link_has_something_to_send_until_the_last_of_it_is_on_its_way(
+    pair: Pair, stack: ExitStack
+) -> None:
+    here, there = socket.socketpair()
+    stack.enter_context(here)
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    context = tls.server_context(*pair)
+
+    def serve() -> ssl.SSLSocket:
+        return context.wrap_socket(there, server_side=True)
+
+    with ThreadPoolExecutor(1) as thread:
+        peer = thread.submit(serve)
+        sock = TlsSocket(here, tls.client_context(None), server_side=False)
+        sock.handshake()
+        seat = stack.enter_context(peer.result())
+    line = Link(sock)
+    sent = 0
+    while not line.wants_to_send:
+        line.put(Say("x" * 4000, sent + 1))
+        line.flush()
+        sent += 1
+    assert not line.outgoing, "only what is encrypted waits"
+    seat.settimeout(DEADLINE)
+    expected, received = sent * len(b"SAY 1 " + b"x" * 4000 + b"\n"), b""
+    assert sent < 10, "the tags had more digits"
+    while len(received) < expected:
+        line.flush()
+        received += seat.recv(65536)
+    assert not line.wants_to_send
 
 
 def test_nothing_is_said_to_a_server_that_is_not_trusted(
@@ -389,7 +441,7 @@ def test_nothing_is_said_to_a_server_that_is_not_trusted(
             ana.network.connect()
         ana.network.close()
 
-    assert opposite(secure, lambda seat: seat.send("PASSWORD\n"), connect).rest() == []
+    assert opposite(secure, lambda _seat: None, connect).rest() == []
 
 
 def test_an_authority_that_does_not_vouch_for_the_server_is_told(

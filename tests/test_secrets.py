@@ -102,9 +102,11 @@ def test_the_password_is_asked_for_unseen_until_it_is_right(
     assert_unseen(ana, "equivocada", SECRET)
     ana.enter("hola")
     assert seat.command() == Say("hola", 1)
+    seat.tell(Said(2, AT, 1, "ana", "hola"))
     ana.key("up")  # nor has the editor kept it
     ana.key("Ctrl+C")
-    seat.tell(Said(2, AT, 1, "ana", "hola"), Goodbye("left"))
+    assert seat.command() == Leave()
+    seat.tell(Goodbye("left"))
     assert ana.status() == 0
     assert_unseen(ana, "equivocada", SECRET)
 
