@@ -64,8 +64,13 @@ def framing(data: bytes) -> None:
     assert lines == expected, (lines, expected)
     assert framer.unfinished == unfinished
     for line in lines:
-        text = _taken(decode_line, line)
-        assert text is None or (text.encode() == line and "\n" not in text)
+        try:
+            text = decode_line(line)
+        except Refused as refused:
+            assert refused.code == ("too-long" if line is None else "not-utf8")
+        else:
+            assert text.encode() == line
+            assert "\n" not in text
 
 
 def _cut(stream: bytes, limit: int) -> tuple[list[bytes | None], bool]:

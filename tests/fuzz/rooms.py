@@ -206,7 +206,7 @@ class _Play:
             link.sock.room = rest[1] * 16 if len(rest) > 1 else None
             self._table.room.send_backlogs()
         elif do == b"+":
-            self._table.pass_time(who)
+            self._table.pass_time(rest[0] if rest else 0)
         self._table.room.flush()
 
     def _connect(self, who: int, resumed_after: int = 0) -> _Link:

@@ -10,7 +10,21 @@ _IN = ["0ana", "1HELLO 1 beto session=new", "2HELLO 1 eva", "0/mod", f"0{PASSWOR
 _COMES_AND_GOES = [
     *("0hola", "1SAY 901 hola", "2MSG 902 beto psst", "-1", "0beto: psst", "a/me x", "cSAY 903 y"),
     *("=1", "~0 ", *("2SAY 904 " + "x" * 300,) * 5, "~0", "3luz", "4HELLO 1 sol", "5mar", "+1", "0/kick mar"),
-    *("=1\x02", "1/exit", "1BYE", "+5"),
+    *("=1\x02", "1BYE", "+\x05"),
+]
+_MODERATES = [
+    *("0/mute eva 90s", "2SAY 905 muted", "0/unmute eva", "0/quiet on", "2ME 906 quiet", "0/quiet off"),
+    *("0/topic hoy", "0/ban sol 30m spam", "0/bans", "0/unban sol", "0/announce ya", "1NICK 907 bea"),
+    *(
+        "-1",
+        "0bea: psst",
+        "0bea: again",
+        "2MSG 908 bea x",
+        "+~",
+        "=1",
+        "1HELLO 1 bea session=new",
+        "0/status",
+    ),
 ]
 
 
@@ -25,6 +39,7 @@ def seeds() -> dict[str, list[bytes]]:
         "native": [line.encode() for line in sent + told],
         "room": [
             "\n".join([*_IN, *_COMES_AND_GOES]).encode(),
+            "\n".join([*_IN, *_MODERATES]).encode(),
             *("\n".join([*_IN, *("0" + line for line in part)]).encode() for part in _parts(typed)),
             *("\n".join([*_IN, *("1" + line for line in part)]).encode() for part in _parts(sent)),
         ],

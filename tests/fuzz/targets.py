@@ -24,9 +24,9 @@ class Target:
 
 
 TARGETS = {
-    "framing": Target(framing, 256, 400),
-    "plain": Target(plain, 512, 280),
-    "native": Target(native, 512, 280),
-    "room": Target(room, 1500, 20),
-    "tls": Target(seam, 256, 20),
+    "framing": Target(framing, 256, 540),
+    "plain": Target(plain, 512, 220),
+    "native": Target(native, 512, 220),
+    "room": Target(room, 1000, 6),
+    "tls": Target(seam, 200, 14),
 }
