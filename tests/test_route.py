@@ -378,9 +378,12 @@ def test_much_goes_through_tls_in_both_directions_at_once(
 class Hasty(TlsSocket):
     """One that receives the server's first words with the last ones of its handshake."""
 
+    spoken = threading.Event()  # the server has said its first words
+
     def handshake_step(self) -> bool:
         done = super().handshake_step()
         if done:
+            assert self.spoken.wait(DEADLINE)
             assert select.select([self], [], [], DEADLINE)[0]
             self._incoming.write(self._sock.recv(65536))
             self._look_again = True
@@ -395,6 +398,7 @@ def test_what_comes_together_with_the_handshake_is_not_overlooked(
 
     def serve(seat: Seat) -> None:
         seat.send("NICK\n")
+        Hasty.spoken.set()
 
     stack.enter_context(opposite(secure, serve, ana.network.connect))
 
