@@ -37,9 +37,7 @@ from messages import (
     NEW_SESSION,
     Acted,
     AskNick,
-    Banned,
     Crowd,
-    Done,
     Earlier,
     Goodbye,
     Hello,
@@ -60,10 +58,8 @@ from messages import (
     Renamed,
     Resumed,
     Said,
-    Status,
     Token,
     Told,
-    Topic,
     Unread,
     Welcome,
 )
@@ -177,7 +173,6 @@ class Network:
         self._last = 0  # highest id of an event that was handed over
         self._last_time = 0  # its time
         self._gaps: list[range] = []  # ids that the server did not hold any more
-        self._past_to_come: tuple[int, int] | None = None  # an answer to HISTORY: its tag, and how many
         # From the loss of a link until everything is caught up; None: the session is live.
         self._down_since: float | None = None
         self._down_reason = ""
@@ -389,7 +384,7 @@ class Network:
 
     def _arrival(self, message: Message) -> list[Arrival]:
         """Take note of a message; return what there is to hand over: nothing for what was seen before."""
-        line = self._answered(message)
+        line = self.outbox.settle(message)
         if isinstance(message, _EVENTS):
             # A repetition is confirmed with its old event; in the gap that one has never been seen.
             seen = message.id <= self._last and not (
@@ -413,34 +408,6 @@ class Network:
         elif isinstance(message, (AskNick, Pong, Token)):
             return []
         return [Arrival(message, line)]
-
-    def _answered(self, message: Message) -> str | None:
-        """Take the command that a message answers out of the outbox; return its line."""
-        match message:
-            case Earlier(tag, count) if tag and count:  # answered when all of it is here
-                self._past_to_come = (tag, count)
-            case Past() if self._past_to_come is not None:
-                tag, count = self._past_to_come
-                self._past_to_come = (tag, count - 1) if count > 1 else None
-                return self.outbox.remove(tag) if count == 1 else None
-            case Banned(tag=tag, number=number, total=total) if number < total:
-                return None  # answered when all of them are here
-            case (
-                Said(tag=tag)
-                | Acted(tag=tag)
-                | Told(tag=tag)
-                | Renamed(tag=tag)
-                | Here(tag=tag)
-                | Earlier(tag=tag)
-                | Moderated(tag=tag)
-                | Topic(tag=tag)
-                | Banned(tag=tag)
-                | Status(tag=tag)
-                | Refusal(tag=tag)
-                | Done(tag=tag)
-            ) if tag:
-                return self.outbox.remove(tag)
-        return None
 
     def _live(self, id: int) -> None:  # noqa: A002 - what it is
         """Everything is caught up: the session goes on."""
@@ -479,7 +446,7 @@ class Network:
             behind = self._last - self._resumed_after - self._caught_up
             self._lost += max(0, min(self._resumed.lost, behind))
         self._down_reason = reason
-        self._resumed = self._past_to_come = None
+        self._resumed = None
 
     def _get_back(self) -> None:
         """Connect and resume, as often as it takes; _Over when that is not to be."""

@@ -13,15 +13,29 @@ from typing import TypeAlias
 
 from messages import (
     Act,
+    Acted,
     AskBans,
     AskStatus,
     AskTopic,
+    Banned,
+    Done,
+    Earlier,
+    Here,
     History,
+    Message,
     Mod,
+    Moderated,
+    Past,
+    Refusal,
     Rename,
+    Renamed,
     Ruling,
+    Said,
     Say,
+    Status,
     Tell,
+    Told,
+    Topic,
     Who,
 )
 
@@ -45,6 +59,8 @@ class Outbox:
         self._waiting: deque[int] = deque()  # tags that were not sent on the present link
         self._last_tag = 0
         self._closed = False
+        # The network thread's: an answer to HISTORY is under way, to this tag, and so many are to come.
+        self._past_to_come: tuple[int, int] | None = None
 
     def new_tag(self) -> int:
         """Return the number for the next command: 1, 2, 3..."""
@@ -69,7 +85,8 @@ class Outbox:
             return None
 
     def new_link(self) -> None:
-        """Nothing was sent yet on the link that begins now."""
+        """Nothing was sent yet on the link that begins now.  For the network thread."""
+        self._past_to_come = None
         with self._changed:
             self._waiting = deque(self._entries)
 
@@ -79,6 +96,34 @@ class Outbox:
             entry = self._entries.pop(tag, None)
             self._changed.notify_all()
             return entry.line if entry is not None else None
+
+    def settle(self, message: Message) -> str | None:
+        """Forget the command that a message answers, if any, and return its line.  For the network thread."""
+        match message:
+            case Earlier(tag, count) if tag and count:  # answered when all of it is here
+                self._past_to_come = (tag, count)
+            case Past() if self._past_to_come is not None:
+                tag, count = self._past_to_come
+                self._past_to_come = (tag, count - 1) if count > 1 else None
+                return self.remove(tag) if count == 1 else None
+            case Banned(tag=tag, number=number, total=total) if number < total:
+                return None  # answered when all of them are here
+            case (
+                Said(tag=tag)
+                | Acted(tag=tag)
+                | Told(tag=tag)
+                | Renamed(tag=tag)
+                | Here(tag=tag)
+                | Earlier(tag=tag)
+                | Moderated(tag=tag)
+                | Topic(tag=tag)
+                | Banned(tag=tag)
+                | Status(tag=tag)
+                | Refusal(tag=tag)
+                | Done(tag=tag)
+            ) if tag:
+                return self.remove(tag)
+        return None
 
     def forget_sent(self) -> list[str]:
         """Forget the messages that were sent, on any link, and return their lines."""
