@@ -13,9 +13,12 @@ from support import DEADLINE, LineClient, ServerProgram, eventually
 
 import acceptor
 import door
+import server as server_module
 from fanout import Fanout
 from messages import NEW_SESSION, Hello, Refusal, Resumed, Said, Say, Token
+from options import parse_options
 from passwords import Password
+from server import Limits
 from wording import GOODBYES, sentence
 
 Serve = Callable[..., RunningServer]
@@ -215,6 +218,25 @@ def test_the_limits_are_options_of_the_program(start_program: Start, connect: Co
     connect(often).join_plain("ana")
     assert connect(often).rest() == [line_for("too-many-a-minute", "1")]
     ana.send("exit\n")
+
+
+def test_every_limit_is_an_option() -> None:
+    given = Limits(7, 8, 9.5, 10, 11, 12.5, backlog=200 * 1024)
+    options = parse_options(
+        [
+            *("--port", "0", "--max-clients", "7", "--max-waiting", "8", "--handshake-timeout", "9.5"),
+            *("--max-per-address", "10", "--connects-per-minute", "11"),
+            *("--rate-limit", "12.5", "--backlog", "200"),
+        ]
+    )
+    server = server_module._open_server(options, None)
+    server.shutdown()
+    server.serve_forever()
+    assert server._limits == given
+    usual = server_module._open_server(parse_options(["--port", "0"]), None)
+    usual.shutdown()
+    usual.serve_forever()
+    assert usual._limits == Limits()
 
 
 # ---- lines a second ------------------------------------------------------------------------------

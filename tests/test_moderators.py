@@ -309,6 +309,9 @@ def test_a_ban_from_an_ipv6_network_and_one_of_somebody_whose_address_is_not_kno
     assert not table.seat(table.connect("2001:db8:1:2::/64"), "x")
     assert table.seat(table.connect(""), "x")
     assert table.seat(table.connect("2001:db8:1:3::/64"), "y")
+    table.forget()
+    assert type_in(table, mara, "/unban 2001:db8:1:2::/64") == ["* mara lifted the ban on beto"]
+    assert table.seat(table.connect("2001:db8:1:2::/64"), "beto")
 
 
 def test_a_ban_without_a_time_holds_until_it_is_lifted(table: Table) -> None:
@@ -595,11 +598,24 @@ def test_after_a_restart_all_of_it_still_holds(sit: Sit, path: str) -> None:
         eva = after.connect()
         after.seat(eva, "eva")
         after.room.flush()
-        assert "* Topic: exams" in told(after, eva)
+        opening = told(after, eva)
+        assert "* Topic: exams" in opening
+        assert "* The room is quiet: only moderators speak." in opening
         assert type_in(after, eva, "hola") == [MUTED.format("58 min 59 s ")]
         type_in(after, again, "QUIET 9 off", "UNMUTE 10 eva")
         assert type_in(after, eva, "hola")[-1] == "* mara lets eva speak again"
         assert told(after, again)[-1] == "SAY - eva hola"
+
+
+def test_who_became_a_moderator_last_of_all_is_one_after_a_restart(sit: Sit, path: str) -> None:
+    before = sit(storage=Storage(path))
+    mara, token = before.begin("mara")
+    before.do(mara, Promote(1))
+    with closing(restart(before, path)) as reopened:
+        after = sit(storage=reopened)
+        again = after.resume(token, 1)
+        assert "MODERATED 1 mod mara - 0" in told(after, again), "and it is in the log"
+        assert type_in(after, again, "ANNOUNCE 2 back") == ["MODERATED 2 announce mara - 0 back"]
 
 
 def test_what_was_lifted_is_not_back_after_a_restart(sit: Sit, path: str) -> None:
