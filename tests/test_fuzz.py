@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import native
 import protocol
 import tls
+from entrance import Entrance
 from grammar import parse_typed
 from messages import Ban, Hello, Kick, Message, Moderated, Refused, Topic, clean
 from protocol import NATIVE
@@ -109,6 +110,16 @@ def test_ciphertext_that_is_swapped_is_found(monkeypatch: pytest.MonkeyPatch) ->
         tls.TlsSocket, "_flush", lambda self, *_: self._sock.send(self._outgoing.read()[::-1])
     )
     finds("tls")
+
+
+def test_what_is_encrypted_far_ahead_of_the_socket_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls, "RECORD_SIZE", 65536)
+    finds("tls")
+
+
+def test_something_left_over_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Entrance, "leave", lambda *_: None)
+    finds("room")
 
 
 # ---- what it has found ---------------------------------------------------------------------------
