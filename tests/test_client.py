@@ -1500,7 +1500,7 @@ def steering(text: str) -> set[str]:
 
 def hostile_lines(me: str) -> list[str]:
     """Return lines, of every kind that a server can send, with EVIL in each of their fields."""
-    evil = EVIL.replace(" ", "")
+    evil = re.sub("[\x85\u2028\u2029]", "", EVIL)  # what becomes a space is in no field: passed over
     escaped = EVIL.replace("\n", "\\n")
     return [
         f"SAY 2 {AT} - {evil}x {escaped}",
@@ -1537,7 +1537,7 @@ def test_a_hostile_server_cannot_steer_the_terminal(fake: FakeServer, start: Sta
     printed = PASTE_MODE.sub("", ana.printed.decode())
     printed = printed.replace("\r\n", "\n").replace("\r\x1b[K", "").replace("\r", "")
     assert steering(printed) == set()
-    assert len(ana.finds("evil")) == 13, "what was not shown tests nothing"
+    assert len(ana.finds("evil")) == 12, "what was not shown tests nothing"
 
 
 def test_a_hostile_server_cannot_put_controls_into_a_pipe(fake: FakeServer, stack: ExitStack) -> None:
