@@ -205,8 +205,8 @@ class Moderators:
     ) -> None:
         event = Moderated(*self._log.next(), tag, action, moderator.nick, nick, seconds, text)
         log.info(
-            "moderator %s: %s %s",
-            *(moderator.nick, action, nick),
+            "moderator %s: %s",
+            *(moderator.nick, f"{action} {nick}".strip()),
             extra=fields("moderated", moderator=moderator.nick, action=action, nick=nick),
         )
         self._room.tell_everyone(event, moderator)
