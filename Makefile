@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 SOURCES := $(wildcard *.py) tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help server serv client cli test check format bench chaos fuzz clean
+.PHONY: help server serv client cli test check format bench chaos attacks fuzz clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z ]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ bench:  ## measure against ncat --broker and ngIRCd (apt install ncat ngircd gcc
 
 chaos:  ## the fault test: links cut 2,000 times, the server killed 20 times, nothing may be lost
 	PYTHONPATH=tests $(PYTHON) -m chaos.run $(ARGS)
+
+attacks:  ## floods, silence, stalls, TLS on which much goes wrong: each with a target (Linux; apt install ncat)
+	PYTHONPATH=tests $(PYTHON) -m attacks.run $(ARGS)
 
 fuzz: $(VENV)-fuzz/installed  ## 10 million inputs that look for new paths, with atheris; nothing may break
 	PYTHONPATH=tests $(VENV)-fuzz/bin/python -m fuzz.run $(ARGS)

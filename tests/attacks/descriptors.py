@@ -1,6 +1,6 @@
 """200 who knock at a server that may have 64 descriptors: those in talk on, and it recovers by itself.
 
-    {"port": 9000, "count": 200}: the attacker is that of silent.py
+{"port": 9000, "count": 200}: the attacker is that of silent.py
 """
 
 from __future__ import annotations
@@ -56,14 +56,16 @@ def attack(effort: Effort, tell: Callable[[str], None]) -> list[Verdict]:
             f"{share:.0%} (without them {alone:.0%})",
             f"under {CPU:.0%}",
             share < CPU,
+            timed=True,
         ),
         Verdict(
             f"{who}: when they go, a newcomer is in",
             f"after {took:.2f} s" if took < float("inf") else "never",
             f"within {RECOVERY:g} s",
             took <= RECOVERY,
+            timed=True,
         ),
-        Verdict(f'{who}: "cannot accept" is recorded', f"{said} times", "once", said == 1),
+        Verdict(f'{who}: "cannot accept" is recorded', f"{said} time{'s' * (said != 1)}", "once", said == 1),
     ]
 
 

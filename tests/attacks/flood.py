@@ -57,7 +57,7 @@ def blocks(kind: str, lines: int | None) -> Iterator[bytes]:
 
 
 def flood(line: Line, kind: str, lines: int | None) -> dict[str, Any]:
-    """Send as fast as it goes, and read; return what was heard of one's own messages, and how long it took."""
+    """Send as fast as it goes, and read; return what was heard of one's own, and how long it took."""
     line.join("flooder")
     say("ready")
     poll = select.poll()
@@ -189,6 +189,7 @@ class Noticed:
             f"{beside / quiet:.2f} ({milliseconds(beside)}, {milliseconds(quiet)})",
             f"at most {GROWTH:g}",
             beside <= GROWTH * quiet,
+            timed=True,
         )
 
 

@@ -2,10 +2,10 @@
 
     {"port": 9000, "ca": "server.crt", "kind": "project", "connections": 1500}
 
-Somebody in the room talks without a pause (`{"kind": "talker", ...}`).  Each connection takes a seat, says LINES
-messages while it is being told others', gets its own back, and says goodbye; at the end there must be the
-server's BYE and TLS's own goodbye behind it.  Half of them are the project's TlsSocket, which one thread sends
-on while another receives, and half Python's ssl.SSLSocket, used by one thread.
+Somebody in the room talks without a pause (`{"kind": "talker", ...}`).  Each connection takes a seat, says
+LINES messages while it is being told others', gets its own back, and says goodbye; at the end there must be
+the server's BYE and TLS's own goodbye behind it.  Half of them are the project's TlsSocket, which one thread
+sends on while another receives, and half Python's ssl.SSLSocket, used by one thread.
 """
 
 from __future__ import annotations

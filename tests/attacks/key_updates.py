@@ -44,7 +44,7 @@ class Updater:
         with far:
             self._process = subprocess.Popen(
                 [*command, "-quiet", "-no_ign_eof"],
-                stdin=far,
+                stdin=far.fileno(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 bufsize=0,
@@ -76,10 +76,11 @@ class Updater:
 
     def receive(self) -> list[bytes]:
         """Return the lines that have come; EOFError at the end."""
-        data = self.output.read(65536)
+        data: bytes | None = self.output.read(65536)
         if not data:
             raise EOFError("the connection ended")
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
         return lines
 
     def join(self, nick: str) -> None:
@@ -135,7 +136,7 @@ class Direction:
 
 
 def talk(port: int, ca: str) -> dict[str, Any]:
-    """Update keys and talk both ways until there is a line on stdin, and all has come; say what came of it."""
+    """Update keys and talk both ways until there is a line on stdin; return what came of it."""
     from_updater, to_updater = Direction("updater", True), Direction("partner", False)
     directions = (from_updater, to_updater)
     updater = Updater(port, ca)

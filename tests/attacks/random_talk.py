@@ -177,7 +177,7 @@ class Command:
         self._near, far = socket.socketpair()
         with far:
             self._process = subprocess.Popen(
-                command, stdin=far, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+                command, stdin=far.fileno(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
             )
         self._near.setblocking(False)
         self._unsent = b""
@@ -185,7 +185,8 @@ class Command:
         self._output = self._process.stdout
 
     def fileno(self) -> int:
-        return self._output.fileno()
+        descriptor: int = self._output.fileno()
+        return descriptor
 
     def receive(self) -> bytes:
         while True:
@@ -278,12 +279,12 @@ class Talk:
         return not self.wrong and min(self._counts) < self._lines
 
     def _compare(self, line: bytes) -> None:
-        _, id, _, tag, nick, text = line.split(b" ", 5)
+        _, number, _, tag, nick, text = line.split(b" ", 5)
         author = int(nick.removeprefix(b"person"))
         self._counts[author] += 1
         own = str(self._counts[author]).encode() if author == self._number else b"-"
-        in_order = int(id) == self._last_id + 1 or not self._last_id
-        self._last_id = int(id)
+        in_order = int(number) == self._last_id + 1 or not self._last_id
+        self._last_id = int(number)
         if text != next(self._expected[author]) or tag != own or not in_order:
             self.wrong = self.wrong or f"line {self._counts[author]} of {author} is not what was said"
 

@@ -10,6 +10,7 @@ of the five who speak.
 
 from __future__ import annotations
 
+import itertools
 import select
 import statistics
 import time
@@ -109,8 +110,8 @@ def check(readers: list[Reader], messages: int) -> str:
     """Return what is wrong with what they have got; nothing, if it is empty."""
     speakers, listeners = readers[:SPEAKERS], readers[SPEAKERS:]
     reference = listeners[0].messages()
-    ids = [int(id) for id, _, _ in reference]
-    if any(second <= first for first, second in zip(ids, ids[1:], strict=False)):
+    ids = [int(row[0]) for row in reference]
+    if any(second <= first for first, second in itertools.pairwise(ids)):
         return "the ids do not rise"
     for speaker in range(SPEAKERS):
         nick = f"reader{speaker}".encode()
@@ -192,6 +193,7 @@ def attack(effort: Effort, tell: Callable[[str], None]) -> list[Verdict]:
             f"{rates[1] / rates[0]:.2f} ({rates[1]:,.0f}/s, {rates[0]:,.0f}/s)",
             f"at least {RATE:.2f}",
             rates[1] >= RATE * rates[0],
+            timed=True,
         ),
         Verdict(
             f"{who}: the server's memory grows by",
