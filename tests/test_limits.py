@@ -363,7 +363,7 @@ def test_out_of_threads_nobody_who_is_in_notices_and_it_recovers(
     assert "cannot accept (no more threads): 3 connections; trying on" in caplog.text
     exhausted.clear()
     eva = connect(server).join_plain("eva")
-    assert "accepting again" in caplog.text
+    eventually(lambda: "accepting again" in caplog.text, "the news that it accepts again")
     talk(ana, beto, eva)
 
 

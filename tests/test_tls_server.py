@@ -294,7 +294,11 @@ def test_who_ends_the_stream_and_still_listens_gets_its_answers(secure: Serve, j
     server = secure()
     beto = join(server).join_plain("beto")
     gate = threading.Event()
-    server.server._inbox.put(gate.wait)  # type: ignore[arg-type] # the room is late: the end is there first
+
+    def be_late() -> None:
+        gate.wait(DEADLINE)
+
+    server.server._inbox.put(be_late)  # the room: the end is there before it has answered
     beto.send("beto: psst\n/exit\n")
     with socket.fromfd(beto.sock.fileno(), socket.AF_INET, socket.SOCK_STREAM) as raw:
         raw.shutdown(socket.SHUT_WR)  # as ncat --ssl does at the end of its input
