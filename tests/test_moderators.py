@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import RunningServer
-from support import LineClient
+from support import LineClient, ServerProgram
 from table import Table
 
 from fanout import Connection
@@ -21,6 +21,7 @@ from storage import Storage
 
 Sit = Callable[..., Table]
 Serve = Callable[..., RunningServer]
+Start = Callable[..., ServerProgram]
 Connect = Callable[..., LineClient]
 
 FAR, NEAR = "203.0.113.7", "127.0.0.1"
@@ -721,3 +722,39 @@ def test_the_status_is_shown_line_by_line(serve: Serve, connect: Connect) -> Non
     status = nora.until("^STATUS")[-1].split()
     assert status[:2] == ["STATUS", "2"]
     assert len(status) == 2 + 13
+
+
+def test_with_a_file_all_of_it_survives_kill_9(
+    start_program: Start, connect: Connect, tmp_path: Path
+) -> None:
+    secret = tmp_path / "moderators.secret"
+    secret.write_text("tell-nobody\n")
+    secret.chmod(0o600)
+    options = ("--db", str(tmp_path / "room.db"), "--moderator-password-file", str(secret))
+    server = start_program(*options)
+    mara, eva = connect(server), connect(server).join_plain("eva")
+    mara.expect("NICK")
+    mara.send("HELLO 1 mara session=new\n")
+    token = mara.until("^SESSION")[-1].split()[1]
+    mara.send("MOD 1 tell-nobody\nBAN 2 beto 3600\nMUTE 3 eva 3600\nTOPIC 4 exams\nANNOUNCE 5 cake\n")
+    mara.until(" announce mara ")
+    server.process.kill()
+    eva.until("mara announces: cake")
+    again = start_program(*options)
+    beto, eva = connect(again), connect(again)
+    beto.send("beto\n")
+    assert re.fullmatch(
+        r"! You are banned from this room, for (1 h|59 min \d+ s) yet\.", beto.until("^!")[-1]
+    )
+    eva.send("eva\nhola\n")
+    assert "* Topic: exams" in eva.until("here:")
+    assert eva.line().startswith("! Nothing was done: a moderator has muted you, for ")
+    mara = connect(again)
+    mara.send(f"HELLO 1 x session={token} last=1\nQUIET 6 on\nTOPIC 4 exams\n")
+    lines = mara.until("^MODERATED .* quiet ")
+    assert [line.split()[4] for line in lines if line.startswith("MODERATED")] == [
+        *("mod", "ban", "mute", "topic", "announce", "quiet")
+    ]
+    assert re.fullmatch(r"MODERATED \d+ \d+ 4 topic mara - 0 exams", mara.line()), "confirmed, not done again"
+    eva.expect("* mara made the room quiet: only moderators speak")
+    assert "tell-nobody" not in "".join(server.output + again.output)

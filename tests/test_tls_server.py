@@ -237,6 +237,20 @@ def test_tls_at_a_server_without_it_fails_at_once_and_costs_nobody_anything(
     ana.expect("* beto joined")
 
 
+def test_who_is_turned_away_at_the_door_is_hung_up_on_at_once(
+    secure: Serve, join: Connect, pair: Pair
+) -> None:
+    server = secure(max_per_address=1)
+    ana = join(server).join_plain("ana")
+    began = time.monotonic()
+    for _ in range(3):
+        with pytest.raises(OSError, match=r"EOF|reset|pipe"):
+            TlsClient(server.address, pair[0])
+    assert time.monotonic() - began < DEADLINE / 2
+    ana.send("/who\n")
+    ana.expect("* 1 here: ana")
+
+
 HELLO = bytes.fromhex("16030100")  # the beginning of a ClientHello, as it is in every one
 
 
