@@ -28,8 +28,9 @@ MAX_PASSWORD = 1000
 FIRST_DELAY = 0.5
 """Seconds between a wrong password and the next attempt from there; doubled with each wrong one."""
 
-LONGEST_DELAY = 30.0
-"""Seconds between two attempts, at the most."""
+LONGEST_DELAY = 8.0
+"""Seconds between two attempts, at the most: who knows the password has to be judged within the time that a
+connection has for it (entrance.HANDSHAKE_TIMEOUT), also from the address of somebody who guesses."""
 
 FORGET_AFTER = 600.0
 """Seconds after the last wrong password in which an origin is treated as a stranger again."""
@@ -127,7 +128,7 @@ class _Suspect:
 
 
 class Guard:
-    """Slows down who guesses: after n wrong ones, min(30, 0.5 x 2^(n-1)) seconds between two attempts.
+    """Slows down who guesses: after n wrong ones, min(8, 0.5 x 2^(n-1)) seconds between two attempts.
 
     For every password a guard of its own: who knows one could undo the other's count.  Shared by all
     readers.  Its lock is a leaf: under it no other lock is taken, and nothing is read, written or recorded.
