@@ -405,7 +405,8 @@ def test_at_the_end_all_are_told_and_the_status_is_0(
     assert ana.rest() == ["* beto joined", f"* {GOODBYES['closing']}"]
     assert beto.rest() == ["BYE closing"]
     assert nobody.rest() == [f"* {GOODBYES['closing']}"]
-    assert slow.rest() == []
+    with suppress(ConnectionResetError):  # what it sent may not have been read
+        assert slow.rest() == []
     for person in (ana, beto, nobody, slow):
         person.close()
     assert server.status() == 0
