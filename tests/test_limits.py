@@ -47,7 +47,7 @@ def talk(*people: LineClient) -> None:
 
 
 def test_who_gives_no_nick_in_time_is_told_and_dropped(serve: Serve, connect: Connect) -> None:
-    server = serve(handshake_timeout=0.2)
+    server = serve(handshake_timeout=0.5)
     ana = connect(server).join_plain("ana")
     assert connect(server).rest() == ["NICK", LATE]
     ana.send("hola\n")
@@ -56,7 +56,7 @@ def test_who_gives_no_nick_in_time_is_told_and_dropped(serve: Serve, connect: Co
 
 @pytest.mark.parametrize("password", [False, True])
 def test_a_byte_now_and_then_gives_no_more_time(serve: Serve, connect: Connect, password: bool) -> None:
-    server = serve(handshake_timeout=0.3, password=Password("tell-nobody") if password else None)
+    server = serve(handshake_timeout=0.5, password=Password("tell-nobody") if password else None)
     slow = connect(server)
     over = threading.Event()
 
@@ -82,7 +82,7 @@ def test_a_byte_now_and_then_gives_no_more_time(serve: Serve, connect: Connect, 
 
 
 def test_refused_nicks_give_no_more_time_either(serve: Serve, connect: Connect) -> None:
-    server = serve(handshake_timeout=0.3)
+    server = serve(handshake_timeout=0.5)
     slow = connect(server)
     slow.send("9\n")
     assert slow.rest()[-1] == LATE
@@ -203,7 +203,7 @@ def test_who_connects_too_often_is_told_so(
 
 def test_the_limits_are_options_of_the_program(start_program: Start, connect: Connect) -> None:
     server = start_program(
-        *("--max-per-address", "3", "--max-waiting", "2", "--handshake-timeout", "0.3", "--max-clients", "1")
+        *("--max-per-address", "3", "--max-waiting", "2", "--handshake-timeout", "0.5", "--max-clients", "1")
     )
     ana = connect(server).join_plain("ana")
     waiting = connect(server)

@@ -256,7 +256,7 @@ def test_who_shares_the_address_of_one_who_guesses_and_is_in_notices_nothing(
 def test_who_waits_to_be_judged_holds_up_neither_the_end_nor_its_own_deadline(
     serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = serve(password=Password(SECRET), handshake_timeout=0.2)
+    server = serve(password=Password(SECRET), handshake_timeout=0.5)
     watch(server, monkeypatch, 30.0)
     late = connect(server)
     late.send("one\ntwo\n")

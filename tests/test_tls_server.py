@@ -259,7 +259,7 @@ def test_a_handshake_that_is_slow_has_a_deadline(
     secure: Serve, join: Connect, knock: Connect, monkeypatch: pytest.MonkeyPatch, begin: bytes
 ) -> None:
     monkeypatch.setattr(reader, "HELLO_TIME", 0.05)  # and the wait for it may end more than once
-    server = secure(handshake_timeout=0.3)
+    server = secure(handshake_timeout=0.5)
     ana = join(server).join_plain("ana")
     slow = knock(server)
     slow.send(begin)
