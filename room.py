@@ -202,7 +202,7 @@ class Room:
             case Refused():
                 raise item
             case _:
-                raise AssertionError(f"{item} before a seat")
+                raise AssertionError(f"{type(item).__name__} before a seat")
 
     def flush(self) -> None:
         """Send what has been told; people whose connection breaks on it leave, which is told in turn."""

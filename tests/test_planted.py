@@ -7,6 +7,7 @@ searched.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -19,7 +20,9 @@ from pathlib import Path
 import pytest
 from attacks.wire import Line
 from support import DEADLINE, ROOT, Program
+from table import Table
 
+from messages import Tell
 from tls import TlsError, own_certificate
 
 MARK = "planted"
@@ -102,6 +105,12 @@ class Planted:
         assert found is None, f"{what}: {found[0][:300]!r}"
         for token in self.tokens:
             assert token.encode() not in data, f"{what} has a token"
+
+
+@pytest.fixture
+def table(stack: ExitStack) -> Table:
+    """Return a room without threads."""
+    return stack.enter_context(contextlib.closing(Table()))
 
 
 @pytest.fixture(params=["text", "json"])
@@ -259,6 +268,15 @@ def _search_the_log_file(planted: Planted) -> None:
     assert b"for all to read" in data
     for secret in (ROOM, MODERATORS, "wrong one", TOKEN, *planted.tokens):
         assert secret.encode() not in data
+
+
+def test_a_bug_is_recorded_without_what_somebody_said(table: Table, caplog: pytest.LogCaptureFixture) -> None:
+    """A message of somebody without a seat: no reader hands that over."""
+    table.room.handle(table.connect(), [Tell("ana", PRIVATE, 1)])
+
+    assert "internal error" in caplog.text
+    assert "Tell before a seat" in caplog.text
+    assert PRIVATE not in caplog.text
 
 
 # ---- the client ------------------------------------------------------------------------------------------
