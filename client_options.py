@@ -9,7 +9,7 @@ import sys
 
 import protocol
 from network import DEAD_AFTER, PING_AFTER
-from passwords import Password
+from passwords import NotAsArgument, Password
 from route import DEFAULT_PORT
 from trust import Authority, FirstUse, Pinned, Trust, read_fingerprint
 
@@ -60,7 +60,9 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
         description="Charla, a chat room for terminals: the client.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # --password is not short for --password-file
     )
+    parser.add_argument("--password", action=NotAsArgument, help=argparse.SUPPRESS)
     parser.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="the server's machine (127.0.0.1: this one)"
     )

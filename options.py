@@ -13,6 +13,7 @@ from door import PER_ADDRESS, PER_MINUTE
 from entrance import HANDSHAKE_TIMEOUT, MAX_WAITING
 from eventlog import HISTORY
 from fanout import BACKLOG_LIMIT, FLUSH_SIZE
+from passwords import NotAsArgument
 from reader import BURST, DEAD_AFTER, PING_AFTER
 from room import GRACE
 
@@ -144,7 +145,9 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
         description="Charla, a chat room for terminals: the server.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # --password is not short for --password-file
     )
+    parser.add_argument("--password", action=NotAsArgument, help=argparse.SUPPRESS)
 
     kinds: dict[str, Callable[[str], object]] = {}
     defaults: dict[str, object] = {}

@@ -5,6 +5,7 @@ No password is ever in a record, an error or a repr.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import hmac
 import logging
@@ -15,6 +16,7 @@ import time
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from messages import clean
 from nicks import LEAVE_WORDS
@@ -41,6 +43,17 @@ MAX_ORIGINS = 10_000
 
 class PasswordError(Exception):
     """A password that cannot be used; its text is a sentence for a person, without the password."""
+
+
+class NotAsArgument(argparse.Action):
+    """An option that is refused, whatever it is given, without repeating that."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Explain what to do instead, and exit with status 2."""
+        parser.error(
+            "a password is never an argument, others would see it (ps): write it into a file for "
+            "--password-file, or into CHARLA_PASSWORD; and choose another one, if this was it"
+        )
 
 
 class Password:

@@ -26,8 +26,8 @@ import tempfile
 import threading
 
 RECORD_SIZE = 8 * 1024
-"""Bytes of plaintext in one record of ours, and so what is encrypted ahead of the socket.  Half of what there
-may be (RFC 8446, 5.1): `ncat --ssl` (7.93) shows 8 KiB of a record, and the rest when more comes; measured."""
+"""Bytes of plaintext in one record of ours, and so what is encrypted ahead of the socket.  Half of what
+there may be (RFC 8446, 5.1): `ncat --ssl` (7.93) shows 8 KiB of a record, and the rest when more comes."""
 
 CIPHERTEXT_LIMIT = 64 * 1024
 """Bytes of ciphertext that may wait: a record of ours, and answers to a peer that never reads them."""
@@ -369,7 +369,10 @@ def explain(error: OSError, host: str) -> str:
             " give the right one with --tls-ca, or leave --tls-ca out to trust by fingerprint"
         )
     if isinstance(error, ConnectionError | ssl.SSLEOFError):
-        return f"{host} hung up during the TLS handshake: it may not speak TLS, then leave out --tls"
+        return (
+            f"{host} hung up during the TLS handshake: it may have too many connections from here, "
+            "or speak no TLS (then leave out --tls)"
+        )
     reason = _reason(error)
     if reason in _PLAIN_TEXT:
         return f"{host} does not speak TLS: leave out --tls"

@@ -1202,6 +1202,14 @@ def test_a_port_that_is_none_is_status_2(port: str) -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("options", [("--password", "hush-hush"), ("--password=hush-hush",)], ids=str)
+def test_a_password_as_an_argument_is_status_2_and_not_repeated(options: tuple[str, ...]) -> None:
+    done = run("--nick", "bot", *options)
+    assert done.returncode == 2
+    assert "a password is never an argument" in done.stderr
+    assert "hush" not in done.stderr
+
+
 def test_without_a_nick_in_a_pipe_is_status_2() -> None:
     done = run()
     assert done.returncode == 2

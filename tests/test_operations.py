@@ -244,6 +244,8 @@ WRONG = [
     (["--password-file", "{missing}"], "there is no password file '.*': make it, with one line"),
     (["--password-file", "{empty}"], "the password in '.*' is empty: write one"),
     (["--password-file", "{folder}"], "the password file '.*' cannot be read: Is a directory"),
+    (["--password", "xxxxxxx"], "a password is never an argument, others would see it"),
+    (["--password=xxxxxxx"], "a password is never an argument, others would see it"),
     (["--moderator-password-file", "{missing}"], "there is no password file"),
     (["--transcript", "{folder}"], "{folder}.*"),
     (["--handshake-timeout", "0"], "'0' is not a number of seconds: give more than 0"),
