@@ -97,7 +97,7 @@ def test_ncat_shows_the_end_of_much_text(pair: tuple[str, str]) -> None:
     with ServerProgram("--rate-limit", "0", "--tls-cert", cert, "--tls-key", key) as server:
         with Line(server.address[1], cert) as author:
             author.join("author")
-            for tag in range(1, 20):
+            for tag in (1, 2, 3):  # with the welcome more than 8 KiB, and less than 16
                 author.send(b"SAY %d %s\n" % (tag, b"x" * 4000))
                 author.until(b"SAY ")
         with subprocess.Popen(
@@ -114,7 +114,7 @@ def test_ncat_shows_the_end_of_much_text(pair: tuple[str, str]) -> None:
                 heard = _read_until(b" here: reader\n", ncat.stdout.fileno())
             finally:
                 ncat.kill()
-    assert heard.count(b"x" * 4000) == 19
+    assert heard.count(b"x" * 4000) == 3
 
 
 def _read_until(words: bytes, descriptor: int) -> bytes:
