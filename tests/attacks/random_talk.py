@@ -22,6 +22,7 @@ import math
 import random
 import select
 import shutil
+import signal
 import socket
 import ssl
 import string
@@ -47,6 +48,9 @@ LONGEST = 4096
 
 TIME = 240.0
 """Seconds that it may take."""
+
+STALL = 15.0
+"""Seconds in which something must come: if not, a line is missing, for which all wait."""
 
 _SEED = 20
 _POOL_SIZE = 1 << 17
@@ -276,7 +280,12 @@ class Talk:
                 self._compare(line)
             elif not line.startswith((b"PING ", b"JOIN ")):
                 self.wrong = self.wrong or f"there came {line[:60]!r}"
-        return not self.wrong and min(self._counts) < self._lines
+        return not self.wrong and not self.done
+
+    @property
+    def done(self) -> bool:
+        """Whether all lines of all people have come."""
+        return min(self._counts) == self._lines
 
     def _compare(self, line: bytes) -> None:
         _, number, _, tag, nick, text = line.split(b" ", 5)
@@ -299,8 +308,13 @@ def _read_until(words: bytes, client: Client) -> None:
         rest += data
 
 
+def _stalled(*_: object) -> None:
+    raise TimeoutError(f"nothing more has come for {STALL:g} s")
+
+
 def main() -> None:
     asked = options()
+    signal.signal(signal.SIGALRM, _stalled)
     client = connect(asked["kind"], asked["port"], asked["ca"])
     try:
         _read_until(b"NICK\n", client)
@@ -310,10 +324,15 @@ def main() -> None:
         input()
         talk = Talk(client, asked["number"], asked["lines"], asked["people"])
         start = time.monotonic()
-        while talk.go_on():
-            if time.monotonic() > start + TIME:
-                talk.wrong = f"not done after {TIME:g} s"
-                break
+        try:
+            signal.setitimer(signal.ITIMER_REAL, STALL)
+            while talk.go_on() and time.monotonic() < start + TIME:
+                signal.setitimer(signal.ITIMER_REAL, STALL)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            if not talk.done:
+                talk.wrong = talk.wrong or f"not done after {TIME:g} s"
+        except TimeoutError as stalled:
+            talk.wrong = str(stalled)
         say({"wrong": talk.wrong, "size": talk.size, "seconds": time.monotonic() - start})
         input()
     finally:
