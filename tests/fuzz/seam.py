@@ -84,7 +84,9 @@ class _End:
             self.broken = True
 
     def shake(self) -> None:
-        self.secured = self.secured or self.tls.handshake_step()
+        if not self.secured and self.tls.handshake_step():
+            self.secured = True
+            self.hear()  # before anything else, as handshake_step says
 
     def say(self, size: int) -> None:
         at = self.said % 251
