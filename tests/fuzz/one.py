@@ -5,7 +5,9 @@ It ends with the process: atheris does not come back.
 
 from __future__ import annotations
 
+import gc
 import importlib
+import itertools
 import logging
 import sys
 
@@ -15,6 +17,9 @@ MODULES = [
 ]
 """The modules whose branches are counted."""
 
+COLLECT_AFTER = 1000
+"""Inputs after which what is left in circles (an error and its frames) is freed: growth is the rest."""
+
 
 def main() -> None:
     """Fuzz."""
@@ -23,7 +28,15 @@ def main() -> None:
         targets = importlib.import_module("fuzz.targets").TARGETS
     logging.getLogger("charla").setLevel(logging.ERROR)
     logging.getLogger("charla").propagate = False
-    atheris.Setup([sys.argv[0], *sys.argv[2:]], targets[sys.argv[1]].run)
+    run = targets[sys.argv[1]].run
+    counter = itertools.count(1)
+
+    def one_input(data: bytes) -> None:
+        run(data)
+        if next(counter) % COLLECT_AFTER == 0:
+            gc.collect()
+
+    atheris.Setup([sys.argv[0], *sys.argv[2:]], one_input)
     atheris.Fuzz()
 
 
