@@ -67,7 +67,9 @@ class Company:
                 sent[text.encode()] = now
                 self._people[self._said % len(self._people)].send(f"SAY {self._said} {text}\n".encode())
             timeout = max(0.0, due - time.monotonic()) if not stop_at else 0.1
-            for descriptor, _ in self._poll.poll(timeout * 1000):
+            ready = [descriptor for descriptor, _ in self._poll.poll(timeout * 1000)]
+            ready.sort(key=lambda descriptor: descriptor != self._ear.fileno())  # what is timed comes first
+            for descriptor in ready:
                 if descriptor == 0:
                     order()
                     stop_at = time.monotonic()

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from attacks.company import RATE_LIMIT, Delays, People
-from attacks.processes import Attacker, Victim, options, say
+from attacks.processes import Attacker, Victim, options, say, stand_back
 from attacks.targets import Effort, Verdict, milliseconds
 from attacks.wire import Line
 
@@ -99,6 +99,7 @@ def _found(start: float, sent: int, heard: list[int]) -> dict[str, Any]:
 
 def main() -> None:
     asked = options()
+    stand_back()
     with Line(asked["port"]) as line:
         say(flood(line, asked["kind"], asked["lines"]))
         input()

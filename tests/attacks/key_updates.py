@@ -21,7 +21,7 @@ from typing import Any
 
 from attacks.company import People
 from attacks.flood import INTERVAL, Noticed
-from attacks.processes import Attacker, Victim, options, say
+from attacks.processes import Attacker, Victim, options, say, stand_back
 from attacks.targets import Effort, Verdict
 from attacks.wire import HOST, PATIENCE, Line, hello
 
@@ -206,6 +206,8 @@ def flood(port: int, ca: str) -> dict[str, Any]:
 
 def main() -> None:
     asked = options()
+    if asked["kind"] == "flood":
+        stand_back()
     try:
         say((talk if asked["kind"] == "talk" else flood)(asked["port"], asked["ca"]))
     except EOFError as error:

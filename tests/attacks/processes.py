@@ -184,6 +184,11 @@ def options() -> dict[str, Any]:
     return found
 
 
+def stand_back() -> None:
+    """Take the processor only where nobody else wants it: as if this attacker had a machine of its own."""
+    os.nice(19)
+
+
 def say(what: object) -> None:
     """Say something to who started this attacker."""
     print(json.dumps(what), flush=True)

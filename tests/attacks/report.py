@@ -21,7 +21,8 @@ INTRODUCTION = """\
 Written by `make attacks`. It starts the real `server.py` on the loopback, freshly for each attack, with its
 default limits unless the line says otherwise, and attacks it from other processes (tests/attacks/). The
 server, the attackers and those who must notice nothing of it share the machine's processors: the figures are
-worse for it than where the attackers have their own.
+worse for it than where the attackers have their own. (Those who flood take a processor only where nobody
+else wants it: what they cost the server is what is measured.)
 
 p99 is the time that 99 of 100 messages take at most, from the send by one until the receipt by another. Where
 it is compared with quiet, both take turns, and all rounds count together.
