@@ -71,7 +71,7 @@ class TlsSocket:
         self._half_closing = False  # end of stream is to be sent behind the ciphertext that waits
         # The receiving thread's own:
         self._started = False  # a client's first word has been said
-        self._look_again = False  # _incoming has, or may have, what was received and not read yet
+        self._early: list[bytes] = []  # text that came with the last of the handshake
         self._ended: OSError | bool = False  # True: the peer said goodbye; an error: raised from now on
 
     # ---- handshake: the receiving thread ---------------------------------------------------------
@@ -135,7 +135,8 @@ class TlsSocket:
             try:
                 self._ssl.do_handshake()
                 self._established = True
-                self._look_again = self._incoming.pending > 0
+                # At once: behind a `shutdown` that comes before the first `recv` OpenSSL takes no text.
+                self._early = self._decrypt()
             except ssl.SSLWantReadError:
                 pass
             except ssl.SSLError:
@@ -161,13 +162,13 @@ class TlsSocket:
         """
         if not self._established:
             raise OSError(errno.ENOTCONN, "the TLS handshake is not done")
+        if self._early:
+            early, self._early = self._early, []
+            return b"".join(early)
         if self._ended:
             if self._ended is True:
                 return b""
             raise self._ended
-        if self._look_again:
-            self._look_again = False
-            return self._read(b"")
         data = self._sock.recv(size)  # outside the lock: this may wait
         if not data:
             # OpenSSL is not told of it: it would send nothing any more, and who ends the stream like this
@@ -178,19 +179,9 @@ class TlsSocket:
 
     def _read(self, data: bytes) -> bytes | None:
         """Decrypt `data`, and send what TLS has to say to it (answers to KeyUpdate, alerts)."""
-        texts: list[bytes] = []
         with self._lock:
             self._incoming.write(data)
-            try:
-                while text := self._ssl.read(RECORD_SIZE):
-                    texts.append(text)
-                self._ended = True
-            except ssl.SSLWantReadError:
-                pass
-            except ssl.SSLZeroReturnError:
-                self._ended = True
-            except OSError as error:
-                self._ended = error
+            texts = self._decrypt()
             if self._outgoing.pending:
                 with contextlib.suppress(OSError):  # the sender meets it too; there may be more to receive
                     self._flush(_DONTWAIT)
@@ -203,6 +194,21 @@ class TlsSocket:
         if self._ended:
             raise self._ended
         return None
+
+    def _decrypt(self) -> list[bytes]:
+        """Return the text that has come whole; take note of its end.  Under the lock."""
+        texts: list[bytes] = []
+        try:
+            while text := self._ssl.read(RECORD_SIZE):
+                texts.append(text)
+            self._ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self._ended = True
+        except OSError as error:
+            self._ended = error.with_traceback(None)  # which would hold all this until the collector comes
+        return texts
 
     # ---- sending: any thread ---------------------------------------------------------------------
 
@@ -301,8 +307,8 @@ def server_context(cert: str, key: str) -> ssl.SSLContext:
         _check_readable(f"the {name} {path}", path)
     try:
         context.load_cert_chain(cert, key, password=refuse)
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
+    except OSError as error:  # ssl.SSLError is one; the others when the files are being replaced
+        if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
             raise TlsError(f"{key} is not the key of the certificate {cert}") from error
         raise TlsError(
             f"{cert} and {key} are not a certificate and its key (PEM): {_reason(error)}"
@@ -355,7 +361,8 @@ def certificate_fingerprint(path: str) -> str:
     """Return the `fingerprint` of the first certificate in a PEM file; TlsError when there is none."""
     _check_readable(f"the certificate {path}", path)
     with open(path, encoding="ascii", errors="replace") as file:
-        match = re.search("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", file.read(), re.DOTALL)
+        text = file.read().replace("TRUSTED CERTIFICATE", "CERTIFICATE")
+    match = re.search("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", text, re.DOTALL)
     if match is None:
         raise TlsError(f"there is no certificate (PEM) in {path}")
     return fingerprint(ssl.PEM_cert_to_DER_cert(match[0]))
@@ -464,6 +471,7 @@ def _openssl(folder: str, *arguments: str) -> None:
         subprocess.run(  # noqa: S603 # no shell, and nothing in it comes from outside
             ["openssl", *arguments],  # noqa: S607 # wherever it is installed
             cwd=folder,
+            env={name: value for name, value in os.environ.items() if not name.startswith("CHARLA_")},
             umask=0o077,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -778,3 +778,14 @@ def test_half_a_pair_or_a_folder_of_other_things_is_left_alone(tmp_path: Path) -
         own_certificate(str(folder))
     assert os.listdir(folder) == ["notes"]
     assert os.listdir(tmp_path) == ["tls"]
+
+
+def test_a_certificate_that_goes_while_it_is_read_is_a_sentence(
+    files: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", load)
+    with pytest.raises(TlsError, match="No such file"):
+        server_context(*files)

@@ -86,7 +86,6 @@ class _End:
     def shake(self) -> None:
         if not self.secured and self.tls.handshake_step():
             self.secured = True
-            self.hear()  # before anything else, as handshake_step says
 
     def say(self, size: int) -> None:
         at = self.said % 251
