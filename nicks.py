@@ -37,8 +37,16 @@ RESERVED_NICKS = LEAVE_WORDS | {
 }
 
 
+_LONGEST_ASKED = 4 * MAX_NICK
+"""Characters of anything that is asked for as a nick, before NFKC, which may make fewer of them.
+
+What is longer is none.  To normalise 8 KB of combining marks takes 30 ms (it is quadratic): all would wait.
+"""
+
+
 def nick_key(nick: str) -> str:
     """Return what two nicks have in common exactly when they count as the same one."""
+    nick = nick[:_LONGEST_ASKED]
     if nick.isascii():
         return nick.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", nick).casefold())
@@ -67,6 +75,8 @@ def look(nick: str) -> str:
 
 def check_nick(nick: str) -> str:
     """Return `nick` in the form everybody will see (NFKC), or raise Refused with a nick-... code."""
+    if len(nick) > _LONGEST_ASKED:
+        raise Refused("nick-long", str(MAX_NICK))
     if not _ASCII_NICK.fullmatch(nick):  # else nearly everything below is true of it
         nick = unicodedata.normalize("NFKC", nick)
         _check_characters(nick)
@@ -168,7 +178,9 @@ def like_a_nick(name: str) -> bool:
     """
     if name.isascii():
         return _ASCII_NICK.fullmatch(name) is not None
-    categories = [(c, unicodedata.category(c)) for c in unicodedata.normalize("NFKC", name)]
+    if len(name) <= _LONGEST_ASKED:  # in a longer one each character is looked at as it stands
+        name = unicodedata.normalize("NFKC", name)
+    categories = [(c, unicodedata.category(c)) for c in name]
     visible = [(c, category) for c, category in categories if category != "Cf"]
     return bool(visible) and all(
         category[0] in "LM" or (position and (category == "Nd" or c in "_-."))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import unicodedata
+from collections.abc import Callable
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -362,3 +365,31 @@ def test_every_reserved_word_is_refused_in_any_case() -> None:
 @pytest.mark.parametrize("name", ["pаul", "ana٣", "ana1٣", "server", "moderator", "ana李", "ǃana", "anaː"])
 def test_what_nobody_can_be_called_is_still_written_like_a_name(name: str) -> None:
     assert like_a_nick(name)
+
+
+@pytest.mark.parametrize("use", [nick_key, check_nick, like_a_nick])
+def test_a_name_of_kilobytes_is_not_normalised(
+    use: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So many marks, in an order that NFKC has to mend, take 30 ms: measured; and the room would wait for it.
+    lengths: list[int] = []
+
+    def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+        lengths.append(len(text))
+        return real(form, text)
+
+    real = unicodedata.normalize
+    monkeypatch.setattr(unicodedata, "normalize", normalize)
+    with contextlib.suppress(Refused):
+        use("a" + "\u0301" * 2000 + "\u0316" * 2000)
+    assert max(lengths, default=0) <= 100
+
+
+def test_a_nick_of_kilobytes_is_too_long() -> None:
+    assert refusal("\u00e1" * 4000) == ("nick-long", "24")
+    assert refusal("\ufdfa" * 90) == ("nick-space",), "it is one that NFKC makes longer"
+
+
+def test_a_name_of_kilobytes_is_still_somebodys_and_no_public_text() -> None:
+    assert like_a_nick("\u00e1" * 2000)
+    assert not like_a_nick("\u00e1" * 2000 + "!")
