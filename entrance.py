@@ -64,15 +64,14 @@ class Entrance:
 
     def password_given(self, connection: Connection, given: PasswordGiven) -> None:
         """Go on to the nick, or ask again; there is no dialect yet, so codes stand behind the sentence."""
-        if given.right:
+        if given.refused is None:
             self._fanout.only(connection, AskNick())
             return
         self.refused += 1
+        self._fanout.raw(connection, turn_away(given.refused.code, *given.refused.arguments))
         if given.may_try:
-            self._fanout.raw(connection, turn_away("wrong-password"))
             self._fanout.only(connection, AskPassword())
         else:
-            self._fanout.raw(connection, turn_away("too-many-passwords"))
             self._turn_out(connection, "refused")
 
     def leave(self, connection: Connection) -> None:
@@ -86,7 +85,7 @@ class Entrance:
     def _dismiss(self, count: int) -> None:
         """Drop those that have waited the longest, at once: others may want to come in."""
         for connection, _ in list(zip(self._waiting, range(count), strict=False)):
-            self._note(connection, "crowded")
+            self._take_out(connection, "crowded")
             self._fanout.dismiss(connection, Goodbye("crowded"))
 
     def _turn_out(self, connection: Connection, reason: str) -> None:
@@ -94,8 +93,8 @@ class Entrance:
         self._fanout.only(connection, Goodbye(reason))
         self._fanout.close(connection)
 
-    def _note(self, connection: Connection, reason: str) -> None:
-        """Count and record what outsiders can cause at any rate."""
+    def _take_out(self, connection: Connection, reason: str) -> None:
+        """Take out one that has to go; count and record it: outsiders can cause that at any rate."""
         self.leave(connection)
         self.refused += 1
         who = connection.origin or connection.peer
@@ -121,5 +120,5 @@ class Entrance:
         """Close those whose time is up."""
         now = self._clock()
         for connection in [connection for connection, until in self._waiting.items() if until <= now]:
-            self._note(connection, "nick-late")
+            self._take_out(connection, "nick-late")
             self._turn_out(connection, "nick-late")

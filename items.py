@@ -66,9 +66,9 @@ class Secured:
 
 @dataclass(frozen=True, slots=True)
 class PasswordGiven:
-    """What the connection gave as the room's password is `right`, or not; it `may_try` again, or not."""
+    """What the connection gave as the room's password is `refused`, or right (None); it `may_try` again."""
 
-    right: bool
+    refused: Refused | None = None
     may_try: bool = True
 
 

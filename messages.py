@@ -87,7 +87,7 @@ class Refused(Exception):
     def __init__(self, code: str, *arguments: str, tag: int = 0) -> None:
         super().__init__(code, *arguments)
         self.code = code
-        self.arguments = tuple(_argument(argument) for argument in arguments if argument)
+        self.arguments = tuple(filter(None, map(_argument, arguments)))
         self.tag = tag
 
 

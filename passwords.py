@@ -31,8 +31,7 @@ FIRST_DELAY = 0.5
 """Seconds between a wrong password and the next attempt from there; doubled with each wrong one."""
 
 LONGEST_DELAY = 8.0
-"""Seconds between two attempts, at the most: who knows the password has to be judged within the time that a
-connection has for it (entrance.HANDSHAKE_TIMEOUT), also from the address of somebody who guesses."""
+"""Seconds without an attempt after a wrong one, at the most."""
 
 FORGET_AFTER = 600.0
 """Seconds after the last wrong password in which an origin is treated as a stranger again."""
@@ -101,6 +100,8 @@ class Password:
 
     def matches(self, typed: str) -> bool:
         """Say whether `typed` is the password; takes the same time whatever the two have in common."""
+        if len(typed) > MAX_PASSWORD:  # to normalise kilobytes of accents takes long
+            return False
         return hmac.compare_digest(_digest(typed), self._digest)
 
     def reveal(self) -> str:
@@ -137,14 +138,16 @@ def _problem(text: str) -> str:
 class _Suspect:
     wrong: int  # how many were
     wrong_at: float  # when the last one was
-    place: float  # the time that was given to the latest attempt
+    next_at: float  # before that nothing more from there is judged
 
 
 class Guard:
-    """Slows down who guesses: after n wrong ones, min(8, 0.5 x 2^(n-1)) seconds between two attempts.
+    """Slows down who guesses: after n wrong ones nothing from there is judged for min(8, 0.5 x 2^(n-1)) s.
 
-    For every password a guard of its own: who knows one could undo the other's count.  Shared by all
-    readers.  Its lock is a leaf: under it no other lock is taken, and nothing is read, written or recorded.
+    Nobody reserves anything: of those that wait, the first to ask again is judged; a wrong one has the
+    others wait on, a right one does not.  For every password a guard of its own: who knows one could undo
+    the other's count.  Shared by all readers.  Its lock is a leaf: under it no other lock is taken, and
+    nothing is read, written or recorded.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -152,44 +155,29 @@ class Guard:
         self._lock = threading.Lock()
         self._suspects: dict[str, _Suspect] = {}  # who failed longest ago comes first
 
-    def delay(self, origin: str) -> float:
-        """Return the seconds that an attempt from `origin` has to wait before it is judged.
+    def judge(self, origin: str, right: bool) -> float:
+        """Judge an attempt from `origin` that is `right`, or not: return 0, or how many seconds later to ask.
 
-        The place is reserved: attempts that come at the same time are judged one after the other.
+        It counts, and may be answered, only when this returns 0.  A right one makes up for one wrong one, and
+        not for all of them: who guesses may share an address with many who know.
         """
         with self._lock:
             now = self._clock()
             self._forget(now)
             suspect = self._suspects.get(origin)
-            if suspect is None:
-                return 0.0
-            suspect.place = max(now, suspect.place + _spacing(suspect.wrong))
-            return suspect.place - now
-
-    def wrong(self, origin: str) -> None:
-        """An attempt from `origin` was wrong."""
-        with self._lock:
-            now = self._clock()
-            self._forget(now)
-            suspect = self._suspects.pop(origin, None) or _Suspect(0, now, now)
-            suspect.wrong += 1
-            suspect.wrong_at = now
-            suspect.place = max(suspect.place, now)
-            self._suspects[origin] = suspect
-            if len(self._suspects) > MAX_ORIGINS:
-                del self._suspects[next(iter(self._suspects))]
-
-    def right(self, origin: str) -> None:
-        """An attempt from `origin` was right: it makes up for one wrong one, and not for all of them.
-
-        Who guesses may share an address with many who know.
-        """
-        with self._lock:
-            suspect = self._suspects.get(origin)
-            if suspect is not None:
+            if suspect is not None and now < suspect.next_at:
+                return suspect.next_at - now
+            if not right:
+                wrong = 1 if suspect is None else suspect.wrong + 1
+                self._suspects.pop(origin, None)
+                self._suspects[origin] = _Suspect(wrong, now, now + _spacing(wrong))
+                if len(self._suspects) > MAX_ORIGINS:
+                    del self._suspects[next(iter(self._suspects))]
+            elif suspect is not None:
                 suspect.wrong -= 1
                 if not suspect.wrong:
                     del self._suspects[origin]
+            return 0.0
 
     def _forget(self, now: float) -> None:
         while self._suspects:

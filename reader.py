@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import socket
 import struct
 import threading
@@ -47,6 +48,7 @@ from messages import Command, Earlier, Hello, History, Leave, Mod, Past, Refused
 from nicks import LEAVE_WORDS, check_nick
 from passwords import Guard, Password
 from protocol import NATIVE, PLAIN, Dialect, LineFramer, decode_line, is_native, read_answer, turn_away
+from records import Seldom
 
 if TYPE_CHECKING:
     from storage import Storage
@@ -76,7 +78,10 @@ HELLO_TIME = 3.0
 """Seconds in which a client must begin to speak TLS, before it is told that this server does."""
 
 EMPTY_READS = 8
-"""Receptions without text (TLS has its own to say; a record may come in parts) that are charged as a line."""
+"""Receptions that complete no line, which are charged as one: a long line comes in fewer."""
+
+PATIENCE = 10.0
+"""Seconds that a password may wait for others from its address that were wrong, before it is sent away."""
 
 _ROWS = 200  # read from the disk at a time
 
@@ -114,10 +119,11 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A password, and what slows down who guesses.  Shared by all readers; the guard has a lock."""
+    """A password, and what slows down who guesses.  Shared by all readers: what changes in it has a lock."""
 
     password: Password
     guard: Guard = field(default_factory=Guard)
+    seldom: Seldom = field(default_factory=lambda: Seldom(log))
 
 
 class Reader:
@@ -150,12 +156,13 @@ class Reader:
         self._ping_after = ping_after
         self._dead_after = dead_after
         self._framer = LineFramer()
+        self._empty = 0  # receptions that completed no line
         self._dialect: Dialect | None = None  # None until the first line has chosen it
         self._room_check = room_check
         self._moderators_check = moderators_check
         self._locked = room_check is not None  # the room's password has not come yet
         self._tries = 0  # at it
-        self._asked: int | None = None  # the tag of a /mod whose password is to come
+        self._mod_tag: int | None = None  # the tag of a /mod whose password is to come
         self._seated = False
         self._pending: list[Item] = []  # understood, not yet handed over
 
@@ -168,6 +175,9 @@ class Reader:
             reason = "left" if self._dialect is PLAIN else "lost"
         except OSError as error:  # reset, timed out, unreachable
             log.debug("%s: %s", self._connection.peer, error)
+        except Exception:
+            log.exception("internal error while reading from %s: hung up on", self._connection.peer)
+            reason = "error"
         finally:
             self._pending.append(Ended(reason))
             self._hand_over()
@@ -201,8 +211,8 @@ class Reader:
     def _read_all(self) -> None:
         while data := self._receive():
             lines = self._framer.feed(data)
-            if not lines and self._framer.skipping and not self._wait_its_turn():
-                return  # inside a line without an end: it is slowed down like any other
+            if not lines and not self._charge_empty():
+                return
             for line in lines:
                 if not self._wait_its_turn():
                     return
@@ -211,6 +221,13 @@ class Reader:
         if self._framer.unfinished:
             # A line that was cut may say something else than was meant: it is not guessed at.
             self._pending.append(Refused("unfinished"))
+
+    def _charge_empty(self) -> bool:
+        """Charge what completes no line: one without an end, one byte at a time, TLS that holds no text."""
+        self._empty += 1
+        if self._framer.skipping or self._empty % EMPTY_READS == 0:
+            return self._wait_its_turn()
+        return True
 
     def _wait_its_turn(self) -> bool:
         """Charge a line to the rate limit, and wait as long as that says; False when nobody would take it."""
@@ -234,15 +251,13 @@ class Reader:
     def _receive(self) -> bytes:
         """Return what comes next; OSError when the link is lost, or silent for too long."""
         heard = time.monotonic()
-        empty = 0
         while True:
             try:
                 data = self._connection.sock.recv(RECEIVE_SIZE)
                 if data is not None:
                     return data
-                empty += 1
                 heard = time.monotonic()
-                if empty % EMPTY_READS == 0 and not self._wait_its_turn():
+                if not self._charge_empty():
                     return b""
             except BlockingIOError:  # SO_RCVTIMEO has passed
                 if time.monotonic() - heard >= self._dead_after:
@@ -271,7 +286,7 @@ class Reader:
         if not self._seated:
             self._read_answer(line)
             return
-        if self._asked is not None:
+        if self._mod_tag is not None:
             self._read_moderators_password(line)
             return
         assert self._dialect is not None
@@ -297,7 +312,7 @@ class Reader:
                 return
             if not isinstance(command, Hello):
                 raise Refused("hello-first", tag=getattr(command, "tag", 0))
-            hello = replace(command, nick=check_nick(command.nick))
+            hello = command if command.resumes else replace(command, nick=check_nick(command.nick))
         except Refused as refused:
             self._pending.append(NoSeat(refused, self._dialect or PLAIN))
             return
@@ -325,10 +340,16 @@ class Reader:
         if typed.strip().lower().removeprefix("/") in LEAVE_WORDS:
             self._pending.append(Leave())
             return
-        right = self._judge(self._room_check, typed)
-        self._locked = not right
         self._tries += 1
-        self._pending.append(PasswordGiven(right, may_try=self._tries < PASSWORD_TRIES))
+        given = PasswordGiven()
+        try:
+            self._judge(self._room_check, typed)
+            self._locked = False
+        except Refused as refused:
+            if refused.code == "wrong-password" and self._tries >= PASSWORD_TRIES:
+                refused = Refused("too-many-passwords")
+            given = PasswordGiven(refused, may_try=refused.code == "wrong-password")
+        self._pending.append(given)
         self._hand_over()
 
     def _become_moderator(self, mod: Mod) -> None:
@@ -338,32 +359,39 @@ class Reader:
         elif mod.password or self._dialect is NATIVE:
             self._promote(mod.password, mod.tag)
         else:
-            self._asked = mod.tag
+            self._mod_tag = mod.tag
             self._pending.append(AskForPassword())
 
     def _read_moderators_password(self, line: bytes | None) -> None:
         """Take the line behind a /mod: whatever it is, it is never shown or said."""
-        assert self._asked is not None
-        tag, self._asked = self._asked, None
+        assert self._mod_tag is not None
+        tag, self._mod_tag = self._mod_tag, None
         self._promote(_typed_password(line), tag)
 
     def _promote(self, password: str, tag: int) -> None:
         assert self._moderators_check is not None
-        right = self._judge(self._moderators_check, password)  # may hand over what is pending
-        self._pending.append(Promote(tag) if right else Refused("wrong-password", tag=tag))
+        item: Item = Promote(tag)
+        try:
+            self._judge(self._moderators_check, password)
+        except Refused as refused:
+            refused.tag = tag
+            item = refused
+        self._pending.append(item)
 
-    def _judge(self, check: Check, typed: str) -> bool:
-        """Say whether a password is right, after the time that wrong ones from there have earned."""
+    def _judge(self, check: Check, typed: str) -> None:
+        """Refuse a password that is not right, after the time that wrong ones from there have earned.
+
+        Refused, too, when that would be too long: a reader that waits reads nothing, not even a goodbye.
+        """
         origin = self._connection.origin
-        if not self._wait(check.guard.delay(origin)):
-            return False
         right = check.password.matches(typed)
-        if right:
-            check.guard.right(origin)
-        else:
-            check.guard.wrong(origin)
-            log.warning("wrong password from %s", self._connection.peer)
-        return right
+        give_up = time.monotonic() + PATIENCE
+        while delay := check.guard.judge(origin, right):
+            if time.monotonic() + delay > give_up or not self._wait(delay):
+                raise Refused("too-many-guesses", str(math.ceil(delay)))
+        if not right:
+            check.seldom.record(logging.WARNING, origin, "wrong password from %s", self._connection.peer)
+            raise Refused("wrong-password")
 
     # ---- what was before -------------------------------------------------------------------------
 

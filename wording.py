@@ -92,6 +92,7 @@ SENTENCES: dict[str, str] = {
     "tls-needed": "This server speaks TLS only: python3 client.py --tls, or ncat --ssl.",
     "wrong-password": "That is not the password.",
     "too-many-passwords": "That was one wrong password too many: connect again.",
+    "too-many-guesses": "Too many wrong passwords came from your address: try again in {0} s.",
     "banned": "You are banned from this room.",
     "banned-for": "You are banned from this room, for {0} yet.",
     "muted": "Nothing was done: a moderator has muted you, for {0} yet. "
@@ -231,14 +232,15 @@ def notice_words(notice: Notice) -> str:
 def moderated_words(event: Moderated) -> str:
     """Return the sentence that tells what a moderator has decided."""
     duration = f" for {duration_words(event.seconds)}" if event.seconds else ""
-    words = ACTIONS.get(event.action, f"{{by}}: {event.action} {{nick}}{{time}}")
-    told = words.format(by=event.by, nick=event.nick, time=duration)
+    words = ACTIONS.get(event.action, "{by}: {action} {nick}{time}")
+    told = words.format(by=event.by, action=event.action, nick=event.nick, time=duration)
     return f"{told}: {event.text}" if event.text else told
 
 
 def topic_words(topic: Topic) -> str:
     """Return the sentences that tell what the room is about."""
-    words = f"Topic: {topic.text}" if topic.text else "There is no topic."
+    lines = [f"Topic: {line}" for line in topic.text.split("\n")]  # each says what it is
+    words = "\n".join(lines) if topic.text else "There is no topic."
     return f"{words}\nThe room is quiet: only moderators speak." if topic.quiet else words
 
 

@@ -60,8 +60,8 @@ def test_what_comes_meanwhile_gives_no_more_time(sit: Sit) -> None:
     ana = table.connect()
     for _ in range(int(HANDSHAKE) - 1):
         table.pass_time(1)
-        table.do(ana, PasswordGiven(right=False))
-    table.do(ana, PasswordGiven(right=True), NoSeat(Refused("nick-empty"), PLAIN))
+        table.do(ana, PasswordGiven(Refused("wrong-password")))
+    table.do(ana, PasswordGiven(), NoSeat(Refused("nick-empty"), PLAIN))
     table.told(ana)
     table.pass_time(1)
     assert told(table, ana) == [LATE]
@@ -172,7 +172,7 @@ def test_the_password_comes_before_the_nick(sit: Sit) -> None:
     table = sit(has_password=True)
     ana = table.connect()
     assert told(table, ana) == ["PASSWORD"]
-    table.do(ana, PasswordGiven(right=True))
+    table.do(ana, PasswordGiven())
     assert table.told(ana) == ["NICK"]
     assert table.seat(ana, "ana")
 
@@ -181,16 +181,16 @@ def test_a_wrong_password_can_be_given_better_until_it_was_wrong_too_often(sit: 
     table = sit(has_password=True)
     ana = table.connect()
     told(table, ana)
-    table.do(ana, PasswordGiven(right=False))
+    table.do(ana, PasswordGiven(Refused("wrong-password")))
     assert table.told(ana) == ["! That is not the password. [wrong-password]", "PASSWORD"]
     assert not ana.closing
-    table.do(ana, PasswordGiven(right=False, may_try=False))
+    table.do(ana, PasswordGiven(Refused("too-many-passwords"), may_try=False))
     assert table.told(ana) == [
         "! That was one wrong password too many: connect again. [too-many-passwords]",
         "* Goodbye.",
     ]
     assert ana.closing
-    table.do(ana, PasswordGiven(right=True))
+    table.do(ana, PasswordGiven())
     assert table.told(ana) == []
     assert table.room.entrance.refused == 2
 

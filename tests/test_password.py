@@ -17,6 +17,7 @@ from conftest import RunningServer
 from support import DEADLINE, LineClient, ServerProgram
 
 import passwords
+import reader
 from messages import NEW_SESSION, Hello, Live, Resumed, Said, Say, Token
 from passwords import Guard, Password
 from reader import Check
@@ -179,18 +180,23 @@ def test_a_seat_is_taken_up_again_with_the_password_alone(server: RunningServer,
 
 
 class Watched(Guard):
-    """A guard whose clock stands still; remembers the delays that it gave."""
+    """A guard that remembers when it judged, and whether that was right."""
 
     def __init__(self) -> None:
-        super().__init__(clock=lambda: 1000.0)
-        self.delays: list[float] = []
+        super().__init__()
+        self.judged: list[tuple[float, bool]] = []
         self._watching = threading.Lock()
 
-    def delay(self, origin: str) -> float:
-        seconds = super().delay(origin)
+    def judge(self, origin: str, right: bool) -> float:
         with self._watching:
-            self.delays.append(round(seconds, 3))
+            seconds = super().judge(origin, right)
+            if not seconds:
+                self.judged.append((time.monotonic(), right))
         return seconds
+
+    def gaps(self) -> list[float]:
+        """Return the seconds between one that was judged and the next."""
+        return [later - earlier for (earlier, _), (later, _) in pairwise(self.judged)]
 
 
 def watch(server: RunningServer, monkeypatch: pytest.MonkeyPatch, first: float) -> Watched:
@@ -212,11 +218,11 @@ def test_each_wrong_one_makes_the_next_one_wait_longer(
     again = connect(server)  # it goes by the address: a new connection is no new start
     again.send("three\n")
     again.expect("PASSWORD", WRONG)
-    assert time.monotonic() - began >= 0.06
-    assert guard.delays == [0.0, 0.02, 0.06]
+    assert time.monotonic() - began >= 0.03
+    assert all(gap >= least for gap, least in zip(guard.gaps(), (0.02, 0.04), strict=True))
 
 
-def test_parallel_guesses_queue_up(
+def test_parallel_guesses_are_judged_one_after_the_other(
     server: RunningServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guard = watch(server, monkeypatch, 0.02)
@@ -227,16 +233,49 @@ def test_parallel_guesses_queue_up(
     for person in guessing:
         person.expect("PASSWORD")
 
-    def guess(person: LineClient) -> float:
+    def guess(person: LineClient) -> None:
         person.send("wrong\n")
         person.expect(WRONG)
-        return time.monotonic()
 
     with ThreadPoolExecutor(len(guessing)) as pool:
-        sorted(pool.map(guess, guessing))
-    places = sorted(guard.delays)[1:]
-    assert len(set(places)) == len(guessing), "no two are judged at the same time"
-    assert all(later - earlier >= 0.019 for earlier, later in pairwise(places))
+        list(pool.map(guess, guessing))
+    assert len(guard.judged) == 1 + len(guessing)
+    assert all(gap >= 0.02 * 2**n for n, gap in enumerate(guard.gaps()))
+
+
+def test_who_would_have_to_wait_long_is_told_for_how_long_and_takes_no_place(
+    server: RunningServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard = watch(server, monkeypatch, 5.0)
+    monkeypatch.setattr(reader, "PATIENCE", 1.0)
+    eva = connect(server)
+    eva.send("wrong\n")
+    eva.expect("PASSWORD", WRONG, "PASSWORD")
+    for _ in range(20):
+        ana = connect(server)
+        ana.send(f"{SECRET}\n")
+        ana.expect("PASSWORD", BESIDE_A_GUESSER, "* Goodbye.")
+        assert ana.rest() == []
+    assert len(guard.judged) == 1
+
+
+BESIDE_A_GUESSER = "! Too many wrong passwords came from your address: try again in 5 s. [too-many-guesses 5]"
+
+
+def test_a_moderator_beside_one_who_guesses_is_told_so_and_can_go_on(
+    server: RunningServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "FIRST_DELAY", 5.0)
+    monkeypatch.setattr(reader, "PATIENCE", 1.0)
+    server.server._moderators_check = Check(Password("more-secret"))
+    ana, eva = (unlock(connect(server)) for _ in range(2))
+    eva.join_plain("eva")
+    eva.send("/mod\nguess\n")
+    eva.expect("PASSWORD", "! That is not the password.")
+    ana.join_native("ana")
+    ana.send("MOD 1 more-secret\nSAY 2 hola\n")
+    ana.expect("ERROR 1 too-many-guesses 5")
+    assert isinstance(ana.message(), Said)
 
 
 def test_who_shares_the_address_of_one_who_guesses_and_is_in_notices_nothing(
@@ -287,7 +326,7 @@ def test_guesses_at_the_moderators_password_are_slowed_down_too(
     ana.join_native("ana")
     ana.send("MOD 1 one\nMOD 2 two\nMOD 3 tell-nobody\nSAY 4 hola\n")
     ana.expect(*(f"ERROR {tag} wrong-password" for tag in (1, 2, 3)))
-    assert guard.delays == [0.0, 0.02, 0.06]
+    assert all(gap >= least for gap, least in zip(guard.gaps(), (0.02, 0.04), strict=True))
     said = ana.message()
     assert isinstance(said, Said)
     assert said.text == "hola"

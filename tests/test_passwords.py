@@ -65,7 +65,7 @@ def test_it_is_compared_in_constant_time_and_by_digests_of_one_length(
 
     password = Password(SECRET)
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    for typed in ("a", SECRET, "a" * 5000):
+    for typed in ("a", SECRET, "a" * 900):
         password.matches(typed)
     assert [(len(one), len(other)) for one, other in compared] == [(32, 32)] * 3
 
@@ -213,74 +213,86 @@ def clock() -> Clock:
 def test_who_was_never_wrong_does_not_wait(clock: Clock) -> None:
     guard = Guard(clock)
     for _ in range(100):
-        assert guard.delay("a") == 0
-        guard.right("a")
+        assert guard.judge("a", right=True) == 0
+
+
+def fail(guard: Guard, clock: Clock, origin: str, times: int = 1) -> None:
+    """Have wrong ones judged, each as soon as it may be."""
+    for _ in range(times):
+        while seconds := guard.judge(origin, right=False):
+            clock.now += seconds
 
 
 def test_each_wrong_one_doubles_the_wait_up_to_8_s(clock: Clock) -> None:
     guard = Guard(clock)
     waits = []
     for _ in range(10):
-        guard.wrong("a")
-        waits.append(guard.delay("a"))
+        assert guard.judge("a", right=False) == 0
+        waits.append(guard.judge("a", right=False))
         clock.now += waits[-1]
     assert waits == [0.5, 1, 2, 4, 8, 8, 8, 8, 8, 8]
-    assert guard.delay("b") == 0, "somebody else pays for it"
+    assert guard.judge("b", right=False) == 0, "somebody else pays for it"
 
 
-def test_who_has_waited_already_does_not_wait_again(clock: Clock) -> None:
+def test_who_waits_is_told_how_long_and_takes_no_place(clock: Clock) -> None:
     guard = Guard(clock)
-    guard.wrong("a")
+    fail(guard, clock, "a")
     clock.now += 0.4
-    assert guard.delay("a") == pytest.approx(0.1)
-    clock.now += 5
-    assert guard.delay("a") == 0
+    for _ in range(100):  # they hang up meanwhile
+        assert guard.judge("a", right=False) == pytest.approx(0.1)
+    clock.now += 0.11
+    assert guard.judge("a", right=True) == 0
 
 
-def test_attempts_at_the_same_time_queue_up(clock: Clock) -> None:
+def test_of_those_that_wait_one_is_judged_and_a_wrong_one_has_the_others_wait_on(clock: Clock) -> None:
     guard = Guard(clock)
-    for _ in range(3):
-        guard.wrong("a")
-    assert [guard.delay("a") for _ in range(4)] == [2, 4, 6, 8]
-    clock.now += 2  # the first is judged, and the spacing grows for who comes now
-    guard.wrong("a")
-    assert guard.delay("a") == 10
+    fail(guard, clock, "a", times=2)
+    assert [guard.judge("a", right=False) for _ in range(4)] == [1, 1, 1, 1]
+    clock.now += 1
+    assert [guard.judge("a", right=False) for _ in range(4)] == [0, 2, 2, 2]
+
+
+def test_a_class_that_knows_the_password_comes_in_at_once_behind_a_typo(clock: Clock) -> None:
+    guard = Guard(clock)
+    fail(guard, clock, "a")
+    clock.now += 0.5
+    assert [guard.judge("a", right=True) for _ in range(30)] == [0] * 30
+
+
+def test_a_thousand_guesses_at_once_are_one_guess(clock: Clock) -> None:
+    guard = Guard(clock)
+    assert [guard.judge("a", right=False) for _ in range(1000)] == [0] + [0.5] * 999
 
 
 def test_a_thousand_wrong_ones_wait_8_s_and_no_more(clock: Clock) -> None:
     guard = Guard(clock)
-    for _ in range(5000):
-        guard.wrong("a")
-    assert guard.delay("a") == LONGEST_DELAY
+    fail(guard, clock, "a", times=5000)
+    assert guard.judge("a", right=True) == LONGEST_DELAY
 
 
 def test_a_right_one_makes_up_for_one_wrong_one_alone(clock: Clock) -> None:
     guard = Guard(clock)
-    for _ in range(4):
-        guard.wrong("a")
-    guard.right("a")
-    assert guard.delay("a") == 2
-    for _ in range(3):
-        guard.right("a")
-    assert guard.delay("a") == 0
-    guard.right("a")
-    guard.wrong("a")
-    assert guard.delay("a") == 0.5, "right ones were saved up"
+    fail(guard, clock, "a", times=4)
+    clock.now += 4
+    assert guard.judge("a", right=True) == 0
+    fail(guard, clock, "a")
+    assert guard.judge("a", right=True) == 4, "as the fourth, not as the fifth"
+    clock.now += 4
+    for _ in range(10):
+        assert guard.judge("a", right=True) == 0
+    fail(guard, clock, "a")
+    assert guard.judge("a", right=True) == 0.5, "right ones were saved up"
 
 
 def test_it_is_forgotten_ten_minutes_after_the_last_wrong_one(clock: Clock) -> None:
     guard = Guard(clock)
-    for _ in range(8):
-        guard.wrong("a")
+    fail(guard, clock, "a", times=8)
     clock.now += 599
-    guard.wrong("a")
-    clock.now += 599
-    guard.delay("a")
-    assert guard.delay("a") > 0
-    clock.now += 2
-    assert guard.delay("a") == 0
-    guard.wrong("a")
-    assert guard.delay("a") == 0.5
+    fail(guard, clock, "a")
+    assert guard.judge("a", right=True) == 8
+    clock.now += 601
+    fail(guard, clock, "a")
+    assert guard.judge("a", right=True) == 0.5
 
 
 def test_a_flood_of_origins_takes_bounded_memory_and_the_newest_are_kept(
@@ -289,29 +301,29 @@ def test_a_flood_of_origins_takes_bounded_memory_and_the_newest_are_kept(
     monkeypatch.setattr(passwords, "MAX_ORIGINS", 100)
     guard = Guard(clock)
     for n in range(1000):
-        guard.wrong(str(n))
+        fail(guard, clock, str(n))
         if n % 50 == 0:
-            guard.wrong("stubborn")
+            fail(guard, clock, "stubborn")
     assert len(guard._suspects) == 100
-    assert guard.delay("stubborn") == LONGEST_DELAY
-    assert guard.delay("999") > 0
-    assert guard.delay("0") == 0
+    fail(guard, clock, "stubborn")
+    assert guard.judge("stubborn", right=True) == LONGEST_DELAY
+    assert guard._suspects.keys() >= {"999"}
+    assert guard.judge("0", right=False) == 0
 
 
-def test_many_threads_each_get_a_place_of_their_own(clock: Clock) -> None:
+def test_of_many_threads_at_once_one_is_judged(clock: Clock) -> None:
     guard = Guard(clock)
-    guard.wrong("a")
-    places: list[float] = []
+    answers: list[float] = []
     together = threading.Barrier(8)
 
     def attempt() -> None:
         together.wait(DEADLINE)
         for _ in range(500):
-            places.append(guard.delay("a"))
+            answers.append(guard.judge("a", right=False))
 
     threads = [threading.Thread(target=attempt) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(DEADLINE)
-    assert sorted(places) == [0.5 * (n + 1) for n in range(4000)]
+    assert sorted(answers) == [0] + [0.5] * 3999

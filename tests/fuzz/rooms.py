@@ -61,8 +61,8 @@ EVENTS = (Said, Acted, Told, Joined, Left, Renamed, Crowd, Unread, Moderated)
 class _Patient(Guard):
     """A guard that makes nobody wait: no time passes here."""
 
-    def delay(self, origin: str) -> float:
-        super().delay(origin)
+    def judge(self, origin: str, right: bool) -> float:
+        super().judge(origin, right)
         return 0.0
 
 
