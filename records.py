@@ -178,42 +178,48 @@ class Seldom:
 
         `extra` as in the module's text: {"charla": {...}}.
         """
+        forgotten: list[_Kind] = []
         with self._lock:
             now = self._clock()
             if key not in self._kinds and len(self._kinds) >= MAX_KEYS:
-                self._forget(now)
+                forgotten = self._forget(now)
                 if len(self._kinds) >= MAX_KEYS:
                     key = ""
             kind = self._kinds.get(key)
             if kind is not None and now - kind.since < self._interval:
                 kind.held_back += 1
                 kind.latest = level, message, args, extra
-                return
-            self._kinds.pop(key, None)
-            self._kinds[key] = _Kind(now)
-        if kind is not None and kind.held_back:
-            message, args = _with_count(message, args, kind.held_back, now - kind.since)
-        self._log.log(level, message, *args, extra=extra)
+                told = False
+            else:
+                self._kinds.pop(key, None)
+                self._kinds[key] = _Kind(now)
+                told = True
+        self._tell(forgotten, now)
+        if told:
+            if kind is not None and kind.held_back:
+                message, args = _with_count(message, args, kind.held_back, now - kind.since)
+            self._log.log(level, message, *args, extra=extra)
 
     def flush(self) -> None:
         """Record what is counted and not yet told: at the end."""
         with self._lock:
             now = self._clock()
             kinds, self._kinds = self._kinds, {}
-        for kind in kinds.values():
+        self._tell(list(kinds.values()), now)
+
+    def _tell(self, kinds: list[_Kind], now: float) -> None:
+        """Record what was counted of these kinds."""
+        for kind in kinds:
             if kind.latest is not None:
                 level, message, args, extra = kind.latest
                 if kind.held_back > 1:
                     message, args = _with_count(message, args, kind.held_back - 1, now - kind.since)
                 self._log.log(level, message, *args, extra=extra)
 
-    def _forget(self, now: float) -> None:
-        """Forget the keys that have been quiet for an interval and have nothing to tell."""
-        for key, kind in list(self._kinds.items()):
-            if now - kind.since < self._interval:
-                return
-            if not kind.held_back:
-                del self._kinds[key]
+    def _forget(self, now: float) -> list[_Kind]:
+        """Take out, and return, the kinds that were recorded an interval ago or earlier."""
+        quiet = [key for key, kind in self._kinds.items() if now - kind.since >= self._interval]
+        return [self._kinds.pop(key) for key in quiet]
 
 
 def _with_count(

@@ -63,7 +63,7 @@ from wording import LEAVE_REASONS, STATUS_WORDS, left_words
 if TYPE_CHECKING:
     from storage import Stored
 
-log = _recorder = logging.getLogger("charla")  # `log` is the events' in Room.__init__
+log = logging.getLogger("charla")
 
 CROWD = 200
 """People in the room from which on joins and leaves are told as counts: N joins told to N people by
@@ -86,7 +86,7 @@ class Room:
     def __init__(
         self,
         fanout: Fanout,
-        log: EventLog | None = None,
+        events: EventLog | None = None,
         *,
         welcome: str = "",
         has_moderators: bool = False,
@@ -100,7 +100,7 @@ class Room:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.fanout = fanout
-        self._log = log or EventLog()
+        self._log = events or EventLog()
         self._welcome = welcome
         self._grace = grace
         self._max_people = max_people
@@ -124,7 +124,7 @@ class Room:
         )
         self._rules = self._moderators.rules
         self._talk = Talk(self, self._log, self._seats, fanout, self._mail, self._moderators)
-        self._seldom = Seldom(_recorder, clock=clock)
+        self._seldom = Seldom(log, clock=clock)
         self._not_stored = ""  # why the log is not written any more
         self._crowd_joined = 0  # not told yet
         self._crowd_left = 0
@@ -451,13 +451,13 @@ class Room:
         """Seat those who had a seat when the server ended, and tell that the others are gone."""
         sessions = {}
         for row in stored.sessions:
-            session = sessions[row.id] = Session(row.id, row.nick, None)
+            moderator = row.moderator and self._moderators.allowed
+            session = sessions[row.id] = Session(row.id, row.nick, None, moderator=moderator)
             if row.token:
                 refused = {tag: Refusal(tag, "refused-before") for tag in row.refused}
                 session.kept = Kept(row.token, row.last_tag, refused, claimed=row.claimed or stored.last_id)
                 self._absent[session] = self._clock() + self._grace
                 self._log.save_session(session.id, session.row())
-            session.moderator = row.moderator
             self._seats.add(session)
         self._rules.restore(stored.state)
         self._mail.restore(stored.private, sessions)
@@ -549,7 +549,7 @@ class Room:
         raise refused
 
     def _refuse(self, connection: Connection, refused: Refused) -> None:
-        who = connection.session.nick if connection.session else connection.peer
+        who = connection.session.nick if connection.session else connection.origin or connection.peer
         # The arguments of other codes may be what somebody typed by mistake: not for the record.
         what = (
             " ".join((refused.code, *refused.arguments)) if refused.code.startswith("nick") else refused.code

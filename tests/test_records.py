@@ -287,3 +287,16 @@ def test_many_threads_lose_no_count(seldom: Seldom, clock: Clock, listed: Listed
     clock.now += 60
     seldom.record(logging.INFO, "a", "a")
     assert listed.lines == ["a", "a (and 8,000 more like it in 60 s)"]
+
+
+def test_keys_that_were_used_more_than_once_make_place_for_others_and_are_told(
+    seldom: Seldom, clock: Clock, listed: Listed
+) -> None:
+    for n in range(2 * records.MAX_KEYS):
+        seldom.record(logging.INFO, f"key {n % records.MAX_KEYS}", "%d", n)
+    clock.now += 86_400
+    listed.lines.clear()
+    for n in range(50):
+        seldom.record(logging.INFO, f"new {n}", "new %d", n)
+    assert [line for line in listed.lines if line.startswith("new")] == [f"new {n}" for n in range(50)]
+    assert len(listed.lines) == 50 + records.MAX_KEYS, "what was counted is told, once"
