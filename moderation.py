@@ -164,11 +164,11 @@ class Moderation:
                 raise Refused("mute-limit", str(MAX_MUTES))
         self._put_mute(key, Mute(nick, self._clock() + seconds if seconds else 0.0, by))
 
-    def unmute(self, nick: str) -> None:
-        """Let `nick` speak again; Refused("not-muted") when it may."""
+    def unmute(self, nick: str) -> Mute:
+        """Let `nick` speak again, and return its mute; Refused("not-muted") when it may."""
         if self.muted(nick) is None:
             raise Refused("not-muted", nick)
-        self._end_mute(nick_key(nick))
+        return self._end_mute(nick_key(nick))
 
     def muted(self, nick: str) -> int | None:
         """Return for how many seconds yet `nick` is muted, 0 for ever; None: it is not."""

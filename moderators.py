@@ -76,7 +76,7 @@ class Moderators:
         self._log = log
         self._seats = seats
         self._fanout = fanout
-        self._allowed = allowed
+        self.allowed = allowed
         self._clock = clock
         # What changes something, and so is done once though it may be sent twice...
         self.rulings: dict[type, Callable[[Session, Any], None]] = {
@@ -138,7 +138,7 @@ class Moderators:
 
     def _for_moderators(self, do: Callable[[Session, Any], None]) -> Callable[[Session, Any], None]:
         def do_for_moderators(session: Session, command: Any) -> None:
-            if not self._allowed:
+            if not self.allowed:
                 raise Refused("no-moderators", tag=command.tag)
             if not session.moderator:
                 raise Refused("not-moderator", tag=command.tag)
@@ -178,8 +178,8 @@ class Moderators:
         self._tell("mute", moderator, command.tag, target.nick, command.seconds)
 
     def _unmute(self, moderator: Session, command: Unmute) -> None:
-        self.rules.unmute(command.nick)
-        self._tell("unmute", moderator, command.tag, check_nick(command.nick))
+        mute = self.rules.unmute(command.nick)
+        self._tell("unmute", moderator, command.tag, mute.nick)
 
     def _target(self, nick: str) -> Session:
         target = self._seats.get(nick)

@@ -757,4 +757,9 @@ def test_with_a_file_all_of_it_survives_kill_9(
     ]
     assert re.fullmatch(r"MODERATED \d+ \d+ 4 topic mara - 0 exams", mara.line()), "confirmed, not done again"
     eva.expect("* mara made the room quiet: only moderators speak")
-    assert "tell-nobody" not in "".join(server.output + again.output)
+    again.process.kill()
+    third = start_program(*options)
+    mara = connect(third)
+    mara.send(f"HELLO 1 x session={token} last=1\nQUIET 7 off\n")
+    mara.until("^MODERATED .* not-quiet ")
+    assert "tell-nobody" not in "".join(server.output + again.output + third.output)
