@@ -183,7 +183,7 @@ class Acceptor:
         Raises OSError as accept does, but for errors that are about the one client.
         """
         try:
-            sock, (address, port, *_) = self._listener.accept()
+            sock, peer = self._listener.accept()
         except BlockingIOError:
             return False
         except OSError as error:
@@ -191,6 +191,10 @@ class Acceptor:
                 return True
             raise
         self._reap()
+        if not peer:  # macOS: it is gone already
+            sock.close()
+            return True
+        address, port, *_ = peer
         refused = self._door.come_in(address)
         if refused is not None:
             self._turn_away(sock, origin(address), refused)

@@ -204,6 +204,7 @@ class Server:
         self._room_thread.start()
         try:
             self._acceptor.run()
+            log.info("ending: everybody is told; once more ends it at once")
         finally:
             if threading.current_thread() is threading.main_thread():
                 signal.set_wakeup_fd(-1)
@@ -211,6 +212,9 @@ class Server:
             self._inbox.put(self._room.close)
             self._room_thread.join()
             self._acceptor.close()
+            for check in (self._room_check, self._moderators_check):
+                if check is not None:
+                    check.seldom.flush()
             if self._transcript is not None:
                 self._transcript.close()
             if self._storage is not None:
@@ -253,7 +257,7 @@ class Server:
                 try:
                     self._acceptor.context = self._make_context()
                     log.info("the certificate was read again: new connections get it")
-                except TlsError as error:
+                except (TlsError, OSError) as error:
                     log.error("the certificate stays as it was: %s", error)
 
     # ---- room ------------------------------------------------------------------------------------
@@ -323,11 +327,14 @@ def _fail(sentence: str) -> NoReturn:
     raise SystemExit(2)
 
 
-def _password(path: str, text: str = "") -> Password | None:
-    """Return the password in the file at `path`, or `text`; None when neither is given."""
+def _password(path: str, text: str | None = None) -> Password | None:
+    """Return the password in the file at `path`, or `text`; None when neither is given.
+
+    An empty text is refused, as an empty file is: a secret that was not set must not open the room.
+    """
     if path:
         return Password.read(path)
-    return Password(text) if text else None
+    return Password(text) if text is not None else None
 
 
 def _certificate(options: argparse.Namespace) -> tuple[str, str] | None:
@@ -358,7 +365,7 @@ def _open_server(options: argparse.Namespace, certificate: tuple[str, str] | Non
             storage=Storage(options.db, sync=options.sync, keep=options.keep) if options.db else None,
             transcript=Transcript(options.transcript) if options.transcript else None,
             make_context=(lambda: server_context(*certificate)) if certificate is not None else None,
-            password=_password(options.password_file, os.environ.get("CHARLA_PASSWORD", "")),
+            password=_password(options.password_file, os.environ.get("CHARLA_PASSWORD")),
             moderator_password=_password(options.moderator_password_file),
             grace=options.grace,
             ping_after=options.ping_after,
@@ -422,27 +429,42 @@ def _announce(address: tuple[str, int], certificate: tuple[str, str] | None) -> 
     sys.stdout.flush()
 
 
-def _raise_descriptor_limit(clients: int) -> None:
-    """Raise the soft limit on descriptors to the hard one; warn when it is too low for `clients`."""
+def _raise_descriptor_limit(connections: int) -> None:
+    """Raise the soft limit on descriptors to the hard one; warn when it is too low for `connections`."""
     if resource is None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # macOS has a limit of its own below "unlimited"
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
-    if soft != resource.RLIM_INFINITY and soft < clients + 20:
+    if soft != resource.RLIM_INFINITY and soft < connections + 20:
         log.warning(
-            "only %d descriptors: room for some %d clients, not %d (ulimit -n)", soft, soft - 20, clients
+            "only %d descriptors: room for some %d connections, not %d (ulimit -n)",
+            *(soft, soft - 20, connections),
         )
 
 
-def _has_terminal() -> bool:
-    """Say whether there is a terminal that this program was started in."""
+def _in_foreground() -> bool:
+    """Say whether this program has a terminal and is what that talks to."""
     try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
     except OSError:
         return False
-    return True
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
+
+
+def _terminal_is_closed() -> bool:
+    """Say whether there is no terminal any more; it takes no lock, and no lack of descriptors for that."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError as error:
+        return error.errno == errno.ENXIO
+    return False
 
 
 def _obey_signals(server: Server) -> None:
@@ -451,18 +473,18 @@ def _obey_signals(server: Server) -> None:
     SIGHUP is also what says that the terminal is closed: then that is the end, too.
     """
     asked = False
-    had_terminal = _has_terminal()
+    # Not in the background, and not with nohup: there it is somebody's wish, or nothing.
+    ends_with_terminal = _in_foreground() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 
     def end(number: int, _frame: object) -> None:
         nonlocal asked
         if asked:
             os._exit(128 + number)
         asked = True
-        log.info("ending: everybody is told; once more ends it at once")
-        server.shutdown()
+        server.shutdown()  # and nothing that takes a lock: this comes in the middle of anything
 
     def hang_up(number: int, frame: object) -> None:
-        if had_terminal and not _has_terminal():
+        if ends_with_terminal and _terminal_is_closed():
             end(number, frame)
         else:
             server.reload()
@@ -480,7 +502,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not hasattr(socket, "MSG_DONTWAIT"):
         _fail("the server needs Linux, macOS or another Unix (on Windows: WSL); the client does not")
     with recording(options.log_level, options.log_format):
-        _raise_descriptor_limit(options.max_clients)
+        _raise_descriptor_limit(options.max_clients + options.max_waiting)
         try:
             certificate = _certificate(options)
         except TlsError as error:

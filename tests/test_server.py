@@ -558,6 +558,40 @@ def test_a_terminal_that_is_closed_ends_the_server_and_sighup_from_elsewhere_doe
     assert status == 0
 
 
+def test_with_nohup_a_terminal_that_is_closed_ends_nothing() -> None:
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(ROOT)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        os.execv(sys.executable, [sys.executable, "server.py", "--port", "0"])
+    try:
+        said = b""
+        while not (listening := re.search(rb"listening on 127\.0\.0\.1:(\d+)\r\n", said)):
+            said += os.read(terminal, 4096)
+        with LineClient(("127.0.0.1", int(listening[1]))) as ana:
+            ana.join_plain("ana")
+            os.close(terminal)
+            os.kill(pid, signal.SIGHUP)  # also later, as logrotate does
+            ana.send("/who\n")
+            ana.expect("* 1 here: ana")
+            os.kill(pid, signal.SIGTERM)
+            assert ana.rest() == ["* The server is closing. Goodbye!"]
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        _, status = os.waitpid(pid, 0)
+    assert status == 0
+
+
+def test_a_lack_of_descriptors_is_no_closed_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "open", fail)
+    assert not server_module._terminal_is_closed()
+
+
 def test_a_signal_that_does_not_interrupt_the_acceptor_is_seen_all_the_same() -> None:
     # It comes to another thread, as one would that comes just before the acceptor sleeps.
     script = """if True:
