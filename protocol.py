@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from typing import Protocol
 
 from grammar import parse_typed
@@ -221,8 +222,8 @@ class PlainDialect:
                 return unread_words(message)
             case Notice():
                 return notice_words(message)
-            case Moderated():
-                return moderated_words(message)
+            case Moderated(text=text):  # each line of it says whose it is
+                return "\n".join(moderated_words(replace(message, text=line)) for line in text.split("\n"))
             case Topic():
                 return topic_words(message)
             case Banned():

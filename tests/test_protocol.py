@@ -532,7 +532,7 @@ TOLD_ALIKE: list[tuple[Message, str, list[str]]] = [
     (
         Moderated(9, NOW, 0, "announce", "ana", text="a las 5\nen el aula 2"),
         f"MODERATED 9 {NOW} - announce ana - 0 a las 5\\nen el aula 2",
-        ["* ana announces: a las 5", "* en el aula 2"],
+        ["* ana announces: a las 5", "* ana announces: en el aula 2"],
     ),
     (
         Moderated(9, NOW, 0, "quiet", "ana"),
