@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from messages import Acted, Crowd, Event, Joined, Left, Notice, Renamed, Said, Told, Unread
+from messages import Acted, Crowd, Event, Joined, Left, Moderated, Notice, Renamed, Said, Told, Unread
 
 _Entry = TypeVar("_Entry", bound="Entry")
 
@@ -176,6 +176,8 @@ def heard(event: Event) -> Heard:
             return Heard(event.id, event.time, "unread", event.nick, "", str(event.count))
         case Notice():
             return Heard(event.id, event.time, "notice", "", "", " ".join((event.code, *event.arguments)))
+        case Moderated():
+            return Heard(event.id, event.time, event.action, event.by, event.nick, event.text, event.tag)
 
 
 def save(records: Iterable[Record], folder: Path) -> None:

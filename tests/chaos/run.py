@@ -35,6 +35,7 @@ from pathlib import Path
 from support import ServerProgram
 
 import network
+import route
 from chaos.checker import Finding, check, summary
 from chaos.proxy import CUTS, Proxy, plan
 from chaos.records import (
@@ -486,9 +487,14 @@ class Run:
         """Do it all; return what the checker found.  `faults` must be empty as well."""
         options = self.options
         with self._folder, contextlib.ExitStack() as stack:
-            for name in ("HANDSHAKE_TIME", "CONNECT_TIME", "ANSWER_TIME"):
-                stack.callback(setattr, network, name, getattr(network, name))
-                setattr(network, name, HANDSHAKE_TIME)
+            for module, name in (
+                (network, "HANDSHAKE_TIME"),
+                (network, "ANSWER_TIME"),
+                (route, "ANSWER_TIME"),
+                (route, "CONNECT_TIME"),
+            ):
+                stack.callback(setattr, module, name, getattr(module, name))
+                setattr(module, name, HANDSHAKE_TIME)
             stack.callback(setattr, threading, "excepthook", threading.excepthook)
             threading.excepthook = self._thread_failed
             stack.callback(self._stop_server)
