@@ -24,7 +24,7 @@ CPU = 0.20
 INTERVAL = 0.020
 """Seconds between two messages of those who talk."""
 
-RECOVERY = 2.0
+RECOVERY = 5.0
 """Seconds after their end in which a newcomer must be in."""
 
 
