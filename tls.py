@@ -26,11 +26,17 @@ import tempfile
 import threading
 
 RECORD_SIZE = 8 * 1024
-"""Bytes of plaintext in one record of ours, and so what is encrypted ahead of the socket.  Half of what
-there may be (RFC 8446, 5.1): `ncat --ssl` (7.93) shows 8 KiB of a record, and the rest when more comes."""
+"""Bytes of plaintext in one record of ours.  Half of what there may be (RFC 8446, 5.1): `ncat --ssl` (7.93)
+shows 8 KiB of a record, and the rest when more comes."""
+
+AHEAD = 2 * RECORD_SIZE
+"""Bytes of plaintext that are encrypted for one send: a batch of the room's is often longer than a record."""
+
+LARGEST_RECORD = 16 * 1024
+"""Bytes of plaintext in one record of anybody's, at the most: what is read at a time is all of one."""
 
 CIPHERTEXT_LIMIT = 64 * 1024
-"""Bytes of ciphertext that may wait: a record of ours, and answers to a peer that never reads them."""
+"""Bytes of ciphertext that may wait: what is encrypted ahead, and answers to a peer that never reads them."""
 
 OPENSSL_TIME = 20.0
 """Seconds in which the openssl program must have made a key or a certificate."""
@@ -199,8 +205,11 @@ class TlsSocket:
         """Return the text that has come whole; take note of its end.  Under the lock."""
         texts: list[bytes] = []
         try:
-            while text := self._ssl.read(RECORD_SIZE):
+            while text := self._ssl.read(LARGEST_RECORD):
                 texts.append(text)
+                if not self._incoming.pending:
+                    # To be told so by OpenSSL would let go of the interpreter's lock once more for each line.
+                    return texts
             self._ended = True
         except ssl.SSLWantReadError:
             pass
@@ -215,7 +224,7 @@ class TlsSocket:
     def send(self, data: bytes | bytearray | memoryview, flags: int = 0) -> int:
         """Encrypt and send what the socket takes of `data`; return how many bytes were taken.
 
-        Up to a record of what was taken may still wait, as ciphertext (`pending`).  BlockingIOError when
+        Up to AHEAD bytes of what was taken may still wait, as ciphertext (`pending`).  BlockingIOError when
         nothing can be taken.  Without `data`, what waits is sent on.  `flags` are the raw send's:
         MSG_DONTWAIT, unless the socket is non-blocking.  OSError when the connection is broken.
         """
@@ -235,14 +244,19 @@ class TlsSocket:
             taken = 0
             with memoryview(data) as view:
                 while taken < size and not self.pending:
-                    taken += self._ssl.write(view[taken : taken + RECORD_SIZE])
+                    enough = min(taken + AHEAD, size)
+                    while taken < enough:
+                        taken += self._ssl.write(view[taken : min(taken + RECORD_SIZE, enough)])
                     self._flush(flags)
             return taken
 
     def _flush(self, flags: int) -> None:
         """Send ciphertext as far as the socket takes it, and end of stream behind it.  Under the lock."""
+        unsent = self._outgoing.read()
+        if self.pending:
+            unsent = self._unsent + unsent
         # What fails to go stays in front, so that what is encrypted later can only follow it.
-        self._unsent = unsent = self._unsent + self._outgoing.read()
+        self._unsent = unsent
         if unsent:
             try:
                 sent = self._sock.send(unsent, flags)

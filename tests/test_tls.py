@@ -455,7 +455,7 @@ def test_a_send_never_waits_and_encrypts_late(
     taken += fill(pair.server)
     assert pair.server.pending
     waiting = len(pair.server._unsent) + pair.server._outgoing.pending
-    assert 0 < waiting <= tls.RECORD_SIZE + 100
+    assert 0 < waiting <= tls.AHEAD + 200
     assert pair.server.send(b"", DONTWAIT) == 0
     received = pool.submit(receive, pair.client, len(taken) + 1)
     while pair.server.pending:

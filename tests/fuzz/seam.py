@@ -12,7 +12,7 @@ import ssl
 import tempfile
 from collections.abc import Callable
 
-from tls import RECORD_SIZE, TlsSocket, client_context, own_certificate, server_context
+from tls import AHEAD, TlsSocket, client_context, own_certificate, server_context
 
 STEPS = 100
 """Things done of a script."""
@@ -154,7 +154,7 @@ def _step(do: int, end: _End, other: _End, number: int) -> bool:
         case 0 | 1:
             before, sent = end.said, wire.total
             end.do(lambda: end.say(number))
-            assert end.said - before <= wire.total - sent + RECORD_SIZE, "too much is encrypted ahead"
+            assert end.said - before <= wire.total - sent + AHEAD, "too much is encrypted ahead"
         case 2:
             end.do(lambda: end.hear(number % 5000 + 1))
         case 3:
