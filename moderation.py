@@ -4,7 +4,8 @@ State of the room thread; no I/O.  What changes is handed to `save`, which has t
 decision and the event that announces it are on disk together, or not at all.  Times are Unix times in
 seconds: they hold across a restart.
 
-Nicks are compared by nick_key.  Addresses are compared as they are: whoever asks gives them in one form.
+Nicks are compared by nick_key, and by what they look like.  Addresses are compared as they are: whoever
+asks gives them in one form.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
 from messages import Refused
-from nicks import nick_key
+from nicks import look, nick_key
 
 log = logging.getLogger("charla")
 
@@ -78,6 +79,9 @@ class Moderation:
         self._bans: dict[str, Ban] = {}  # by nick_key, the newest last
         self._keys: dict[str, dict[str, None]] = {}  # by address: those of `_bans`, the newest last
         self._mutes: dict[str, Mute] = {}  # by nick_key
+        # What their nicks look like, to their nick_key: who takes one that looks the same is meant, too.
+        self._ban_looks: dict[str, str] = {}
+        self._mute_looks: dict[str, str] = {}
         self.topic = ""  # changed with set_topic
         self.quiet = False  # changed with set_quiet
 
@@ -114,6 +118,8 @@ class Moderation:
         """Return the ban that keeps this nick out or else, unless it is empty, this address: the newest."""
         now = self._clock()
         key: str | None = nick_key(nick)
+        if key not in self._bans:
+            key = self._ban_looks.get(look(nick), key)
         while key is not None:
             ban = self._bans.get(key)
             if ban is not None and not _is_over(ban, now):
@@ -132,11 +138,14 @@ class Moderation:
         key = nick_key(ban.nick)
         self._take_ban(key)
         self._bans[key] = ban
+        self._ban_looks[look(ban.nick)] = key
         if ban.address:
             self._keys.setdefault(ban.address, {})[key] = None
 
     def _take_ban(self, key: str) -> Ban | None:
         ban = self._bans.pop(key, None)
+        if ban is not None:
+            self._ban_looks.pop(look(ban.nick), None)
         if ban is not None and ban.address:
             keys = self._keys[ban.address]
             del keys[key]
@@ -168,13 +177,16 @@ class Moderation:
         """Let `nick` speak again, and return its mute; Refused("not-muted") when it may."""
         if self.muted(nick) is None:
             raise Refused("not-muted", nick)
-        return self._end_mute(nick_key(nick))
+        key = nick_key(nick)
+        return self._end_mute(key if key in self._mutes else self._mute_looks[look(nick)])
 
     def muted(self, nick: str) -> int | None:
         """Return for how many seconds yet `nick` is muted, 0 for ever; None: it is not."""
         if not self._mutes:  # asked for everything that is said
             return None
         key = nick_key(nick)
+        if key not in self._mutes:
+            key = self._mute_looks.get(look(nick), key)
         mute = self._mutes.get(key)
         if mute is None:
             return None
@@ -190,12 +202,19 @@ class Moderation:
         return list(self._mutes.values())
 
     def _put_mute(self, key: str, mute: Mute) -> None:
-        self._mutes[key] = mute
+        self._hold_mute(mute)
         self._save("mute", key, _json(asdict(mute)))
+
+    def _hold_mute(self, mute: Mute) -> None:
+        key = nick_key(mute.nick)
+        self._mutes[key] = mute
+        self._mute_looks[look(mute.nick)] = key
 
     def _end_mute(self, key: str) -> Mute:
         self._save("mute", key, None)
-        return self._mutes.pop(key)
+        mute = self._mutes.pop(key)
+        self._mute_looks.pop(look(mute.nick), None)
+        return mute
 
     # ---- the room --------------------------------------------------------------------------------
 
@@ -253,7 +272,7 @@ class Moderation:
         for ban in sorted(bans, key=lambda ban: ban.since):
             self._put_ban(ban)
         for mute in mutes:
-            self._mutes[nick_key(mute.nick)] = mute
+            self._hold_mute(mute)
         if moved:
             for key, ban in self._bans.items():
                 self._save("ban", key, _json(asdict(ban)))

@@ -153,14 +153,20 @@ class Moderators:
     # ---- people ----------------------------------------------------------------------------------
 
     def _kick(self, moderator: Session, command: Kick) -> None:
-        target = self._target(command.nick)
+        target = self._target(moderator, command.nick)
         self._tell("kick", moderator, command.tag, target.nick, text=command.why)
         self._room.expel(target, "kicked")
 
     def _ban(self, moderator: Session, command: Ban) -> None:
-        target = self._seats.get(command.nick)
-        nick = check_nick(command.nick) if target is None else target.nick
-        address = "" if target is None else target.origin
+        try:
+            target = self._target(moderator, command.nick)
+            nick, address = target.nick, target.origin
+        except Refused as refused:
+            if refused.code != "nobody-called":
+                raise
+            former = self._seats.formerly(command.nick)
+            target, nick = None, check_nick(command.nick)
+            address = former.origin if former is not None else ""
         if address == moderator.origin or _is_everybodys(address):
             address = ""  # the moderator, or everybody on this machine, would be kept out, too
         self.rules.ban(nick, address, command.seconds, moderator.nick, command.why)
@@ -173,7 +179,7 @@ class Moderators:
         self._tell("unban", moderator, command.tag, lifted.nick)
 
     def _mute(self, moderator: Session, command: Mute) -> None:
-        target = self._target(command.nick)
+        target = self._target(moderator, command.nick)
         self.rules.mute(target.nick, command.seconds, moderator.nick)
         self._tell("mute", moderator, command.tag, target.nick, command.seconds)
 
@@ -181,11 +187,17 @@ class Moderators:
         mute = self.rules.unmute(command.nick)
         self._tell("unmute", moderator, command.tag, mute.nick)
 
-    def _target(self, nick: str) -> Session:
+    def _target(self, moderator: Session, nick: str) -> Session:
+        """Return the session that a moderator means; Refused when that is nobody, or called otherwise now."""
         target = self._seats.get(nick)
-        if target is None:
-            raise Refused("nobody-called", nick)
-        return target
+        if target is moderator:
+            raise Refused("yourself")
+        if target is not None:
+            return target
+        former = self._seats.formerly(nick)
+        if former is not None and not former.over:
+            raise Refused("called-now", nick, former.nick)
+        raise Refused("nobody-called", nick)
 
     # ---- the room --------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 # Letters by Unicode that look like the marks (! : *) at the head of lines: they would forge these.
-_LIKE_MARKS = re.compile("[\u01c3\u02d0\u02d1\u2d51\ua4fd\U0001031f]")
+_LIKE_MARKS = re.compile("[\u0305\u0332\u0333\u033f\u01c3\u02d0\u02d1\u2d51\ua4fd\U0001031f]")
 _MAX_MARKS = 3  # combining marks in a row: enough for Thai and Tibetan, too few to paint over other lines
 
 LEAVE_WORDS = frozenset({"exit", "quit", "salir"})
@@ -33,7 +33,8 @@ RESERVED_NICKS = LEAVE_WORDS | {
     *("mod", "moderator", "moderador", "moderadora", "operator"),
     *("admin", "administrator", "administrador", "administradora"),
     *("kick", "ban", "bans", "unban", "mute", "unmute", "announce", "topic", "quiet", "status"),
-    *("password", "pass"),
+    *("password", "pass", "everyone", "nobody", "announcement"),
+    *("todos", "nadie", "ayuda", "privado", "anuncio"),
 }
 
 
@@ -42,6 +43,10 @@ _LONGEST_ASKED = 4 * MAX_NICK
 
 What is longer is none.  To normalise 8 KB of combining marks takes 30 ms (it is quadratic): all would wait.
 """
+
+
+_OVER_ALL = {1, 233, 234}
+"""Combining classes (UAX #44) of marks that lie over a letter, or over two: strokes and bars, no accents."""
 
 
 def nick_key(nick: str) -> str:
@@ -101,7 +106,8 @@ def _check_characters(nick: str) -> None:
         marks = marks + 1 if category[0] == "M" else 0
         letter_digit_mark = category[0] == "L" or category in ("Nd", "Mn", "Mc") or character in "_-."
         blank_or_forging = _INVISIBLE.match(character) or _LIKE_MARKS.match(character)
-        if not letter_digit_mark or marks > _MAX_MARKS or blank_or_forging:
+        struck = unicodedata.combining(character) in _OVER_ALL
+        if not letter_digit_mark or marks > _MAX_MARKS or blank_or_forging or struck:
             raise Refused("nick-character", f"U+{ord(character):04X}")
     if not nick[0].isalpha():
         raise Refused("nick-start")

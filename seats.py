@@ -16,6 +16,9 @@ from fanout import Connection
 from messages import Refusal
 from nicks import look, nick_key
 
+FORMER_KEPT = 1000
+"""Nicks of whom it is known who had them: moderators may be slower than those that they mean."""
+
 REFUSALS_KEPT = 1000
 """Refusals that are kept for a client that repeats what it sent: more than it has unanswered."""
 
@@ -88,6 +91,7 @@ class Seats:
         self._by_look: dict[str, Session] = {}
         self._by_token: dict[bytes, Session] = {}
         self._roster: list[tuple[str, str]] = []  # (nick_key, nick), sorted
+        self._former: dict[str, Session] = {}  # by nick_key: who had a nick last and has it no more
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -95,6 +99,10 @@ class Seats:
     def get(self, nick: str) -> Session | None:
         """Return the session of that nick, in any case."""
         return self._by_key.get(nick_key(nick))
+
+    def formerly(self, nick: str) -> Session | None:
+        """Return the session that had that nick last, and has it no more: it may be over, or renamed."""
+        return self._former.get(nick_key(nick))
 
     def looks_like(self, nick: str) -> Session | None:
         """Return the session whose nick cannot be told apart from that one on a screen."""
@@ -117,6 +125,10 @@ class Seats:
     def remove(self, session: Session) -> None:
         """Free the seat of a session."""
         key = nick_key(session.nick)
+        self._former.pop(key, None)
+        self._former[key] = session
+        if len(self._former) > FORMER_KEPT:
+            del self._former[next(iter(self._former))]
         del self._by_key[key]
         if self.looks_like(session.nick) is session:  # two that were restored may look alike
             del self._by_look[look(session.nick)]

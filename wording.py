@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from messages import (
     HISTORY_ASKED,
     HISTORY_LIMIT,
@@ -94,8 +96,8 @@ SENTENCES: dict[str, str] = {
     "too-many-passwords": "That was one wrong password too many: connect again.",
     "too-many-guesses": "Too many wrong passwords came from your address: try again in {0} s.",
     "banned": "You are banned from this room.",
-    "banned-for": "You are banned from this room, for {0} yet.",
-    "muted": "Nothing was done: a moderator has muted you, for {0} yet. "
+    "banned-for": "You are banned from this room, for another {0}.",
+    "muted": "Nothing was done: a moderator has muted you, for another {0}. "
     "You can still write to one person alone.",
     "quiet": "Nothing was done: the room is quiet, and only moderators speak. "
     "You can still write to one person alone.",
@@ -103,6 +105,8 @@ SENTENCES: dict[str, str] = {
     "not-moderator": "Only moderators can do that: /mod makes you one, with the password.",
     "moderator-already": "You are a moderator already.",
     "nobody-called": "Nobody here is called '{0}', so nothing was done. /who tells who is here.",
+    "called-now": "'{0}' is called {1} now, so nothing was done.",
+    "yourself": "That is you, so nothing was done.",
     "duration": "That is not a time: write it like 30s, 5m, 2h or 7d, 365d at the most.",
     "ban-limit": "Nothing was done: there are {0} bans already. /unban lifts one.",
     "mute-limit": "Nothing was done: {0} people are muted already.",
@@ -112,8 +116,9 @@ SENTENCES: dict[str, str] = {
     "password-in-clear": "The password was not sent: without TLS, everybody between here and the server "
     "could read it. Use --tls. Where the server has no TLS, --insecure sends it all the same, "
     "for everybody to read.",
-    "moderator-password": "Nothing was sent: a script takes the password for /mod from the environment, "
-    "CHARLA_MODERATOR_PASSWORD.",
+    "moderator-password": "Nothing was sent: the password for a script's /mod is in the environment "
+    "(CHARLA_MODERATOR_PASSWORD), and then a command comes behind /mod (/say TEXT, to say something); "
+    "otherwise it is the line behind /mod.",
     "no-ban": "Nobody called '{0}' is banned: /bans tells who is.",
     "not-muted": "'{0}' is not muted.",
 }
@@ -192,7 +197,7 @@ def sentence(code: str, arguments: tuple[str, ...] = ()) -> str:
         arguments = USAGE[arguments[0]][:1]
     elif code == "usage" and arguments and arguments[0] in MODERATORS_USAGE:
         arguments = MODERATORS_USAGE[arguments[0]][:1]
-    if code in _WITH_SECONDS and arguments and arguments[0].isdecimal():
+    if code in _WITH_SECONDS and arguments and re.fullmatch("[0-9]{1,15}", arguments[0]):
         arguments = (duration_words(int(arguments[0])),)
     try:
         return SENTENCES[code].format(*arguments)
@@ -249,7 +254,7 @@ def banned_words(ban: Banned) -> str:
     if not ban.total:
         return "Nobody is banned."
     who = f"{ban.nick} ({ban.address})" if ban.address else ban.nick
-    until = f"for {duration_words(ban.seconds)} yet" if ban.seconds else "until /unban"
+    until = f"for another {duration_words(ban.seconds)}" if ban.seconds else "until /unban"
     words = f"{ban.number} of {ban.total}: {who}, {until}, by {ban.by}"
     return f"{words}: {ban.why}" if ban.why else words
 

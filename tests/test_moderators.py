@@ -26,7 +26,9 @@ Connect = Callable[..., LineClient]
 
 FAR, NEAR = "203.0.113.7", "127.0.0.1"
 NOT_A_MODERATOR = "! Only moderators can do that: /mod makes you one, with the password."
-MUTED = "! Nothing was done: a moderator has muted you, for {}yet. You can still write to one person alone."
+MUTED = (
+    "! Nothing was done: a moderator has muted you, for another {}. You can still write to one person alone."
+)
 QUIET = (
     "! Nothing was done: the room is quiet, and only moderators speak. "
     "You can still write to one person alone."
@@ -271,10 +273,40 @@ def test_a_kick_ends_a_kept_seat_for_good(table: Table) -> None:
     assert table.seat(table.connect(), "beto"), "and the nick is free"
 
 
-def test_a_moderator_can_go_by_a_kick_of_ones_own(table: Table) -> None:
+@pytest.mark.parametrize("line", ["/kick mara", "/ban MARA 5m", "/mute mara"])
+def test_a_moderator_cannot_mean_themselves(table: Table, line: str) -> None:
     mara, ana = table.moderator("mara"), table.join("ana")
-    assert type_in(table, mara, "/kick mara")[-1] == "* A moderator has removed you from the room."
-    assert told(table, ana)[-1] == "* mara left (removed)"
+    told(table, ana)
+    assert type_in(table, mara, line) == ["! That is you, so nothing was done."]
+    assert told(table, ana) == []
+
+
+@pytest.mark.parametrize("line", ["/kick beto", "/ban beto", "/mute beto"])
+def test_who_has_another_nick_now_is_not_missed_without_a_word(table: Table, line: str) -> None:
+    mara, beto = table.moderator("mara"), table.join("beto")
+    type_in(table, beto, "/nick malo")
+    told(table, mara)
+    assert type_in(table, mara, line) == ["! 'beto' is called malo now, so nothing was done."]
+
+
+def test_who_has_just_left_is_banned_by_address_too(table: Table) -> None:
+    mara = table.moderator("mara")
+    beto = table.join("beto", origin="192.0.2.7")
+    type_in(table, beto, "exit")
+    type_in(table, mara, "/ban beto")
+    assert type_in(table, mara, "/bans")[-1] == "* 1 of 1: beto (192.0.2.7), until /unban, by mara"
+
+
+@pytest.mark.parametrize("alike", ["ma1o", "MALO", "maIo"])
+def test_a_ban_and_a_mute_hold_for_a_nick_that_looks_the_same(table: Table, alike: str) -> None:
+    mara, malo = table.moderator("mara"), table.join("malo")
+    type_in(table, mara, "/mute malo")
+    type_in(table, malo, "exit")
+    again = table.join(alike)
+    assert type_in(table, again, "hola")[-1].startswith("! Nothing was done: a moderator has muted you")
+    type_in(table, mara, f"/kick {alike}")
+    type_in(table, mara, "/ban malo")
+    assert not table.seat(table.connect(), alike)
 
 
 def test_a_ban_is_of_the_nick_and_of_the_address(table: Table) -> None:
@@ -289,7 +321,7 @@ def test_a_ban_is_of_the_nick_and_of_the_address(table: Table) -> None:
         table.room.flush()
         assert told(table, again) == [
             "NICK",
-            "! You are banned from this room, for 30 min yet.",
+            "! You are banned from this room, for another 30 min.",
             "* Goodbye.",
         ]
         assert again.closing
@@ -394,7 +426,7 @@ def test_the_list_of_bans_is_for_moderators_in_both_dialects(table: Table) -> No
     table.forget()
     assert type_in(table, mara, "/bans") == [
         "* 1 of 2: eva, until /unban, by mara",
-        f"* 2 of 2: beto ({FAR}), for 59 min yet, by mara: spam",
+        f"* 2 of 2: beto ({FAR}), for another 59 min, by mara: spam",
     ]
     assert type_in(table, nora, "BANS 7") == [
         "BANNED 7 1 2 eva - 0 mara",
@@ -412,7 +444,7 @@ def test_who_is_muted_says_nothing_to_everyone(table: Table, typed: str) -> None
     mara, beto, ana = table.moderator("mara"), table.join("beto"), table.join("ana")
     type_in(table, mara, "/mute beto")
     table.forget()
-    assert type_in(table, beto, typed) == [MUTED.format("5 min ")]
+    assert type_in(table, beto, typed) == [MUTED.format("5 min")]
     assert told(table, ana) == []
     assert type_in(table, beto, "ana: psst") == ["[to ana] psst"]
     assert told(table, ana) == ["[private] beto: psst"]
@@ -435,7 +467,7 @@ def test_to_leave_and_come_again_does_not_unmute(table: Table) -> None:
     type_in(table, beto, "/exit")
     ends(table, beto)
     beto = table.join("Beto")
-    assert type_in(table, beto, "hola") == [MUTED.format("5 min ")]
+    assert type_in(table, beto, "hola") == [MUTED.format("5 min")]
 
 
 @pytest.mark.parametrize("typed", LOUD)
@@ -602,7 +634,7 @@ def test_after_a_restart_all_of_it_still_holds(sit: Sit, path: str) -> None:
         opening = told(after, eva)
         assert "* Topic: exams" in opening
         assert "* The room is quiet: only moderators speak." in opening
-        assert type_in(after, eva, "hola") == [MUTED.format("58 min 59 s ")]
+        assert type_in(after, eva, "hola") == [MUTED.format("58 min 59 s")]
         type_in(after, again, "QUIET 9 off", "UNMUTE 10 eva")
         assert type_in(after, eva, "hola")[-1] == "* mara lets eva speak again"
         assert told(after, again)[-1] == "SAY - eva hola"
@@ -744,7 +776,7 @@ def test_with_a_file_all_of_it_survives_kill_9(
     beto, eva = connect(again), connect(again)
     beto.send("beto\n")
     assert re.fullmatch(
-        r"! You are banned from this room, for (1 h|59 min \d+ s) yet\.", beto.until("^!")[-1]
+        r"! You are banned from this room, for another (1 h|59 min \d+ s)\.", beto.until("^!")[-1]
     )
     eva.send("eva\nhola\n")
     assert "* Topic: exams" in eva.until("here:")

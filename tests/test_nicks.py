@@ -393,3 +393,13 @@ def test_a_nick_of_kilobytes_is_too_long() -> None:
 def test_a_name_of_kilobytes_is_still_somebodys_and_no_public_text() -> None:
     assert like_a_nick("\u00e1" * 2000)
     assert not like_a_nick("\u00e1" * 2000 + "!")
+
+
+@pytest.mark.parametrize("mark", ["\u0338", "\u0332", "\u0305", "\u035c"])
+def test_a_mark_over_or_under_letters_is_no_letter(mark: str) -> None:
+    assert refusal(f"a{mark}na") == ("nick-character", f"U+{ord(mark):04X}")
+
+
+@pytest.mark.parametrize("nick", ["ali", "Nadia", "Todor", "mala", "ọ̀la"])
+def test_names_near_reserved_ones_and_accents_that_have_no_letter_of_their_own_are_names(nick: str) -> None:
+    assert refusal(nick) == ()

@@ -553,7 +553,7 @@ TOLD_ALIKE: list[tuple[Message, str, list[str]]] = [
     (
         Banned(3, 1, 2, "beto", "192.0.2.7", 1800, "ana", "spam"),
         "BANNED 3 1 2 beto 192.0.2.7 1800 ana spam",
-        ["* 1 of 2: beto (192.0.2.7), for 30 min yet, by ana: spam"],
+        ["* 1 of 2: beto (192.0.2.7), for another 30 min, by ana: spam"],
     ),
     (
         Banned(3, 2, 2, "eva", "", 0, "ana"),

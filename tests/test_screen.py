@@ -122,7 +122,7 @@ MESSAGES: list[tuple[Message, list[str]]] = [
     (Banned(7, 0, 0), ["      * Nobody is banned."]),
     (
         Banned(7, 1, 2, "beto", "10.0.0.1", 60, "ana", "uno\ndos"),
-        ["      * 1 of 2: beto (10.0.0.1), for 1 min yet, by ana: uno", "        dos"],
+        ["      * 1 of 2: beto (10.0.0.1), for another 1 min, by ana: uno", "        dos"],
     ),
     (
         Status(7, ("61", "2")),
