@@ -138,6 +138,22 @@ def _log_format(text: str) -> str:
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
+_YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+_FILES = ("db", "tls_cert", "tls_key", "password_file", "moderator_password_file", "transcript")
+
+
+def _check_different(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuse one file for two purposes: but for a PEM file with certificate and key, that is a mistake."""
+    seen: dict[str, str] = {}
+    for name in _FILES:
+        path = os.path.realpath(getattr(options, name)) if getattr(options, name) else ""
+        other = seen.setdefault(path, name)
+        if path and other != name and (other, name) != ("tls_cert", "tls_key"):
+            flags = " and ".join(f"--{one.replace('_', '-')}" for one in (other, name))
+            parser.error(f"{flags} are the same file: give each its own")
+
+
 def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options; explains itself and exits with status 2 when one is wrong."""
     parser = argparse.ArgumentParser(
@@ -312,7 +328,11 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
             except argparse.ArgumentTypeError as error:
                 parser.error(f"{variable}: {error}")
     if options.tls is None:
-        options.tls = os.environ.get("CHARLA_TLS", "").lower() in ("1", "true", "yes", "on")
+        value = os.environ.get("CHARLA_TLS", "").lower()
+        if value not in ("", *_YES, *_NO):
+            parser.error(f"CHARLA_TLS: '{value}' is neither yes nor no: give 1 or 0")
+        options.tls = value in _YES
+    _check_different(parser, options)
     options.tls_folder = _tls_folder()
     if bool(options.tls_cert) != bool(options.tls_key):
         parser.error("--tls-cert and --tls-key go together: give both, or --tls alone")

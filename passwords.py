@@ -71,8 +71,11 @@ class Password:
         self._digest = _digest(text)
 
     @classmethod
-    def read(cls, path: str) -> Password:
-        """Return the password in the first line of a file; PasswordError when there is none to be had."""
+    def read(cls, path: str, warn: Callable[[str], None] = log.warning) -> Password:
+        """Return the password in the first line of a file; PasswordError when there is none to be had.
+
+        `warn` tells people when others can read the file, too.
+        """
         try:
             with open(path, "rb") as file:
                 status = os.fstat(file.fileno())
@@ -94,8 +97,9 @@ class Password:
             raise PasswordError(f"the password in '{path}' {problem}")
         # systemd keeps credentials in a folder that is the service's alone, with an ACL: that shows as 0440.
         alone = os.path.dirname(path) == os.environ.get("CREDENTIALS_DIRECTORY")
-        if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 and not alone:
-            log.warning("others on this machine can use the password file '%s': chmod 600 it", path)
+        # On Windows these bits say nothing about who can read it.
+        if os.name == "posix" and stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 and not alone:
+            warn(f"others on this machine can use the password file '{path}': chmod 600 it")
         return cls(text)
 
     def matches(self, typed: str) -> bool:
@@ -103,6 +107,12 @@ class Password:
         if len(typed) > MAX_PASSWORD:  # to normalise kilobytes of accents takes long
             return False
         return hmac.compare_digest(_digest(typed), self._digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Password) and self.matches(other.reveal())
+
+    def __hash__(self) -> int:
+        return hash(self._digest)
 
     def reveal(self) -> str:
         """Return the password itself: for a client, which has to send it."""

@@ -48,7 +48,7 @@ from messages import Command, Earlier, Hello, History, Leave, Mod, Past, Refused
 from nicks import LEAVE_WORDS, check_nick
 from passwords import Guard, Password
 from protocol import NATIVE, PLAIN, Dialect, LineFramer, decode_line, is_native, read_answer, turn_away
-from records import Seldom
+from records import Seldom, fields
 
 if TYPE_CHECKING:
     from storage import Storage
@@ -120,11 +120,10 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A password, and what slows down who guesses.  Shared by all readers: what changes in it has a lock."""
+    """A password, and what slows down who guesses.  Shared by all readers; the guard has a lock."""
 
     password: Password
     guard: Guard = field(default_factory=Guard)
-    seldom: Seldom = field(default_factory=lambda: Seldom(log))
 
 
 class Reader:
@@ -144,6 +143,7 @@ class Reader:
         turn: threading.Lock | None = None,
         room_check: Check | None = None,
         moderators_check: Check | None = None,
+        seldom: Seldom | None = None,
         ping_after: float = PING_AFTER,
         dead_after: float = DEAD_AFTER,
     ) -> None:
@@ -161,6 +161,7 @@ class Reader:
         self._dialect: Dialect | None = None  # None until the first line has chosen it
         self._room_check = room_check
         self._moderators_check = moderators_check
+        self._seldom = seldom or Seldom(log)  # shared by all readers: outsiders can cause it at any rate
         self._locked = room_check is not None  # the room's password has not come yet
         self._tries = 0  # at it
         self._mod_tag: int | None = None  # the tag of a /mod whose password is to come
@@ -196,6 +197,7 @@ class Reader:
             return True
         self._return_from_recv_after(HELLO_TIME)
         if not tls.begins_like_tls():
+            self._record("tls-needed", "%s turned away: it does not speak TLS")
             tls.send_in_the_clear(turn_away("tls-needed"))
             return False
         while True:
@@ -208,6 +210,11 @@ class Reader:
         self._pending.append(Secured())
         self._hand_over()
         return True
+
+    def _record(self, code: str, words: str) -> None:
+        peer = self._connection.peer
+        key = f"{self._connection.origin} {code}"
+        self._seldom.record(logging.WARNING, key, words, peer, extra=fields(code, peer=peer))
 
     def _read_all(self) -> None:
         while data := self._receive():
@@ -393,7 +400,7 @@ class Reader:
             if time.monotonic() + delay > give_up or not self._wait(delay):
                 raise Refused("too-many-guesses", str(math.ceil(delay)))
         if not right:
-            check.seldom.record(logging.WARNING, origin, "wrong password from %s", self._connection.peer)
+            self._record("wrong-password", "wrong password from %s")
             raise Refused("wrong-password")
 
     # ---- what was before -------------------------------------------------------------------------

@@ -43,6 +43,7 @@ from messages import (
     Joined,
     Leave,
     Left,
+    Moderated,
     Notice,
     Ping,
     Pong,
@@ -107,7 +108,7 @@ class Room:
         self._max_absent = max_absent
         self.entrance = Entrance(fanout, clock=clock) if entrance is None else entrance
         self._transcript = transcript
-        self._spoken: list[Said | Acted] = []  # for the transcript, once it is in the log
+        self._spoken: list[Said | Acted | Moderated] = []  # for the transcript, once it is in the log
         self._crowd = crowd
         self._clock = clock
         self._began = clock()
@@ -568,7 +569,7 @@ class Room:
 
     def tell_everyone(self, event: Event, author: Session | None = None) -> None:
         """Log an event, and tell it to everyone; its author, if there is one, is told its own version."""
-        if self._transcript is not None and isinstance(event, (Said, Acted)):
+        if self._transcript is not None and isinstance(event, (Said, Acted, Moderated)):
             self._spoken.append(event)
         if author is None:
             self._log.append(event)

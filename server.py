@@ -29,6 +29,7 @@ import ipaddress
 import logging
 import os
 import select
+import shlex
 import signal
 import socket
 import ssl
@@ -50,7 +51,7 @@ from items import Connected, Ended, Errand, Item
 from options import DEFAULT_PORT, parse_options
 from passwords import Password, PasswordError
 from reader import BURST, DEAD_AFTER, PING_AFTER, Check, RateLimit, Reader, Work
-from records import recording
+from records import Seldom, fields, recording
 from room import GRACE, Room
 from storage import Storage
 from tls import TlsError, certificate_fingerprint, own_certificate, server_context
@@ -128,6 +129,7 @@ class Server:
         self._moderators_check = Check(moderator_password) if moderator_password is not None else None
         self._ping_after = ping_after
         self._dead_after = dead_after
+        self._seldom = Seldom(log)  # of all readers; it has a lock
         self._turn = threading.Lock()  # of the readers that replay: one at a time makes a chunk
         self._room = Room(
             self._fanout,
@@ -212,9 +214,7 @@ class Server:
             self._inbox.put(self._room.close)
             self._room_thread.join()
             self._acceptor.close()
-            for check in (self._room_check, self._moderators_check):
-                if check is not None:
-                    check.seldom.flush()
+            self._seldom.flush()
             if self._transcript is not None:
                 self._transcript.close()
             if self._storage is not None:
@@ -240,6 +240,7 @@ class Server:
             turn=self._turn,
             room_check=self._room_check,
             moderators_check=self._moderators_check,
+            seldom=self._seldom,
             ping_after=self._ping_after,
             dead_after=self._dead_after,
         )
@@ -348,6 +349,10 @@ def _open_server(options: argparse.Namespace, certificate: tuple[str, str] | Non
     """Return a listening server, or say in one line why there cannot be one and exit with status 2."""
     where = f"{options.host}, port {options.port}"
     try:
+        password = _password(options.password_file, os.environ.get("CHARLA_PASSWORD"))
+        moderator_password = _password(options.moderator_password_file)
+        if password is not None and password == moderator_password:
+            raise PasswordError("the room's and the moderators' password are the same: choose another one")
         return Server(
             options.host,
             options.port,
@@ -365,8 +370,8 @@ def _open_server(options: argparse.Namespace, certificate: tuple[str, str] | Non
             storage=Storage(options.db, sync=options.sync, keep=options.keep) if options.db else None,
             transcript=Transcript(options.transcript) if options.transcript else None,
             make_context=(lambda: server_context(*certificate)) if certificate is not None else None,
-            password=_password(options.password_file, os.environ.get("CHARLA_PASSWORD")),
-            moderator_password=_password(options.moderator_password_file),
+            password=password,
+            moderator_password=moderator_password,
             grace=options.grace,
             ping_after=options.ping_after,
             dead_after=options.dead_after,
@@ -404,9 +409,19 @@ def _own_address() -> str:
             return socket.gethostname()
 
 
-def _announce(address: tuple[str, int], certificate: tuple[str, str] | None) -> None:
-    """Print where the server listens, and what to type to join it."""
+def _announce(
+    address: tuple[str, int], certificate: tuple[str, str] | None, form: str, typed: list[str]
+) -> None:
+    """Print where the server listens, and what to type to join it; in a log of JSON that is a record.
+
+    `typed`: the options that it was started with.
+    """
     host, port = address
+    if form == "json":
+        tls_print = certificate_fingerprint(certificate[0]) if certificate is not None else ""
+        extra = fields("listening", host=host, port=port, certificate=tls_print)
+        log.info("listening on %s", host_port(host, port), extra=extra)
+        return
     where = "" if port == DEFAULT_PORT else f" --port {port}"
     tls, nc = ("", "nc") if certificate is None else (" --tls", "ncat --ssl")
     lines = [f"listening on {host_port(host, port)}"]
@@ -416,7 +431,8 @@ def _announce(address: tuple[str, int], certificate: tuple[str, str] | None) -> 
         here = where if host == "127.0.0.1" else f" --host {host}{where}"
         lines += [
             f"To join, in another terminal: python3 client.py{here}{tls}   (or: {nc} {host} {port})",
-            f"Only this machine can join. To let others in: python3 server.py --host 0.0.0.0{where}{tls}",
+            "Only this machine can join. To let others in: "
+            + shlex.join(["python3", "server.py", *typed, "--host", "0.0.0.0"]),
         ]
     else:
         reachable = _own_address() if ipaddress.ip_address(host).is_unspecified else host
@@ -424,9 +440,13 @@ def _announce(address: tuple[str, int], certificate: tuple[str, str] | None) -> 
             f"To join, on the other machines: python3 client.py --host {reachable}{where}{tls}",
             f"                            or: {nc} {reachable} {port}",
         ]
-    # One write: the log's thread writes to the same terminal.
-    sys.stdout.write("\n".join([*lines, ""]))
-    sys.stdout.flush()
+    try:
+        # One write: the log's thread writes to the same terminal.
+        sys.stdout.write("\n".join([*lines, ""]))
+        sys.stdout.flush()
+    except OSError as error:
+        log.warning("%s; and nobody can be told so: %s", lines[0], error.strerror)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor at exit
 
 
 def _raise_descriptor_limit(connections: int) -> None:
@@ -511,7 +531,8 @@ def main(arguments: list[str] | None = None) -> int:
         if server.sends_passwords_in_the_clear:
             log.warning("there is a password and no TLS: everybody on the way can read it; give --tls")
         _obey_signals(server)
-        _announce(server.address, certificate)
+        typed = sys.argv[1:] if arguments is None else arguments
+        _announce(server.address, certificate, options.log_format, typed)
         try:
             server.serve_forever()
         except RuntimeError as error:

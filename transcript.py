@@ -2,6 +2,7 @@
 
     2026-11-20T11:10:02Z ana: hola
     2026-11-20T11:10:09Z ~ ana waves
+    2026-11-20T11:11:00Z * mara announces: at five
     # 12 messages are missing here
 
 The time is UTC.  In a text a newline is written as \\n and a backslash as two, as in the native dialect, so a
@@ -27,9 +28,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from queue import Empty, SimpleQueue
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
-from messages import Acted, Event, Said, clean
+from messages import Acted, Event, Moderated, Said, clean
 
 log = logging.getLogger("charla")
 
@@ -68,7 +69,7 @@ class _End:
     """Nothing comes after this."""
 
 
-_Entry: TypeAlias = Said | Acted | _Missing | _Reopen | _End
+_Entry: TypeAlias = Said | Acted | Moderated | _Missing | _Reopen | _End
 
 
 class Transcript:
@@ -102,7 +103,7 @@ class Transcript:
 
     def write(self, event: Event) -> None:
         """Have a public message written, and pass over all other events.  Room thread; never waits."""
-        if not isinstance(event, (Said, Acted)):
+        if not (isinstance(event, (Said, Acted)) or _is_announcement(event)):
             return
         size = _size(event)
         if self._put - self._taken + size > QUEUE_LIMIT:
@@ -221,7 +222,7 @@ class Transcript:
         with suppress(Empty):
             while True:
                 entry = self._queue.get_nowait()
-                if isinstance(entry, (Said, Acted)):
+                if isinstance(entry, (Said, Acted, Moderated)):
                     lost += 1
                 elif isinstance(entry, _Missing):
                     lost += entry.count
@@ -269,18 +270,26 @@ def _explain(path: str, error: OSError | ValueError) -> str:
     return f"the transcript '{path}' cannot be written: {reason}"
 
 
-def _size(entry: Said | Acted | _Missing) -> int:
+def _size(entry: Said | Acted | Moderated | _Missing) -> int:
     """Return the bytes of memory that an entry counts for."""
     return 0 if isinstance(entry, _Missing) else _OVERHEAD + sys.getsizeof(entry.text)
 
 
-def _line(entry: Said | Acted | _Missing) -> bytes:
+def _is_announcement(event: Event) -> TypeGuard[Moderated]:
+    return isinstance(event, Moderated) and event.action == "announce"
+
+
+def _line(entry: Said | Acted | Moderated | _Missing) -> bytes:
     """Return an entry as one line of UTF-8, with its LF."""
     if isinstance(entry, _Missing):
         line = f"# {entry.count} messages are missing here"
     else:
-        nick = _escape(entry.nick)
-        mark = f"~ {nick}" if isinstance(entry, Acted) else f"{nick}:"
+        nick = _escape(entry.by if isinstance(entry, Moderated) else entry.nick)
+        mark = f"{nick}:"
+        if isinstance(entry, Acted):
+            mark = f"~ {nick}"
+        elif isinstance(entry, Moderated):
+            mark = f"* {nick} announces:"
         line = f"{_moment(entry.time // 1000)} {mark} {_escape(entry.text)}"
     return line.encode("utf-8", "replace") + b"\n"
 

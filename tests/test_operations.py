@@ -223,9 +223,14 @@ def files(tmp_path: Path, pairs: tuple[tuple[str, str], tuple[str, str]]) -> dic
     """Paths that the options below name."""
     empty = tmp_path / "empty"
     empty.touch(0o600)
+    for name in ("secret", "other"):
+        (tmp_path / name).write_text("tell-nobody\n")
+        (tmp_path / name).chmod(0o600)
     return {
         "missing": str(tmp_path / "missing"),
         "empty": str(empty),
+        "secret": str(tmp_path / "secret"),
+        "other": str(tmp_path / "other"),
         "folder": str(tmp_path),
         "cert": pairs[0][0],
         "key": pairs[0][1],
@@ -257,6 +262,17 @@ WRONG = [
     (["--log-format", "xml"], "'xml' is not a format: give text or json"),
     (["CHARLA_LOG_FORMAT=xml"], "CHARLA_LOG_FORMAT: 'xml' is not a format"),
     (["CHARLA_BACKLOG=x"], "CHARLA_BACKLOG: 'x' is not a backlog"),
+    (["CHARLA_TLS=maybe"], "CHARLA_TLS: 'maybe' is neither yes nor no: give 1 or 0"),
+    (["CHARLA_PASSWORD="], "the password is empty"),
+    (
+        ["--password-file", "{secret}", "--moderator-password-file", "{secret}"],
+        "are the same file: give each",
+    ),
+    (["--password-file", "{secret}", "--transcript", "{secret}"], "--password-file and --transcript are the"),
+    (
+        ["--password-file", "{secret}", "--moderator-password-file", "{other}"],
+        "password are the same: choose",
+    ),
     (["CHARLA_PASSWORD=exit"], "the password is a word that the chat takes for a command"),
     (["CHARLA_PASSWORD=" + "x" * 2000], "the password is longer than 1000 bytes"),
 ]

@@ -601,9 +601,9 @@ def test_a_signal_that_does_not_interrupt_the_acceptor_is_seen_all_the_same() ->
                 client.recv(5)  # NICK: the acceptor is done with us
                 signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
         announce = server._announce
-        def announce_and_interrupt(address, certificate):
-            announce(address, certificate)
-            threading.Thread(target=interrupt, args=(address,)).start()
+        def announce_and_interrupt(*arguments):
+            announce(*arguments)
+            threading.Thread(target=interrupt, args=arguments[:1]).start()
         server._announce = announce_and_interrupt
         sys.exit(server.main(["--port", "0"]))
     """

@@ -16,7 +16,7 @@ import pytest
 from support import DEADLINE, eventually
 
 import transcript as transcript_module
-from messages import Acted, Event, Joined, Left, Notice, Renamed, Said, Told
+from messages import Acted, Event, Joined, Left, Moderated, Notice, Renamed, Said, Told
 from transcript import Transcript, TranscriptError
 
 AT = 1795173002_123  # 2026-11-20T11:10:02.123Z
@@ -443,3 +443,13 @@ def test_a_pipe_that_is_read_gets_everything(tmp_path: Path) -> None:
     transcript.close()
     thread.join(DEADLINE)
     assert len(received) == 3000
+
+
+def test_an_announcement_is_in_it_and_what_else_moderators_do_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "t.txt"
+    transcript = Transcript(str(path))
+    transcript.start()
+    transcript.write(Moderated(1, 1_763_600_000_000, 0, "announce", "mara", text="at five\nsharp"))
+    transcript.write(Moderated(2, 1_763_600_000_000, 0, "kick", "mara", "beto", text="spam"))
+    transcript.close()
+    assert path.read_text() == "2025-11-20T00:53:20Z * mara announces: at five\\nsharp\n"
