@@ -39,7 +39,7 @@ chaos:  ## the fault test: links cut 2,000 times, the server killed 20 times, no
 attacks:  ## floods, silence, stalls, TLS on which much goes wrong: each with a target (Linux; apt install ncat)
 	PYTHONPATH=tests $(PYTHON) -m attacks.run $(ARGS)
 
-fuzz: $(VENV)-fuzz/installed  ## 10 million inputs that look for new paths, with atheris; nothing may break
+fuzz: $(VENV)-fuzz/installed  ## 10 million inputs that look for new paths (first, also for --help: a venv with atheris)
 	PYTHONPATH=tests $(VENV)-fuzz/bin/python -m fuzz.run $(ARGS)
 
 clean:  ## remove what was made
