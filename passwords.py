@@ -130,7 +130,7 @@ def _digest(text: str) -> bytes:
 def _problem(text: str) -> str:
     """Return what is wrong with a password, and what to do; empty when nothing is."""
     if not text:
-        return "is empty: write one into its first line, or do not ask for one"
+        return "is empty: give one, or do not ask for one"
     try:
         size = len(text.encode())
     except UnicodeEncodeError:  # how Python holds bytes of the environment that are not UTF-8

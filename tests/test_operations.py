@@ -247,7 +247,7 @@ WRONG = [
     (["--tls-cert", "{key}", "--tls-key", "{key}"], "(are|is) not a|no certificate"),
     (["--tls-cert", "{empty}", "--tls-key", "{empty}"], "(are|is) not a|no certificate"),
     (["--password-file", "{missing}"], "there is no password file '.*': make it, with one line"),
-    (["--password-file", "{empty}"], "the password in '.*' is empty: write one"),
+    (["--password-file", "{empty}"], "the password in '.*' is empty: give one"),
     (["--password-file", "{folder}"], "the password file '.*' cannot be read: Is a directory"),
     (["--password", "xxxxxxx"], "a password is never an argument, others would see it"),
     (["--password=xxxxxxx"], "a password is never an argument, others would see it"),
