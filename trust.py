@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import os
 import re
+import stat
+import time
 from collections.abc import Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +22,9 @@ try:
     import fcntl
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
+
+LOCK_TIME = 5.0
+"""Seconds that another program may keep the file locked."""
 
 _LINE = re.compile(r"(\[\S+\]:[0-9]{1,5}) (SHA256:(?:[0-9A-F]{2}:){31}[0-9A-F]{2})")
 
@@ -39,6 +46,9 @@ class Trust(Protocol):
     def judge(self, fingerprint: str) -> list[str]:
         """Accept the certificate with this fingerprint, or raise Distrusted; return what to tell about it."""
 
+    def knows_tls(self) -> bool:
+        """Say whether this server is known to speak TLS: then plain text from it is not to be believed."""
+
 
 class Authority:
     """Trust what the certificates in a file vouch for: TLS itself checks that, and the host's name."""
@@ -48,6 +58,9 @@ class Authority:
 
     def judge(self, fingerprint: str) -> list[str]:  # noqa: ARG002 - any that has come so far
         return []
+
+    def knows_tls(self) -> bool:
+        return True
 
 
 class Pinned:
@@ -71,6 +84,9 @@ class Pinned:
             )
         return []
 
+    def knows_tls(self) -> bool:
+        return True
+
 
 class FirstUse:
     """Trust the certificate that the server showed the first time, and no other from then on."""
@@ -79,14 +95,14 @@ class FirstUse:
 
     def __init__(self, host: str, port: int, known_hosts: KnownHosts | None = None) -> None:
         """`known_hosts`: what is remembered; None: in the user's configuration folder."""
-        self._host = f"[{host.lower()}]:{port}"
+        self._host = f"[{_one_name(host)}]:{port}"
         self._known_hosts = known_hosts
         self._seen = ""  # what this process has accepted: it holds, whatever happens to the file
 
     def judge(self, fingerprint: str) -> list[str]:
         if fingerprint == self._seen:
             return []
-        known_hosts = self._known_hosts or KnownHosts(known_hosts_path(os.environ))
+        known_hosts = self._remembered()
         if self._seen:
             raise known_hosts.changed(self._host, self._seen, fingerprint)
         new = known_hosts.meet(self._host, fingerprint)
@@ -99,11 +115,23 @@ class FirstUse:
             "That is remembered from now on: compare it with what the server printed when it was started.",
         ]
 
+    def knows_tls(self) -> bool:
+        if self._seen:
+            return True
+        try:
+            return self._remembered().has(self._host)
+        except (Distrusted, OSError):  # nobody can say: then nobody is told to do without
+            return True
+
+    def _remembered(self) -> KnownHosts:
+        return self._known_hosts or KnownHosts(known_hosts_path(os.environ))
+
 
 class KnownHosts:
     """The file of the certificates that are remembered: a line for each server, `[host]:port SHA256:...`.
 
-    Blank lines and those that begin with # do not count.  Of two for one server the first counts.
+    Blank lines, those that begin with #, and damaged ones of other servers do not count.  Of two for one
+    server the first counts.
     """
 
     def __init__(self, path: Path) -> None:
@@ -119,8 +147,9 @@ class KnownHosts:
             if known is None:
                 known = self._add(host, fingerprint)
         except OSError as error:
+            path = os.path.realpath(error.filename or self._path)  # where a link leads to
             raise Distrusted(
-                f"The certificate of {host} could not be looked up or remembered in {self._path}: "
+                f"The certificate of {host} could not be looked up or remembered in {path}: "
                 f"{error.strerror}.",
                 "So the server is not trusted. Repair that, or give the fingerprint that the server printed "
                 "when it was started with --tls-fingerprint. It shows now:",
@@ -134,7 +163,7 @@ class KnownHosts:
         """Return what tells that `host` has another certificate than the one that is `known`."""
         cure = "connect again"
         with contextlib.suppress(OSError, Distrusted):
-            for number, line in enumerate(self._lines(), 1):
+            for number, line in enumerate(self._lines(host), 1):
                 if line == f"{host} {known}":
                     cure = f"delete line {number} of {self._path}, and connect again"
         return Distrusted(
@@ -147,20 +176,40 @@ class KnownHosts:
             f"If it is the new one, {cure}.",
         )
 
+    def has(self, host: str) -> bool:
+        """Say whether a certificate of `host` is remembered; OSError, Distrusted: nobody can say."""
+        return self._find(host) is not None
+
     def _find(self, host: str) -> str | None:
         """Return the fingerprint that is remembered of `host`, if one is."""
         with contextlib.suppress(FileNotFoundError):
-            return _find(host, self._lines())
+            return _find(host, self._lines(host))
         return None
 
-    def _lines(self) -> list[str]:
-        return self._split(self._path.read_bytes())
+    def _lines(self, host: str) -> list[str]:
+        with open(self._open(os.O_RDONLY), "rb") as file:
+            return self._split(file.read(), host)
 
-    def _split(self, data: bytes) -> list[str]:
-        """Return the lines of the file's content; Distrusted for the first that is none of ours."""
-        lines = [line.removesuffix("\r") for line in data.decode(errors="replace").split("\n")]
+    def _open(self, flags: int) -> int:
+        """Open the file, which is to be one: to open a pipe, or to read it, would wait for somebody."""
+        for name in ("O_CLOEXEC", "O_NONBLOCK", "O_BINARY"):  # each where there is one
+            flags |= getattr(os, name, 0)
+        descriptor = os.open(self._path, flags, 0o600)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "that is no file")
+        return descriptor
+
+    def _split(self, data: bytes, host: str) -> list[str]:
+        """Return the lines of the file's content.
+
+        Distrusted for the first that is damaged, and may be about `host`: it is no text, or names that.
+        """
+        lines = [line.removesuffix("\r") for line in data.decode("utf-8-sig", "replace").split("\n")]
+        name = host[1 : host.rindex("]")]
         for number, line in enumerate(lines, 1):
-            if line.strip() and not line.startswith("#") and not _LINE.fullmatch(line):
+            damaged = line.strip() and not line.startswith("#") and not _LINE.fullmatch(line)
+            if damaged and (name in line.lower() or re.search("[\0-\x08\x0e-\x1f\ufffd]", line)):
                 raise Distrusted(
                     f"Line {number} of {self._path} is damaged: it is not like [host]:port SHA256:AB:CD:...",
                     "So nobody can say whether the server is the right one. Delete that line (if it was of "
@@ -174,13 +223,10 @@ class KnownHosts:
         One write at the end of the file, and a lock where there is one: no client loses another's line.
         """
         os.makedirs(self._path.parent, mode=0o700, exist_ok=True)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-        with open(os.open(self._path, flags, 0o600), "r+b", buffering=0) as file:
-            if fcntl is not None:
-                with contextlib.suppress(OSError):  # some network file systems have none
-                    fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+        with open(self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT), "r+b", buffering=0) as file:
+            _lock(file)
             before = file.readall()
-            known = _find(host, self._split(before))
+            known = _find(host, self._split(before, host))
             if known is None:
                 added = f"{host} {fingerprint}"
                 if not _LINE.fullmatch(added):
@@ -190,7 +236,35 @@ class KnownHosts:
                 if file.write(line) != len(line):
                     file.truncate(len(before))
                     raise OSError(errno.ENOSPC, "the disk is full")
+                file.seek(0)  # without a lock another client may have been faster, with another certificate
+                first = _find(host, self._split(file.readall(), host))
+                known = None if first == fingerprint else first
             return known
+
+
+def _lock(file: FileIO) -> None:
+    """Lock a file until it is closed, where that is possible; OSError when others do not let go of it."""
+    deadline = time.monotonic() + LOCK_TIME
+    while fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise OSError(errno.EAGAIN, "another program keeps it locked") from None
+            time.sleep(0.01)
+        except OSError:  # some network file systems have no locks
+            return
+
+
+def _one_name(host: str) -> str:
+    """Return the one way to write a host's name, of several that lead to the same machine."""
+    with contextlib.suppress(UnicodeError):  # a label too long, say: no such host will be found
+        host = host.encode("idna").decode()
+    name = host.lower().removesuffix(".")
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_address(name))
+    return name
 
 
 def _find(host: str, lines: list[str]) -> str | None:

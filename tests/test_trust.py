@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support import DEADLINE, ROOT
 
+import trust
 from trust import (
     Authority,
     Distrusted,
@@ -84,15 +85,15 @@ def test_a_changed_certificate_is_refused_loudly_with_the_line_to_delete(path: P
 
 @pytest.mark.parametrize("then", ["as it was", "deleted", "damaged", "rewritten"])
 def test_a_process_holds_on_to_what_it_has_seen_whatever_happens_to_the_file(path: Path, then: str) -> None:
-    trust = server(path)
-    assert trust.judge(ONE)
+    client = server(path)
+    assert client.judge(ONE)
     if then == "deleted":
         path.unlink()
     elif then != "as it was":
         path.write_text("rubbish\n" if then == "damaged" else f"[chat.example]:9000 {TWO}\n")
-    assert trust.judge(ONE) == []
+    assert client.judge(ONE) == []
     with pytest.raises(Distrusted, match="HAS CHANGED") as error:
-        trust.judge(TWO)
+        client.judge(TWO)
     assert ("delete line 1 of" in words(error)) == (then == "as it was")
 
 
@@ -102,6 +103,22 @@ def test_each_host_and_each_port_has_its_own(path: Path) -> None:
         assert server(path, host, port).judge(seen) == []
     assert server(path, "A", 1).judge(ONE) == [], "names of hosts have no case"
     assert path.read_text().count("\n") == 5
+
+
+@pytest.mark.parametrize(
+    ("host", "same"),
+    [
+        ("chat.example", "Chat.Example."),
+        ("::1", "0:0:0:0:0:0:0:1"),
+        ("2001:db8::a", "2001:DB8:0::A"),
+        ("ñandú.example", "xn--and-6ma2c.example"),
+    ],
+)
+def test_a_host_has_one_name_however_it_is_written(path: Path, host: str, same: str) -> None:
+    assert server(path, host).judge(ONE)
+    assert server(path, same).judge(ONE) == []
+    with pytest.raises(Distrusted):
+        server(path, same).judge(TWO)
 
 
 # ---- what the file may look like ---------------------------------------------------------------------
@@ -129,7 +146,7 @@ def test_of_two_lines_the_first_counts(path: Path) -> None:
     [
         b"[chat.example]:9000 SHA256:A1\n",
         f"[chat.example]:9000 {ONE} more\n".encode(),
-        f"chat.example {ONE}\n".encode(),
+        f"Chat.Example {ONE}\n".encode(),
         b"\xff\xfe\n",
         b"\0" * 50,
     ],
@@ -142,6 +159,52 @@ def test_a_damaged_file_is_told_and_nothing_is_trusted(path: Path, damage: bytes
         server(path).judge(ONE)
     assert words(error).startswith(f"Line 2 of {path} is damaged")
     assert path.read_bytes().endswith(damage)
+
+
+@pytest.mark.parametrize(
+    "damage", [f"[c]:1 {ONE[:20]}", f"other.example {ONE}", "SHA256"], ids=["cut", "host", "word"]
+)
+def test_a_damaged_line_of_another_server_costs_that_line(path: Path, damage: str) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(f"{damage}\n[b]:1 {TWO}\n")
+    assert server(path).judge(ONE)
+    assert server(path).judge(ONE) == []
+    assert path.read_text() == f"{damage}\n[b]:1 {TWO}\n[chat.example]:9000 {ONE}\n"
+
+
+def test_a_byte_order_mark_of_an_editor_is_no_damage(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(f"[chat.example]:9000 {ONE}\n", encoding="utf-8-sig")
+    assert server(path).judge(ONE) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    with pytest.raises(Distrusted, match="that is no file"):
+        server(path).judge(ONE)
+
+
+def test_a_link_that_leads_nowhere_is_named_by_where_it_leads(path: Path, tmp_path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.symlink_to(tmp_path / "gone" / "hosts")
+    with pytest.raises(Distrusted) as error:
+        server(path).judge(ONE)
+    assert f"remembered in {tmp_path / 'gone' / 'hosts'}: No such file" in words(error)
+
+
+def test_a_file_that_stays_locked_is_not_waited_for_for_ever(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(trust, "LOCK_TIME", 0.05)
+    path.parent.mkdir(parents=True)
+    with open(path, "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(Distrusted, match="another program keeps it locked"):
+            server(path).judge(ONE)
+    assert server(path).judge(ONE)
 
 
 @pytest.mark.parametrize("what", ["a folder", "a file for a folder", "a folder that is not to be written"])
@@ -212,6 +275,26 @@ def test_a_client_that_comes_second_to_a_new_server_compares_with_what_the_first
     assert path.read_text().count("\n") == 1
 
 
+def test_where_files_have_no_locks_the_second_compares_all_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trust, "fcntl", None)
+    find, looks = trust._find, []
+
+    def find_late(host: str, lines: list[str]) -> str | None:
+        looks.append(host)
+        if len(looks) == 2:  # it has looked twice, and is about to write: the other one is faster
+            path.write_text(f"[chat.example]:9000 {ONE}\n")
+            return None
+        return find(host, lines)
+
+    monkeypatch.setattr(trust, "_find", find_late)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    with pytest.raises(Distrusted, match="HAS CHANGED"):
+        server(path).judge(TWO)
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
@@ -231,13 +314,27 @@ def test_where_it_is_remembered(
 
 
 def test_a_given_fingerprint_accepts_that_certificate_and_no_other() -> None:
-    trust = Pinned("chat.example, port 9000", ONE)
-    assert trust.ca is None
-    assert trust.judge(ONE) == []
+    pinned = Pinned("chat.example, port 9000", ONE)
+    assert pinned.ca is None
+    assert pinned.judge(ONE) == []
     with pytest.raises(Distrusted) as error:
-        trust.judge(TWO)
+        pinned.judge(TWO)
     assert f"expected:  {ONE}" in words(error)
     assert f"shown now: {TWO}" in words(error)
+
+
+def test_of_which_servers_it_is_known_that_they_speak_tls(path: Path) -> None:
+    assert Pinned("chat.example", ONE).knows_tls()
+    assert Authority("ca.pem").knows_tls()
+    assert not server(path).knows_tls()
+    seen = server(path)
+    seen.judge(ONE)
+    assert server(path).knows_tls()
+    assert not server(path, "other").knows_tls()
+    path.unlink()
+    assert seen.knows_tls()
+    path.mkdir()
+    assert server(path).knows_tls(), "nobody can say: then nobody is told to do without"
 
 
 def test_an_authority_is_asked_in_the_handshake() -> None:
