@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from enum import IntEnum
 
 import wording
@@ -19,7 +20,7 @@ from messages import Leave, Message, Refused
 from network import Network
 from nicks import check_nick
 from passwords import Password, PasswordError
-from route import NoConnection
+from route import NoConnection, wait_before_again
 from trust import Distrusted
 from wording import sentence
 
@@ -27,6 +28,9 @@ LOST = "The connection to the server is lost."
 
 REMOVED = ("kicked", "banned")
 """Why a server says BYE to somebody whom it does not want."""
+
+PASSWORD_WAITS = 3
+"""How often a server may have the client wait, for others who guessed from its address, at the most."""
 
 _NOT_PATIENT = ("", "nick-late", "crowded")  # why a server hangs up on who types for long
 
@@ -71,8 +75,8 @@ def join(network: Network, console: Console, nick: str | None) -> list[Message]:
 
 def _enter(network: Network, console: Console) -> None:
     """Connect, and give the password, which is asked for until it is the right one."""
-    _tell(console, network.connect())
-    asked = False
+    _connect(network, console)
+    asked, waits = False, 0
     while network.asks_password:
         try:
             if network.password is None and not console.interactive:
@@ -83,6 +87,13 @@ def _enter(network: Network, console: Console) -> None:
         except PasswordError as error:
             console.show([f"No: {error}."])
         except Refused as refused:
+            seconds = wait_before_again(refused)
+            if seconds is not None and waits < PASSWORD_WAITS:
+                waits += 1
+                _tell(console, [sentence(refused.code, refused.arguments) + " That is done now, by itself."])
+                time.sleep(seconds)
+                _connect(network, console)
+                continue
             if not (console.interactive and refused.code == "wrong-password"):
                 raise
             console.show([sentence(refused.code)])
@@ -92,7 +103,11 @@ def _enter(network: Network, console: Console) -> None:
             if not asked:
                 raise
             asked = False
-            _tell(console, network.connect())  # the server was not patient enough for who types
+            _connect(network, console)  # the server was not patient enough for who types
+
+
+def _connect(network: Network, console: Console) -> None:
+    network.connect(lambda notices: _tell(console, notices))
 
 
 def _sit_down(network: Network, console: Console, nick: str | None) -> list[Message]:
@@ -139,6 +154,8 @@ def _ask_nick(console: Console) -> str:
 def _ask_password(console: Console) -> Password:
     """Return what is typed as a password; EOFError for what leaves, PasswordError for what is none."""
     typed = console.read_secret("Password: ")
+    if not typed:
+        raise PasswordError("nothing was typed: type the password that the server asks for, or exit")
     with contextlib.suppress(Refused):
         if isinstance(parse_typed(typed), Leave):
             raise EOFError

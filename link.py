@@ -167,17 +167,17 @@ class Connector:
         sock = TlsSocket(self.link.sock, context, server_side=False, server_hostname=host)
         link = self.link = Link(sock)
         while not sock.handshake_step():
-            if not self.wait(deadline) and time.monotonic() >= deadline:
+            if time.monotonic() >= deadline:
                 raise TimeoutError
+            self.wait(deadline)
         with contextlib.suppress(OSError):  # it will be met again
             link.receive()  # the first words may have come with the last ones of the handshake
         return fingerprint(sock.peer_certificate())
 
-    def is_private(self) -> bool:
-        """Whether nobody on the way can read what is sent: by TLS, or because it stays on this machine."""
+    def is_loopback(self) -> bool:
+        """Whether what is sent stays on this machine; before `encrypt`."""
         assert self.link is not None
-        if isinstance(self.link.sock, TlsSocket):
-            return True
+        assert not isinstance(self.link.sock, TlsSocket)
         try:
             peer = ipaddress.ip_address(self.link.sock.getpeername()[0])
         except (OSError, ValueError):  # gone already; or no address of the internet's
@@ -185,7 +185,7 @@ class Connector:
         return (getattr(peer, "ipv4_mapped", None) or peer).is_loopback
 
     def put(self, command: Command) -> None:
-        """Send a line on a link where nothing else is on its way: it is taken."""
+        """Send a command; what the socket does not take at once goes while the answer is waited for."""
         assert self.link is not None
         self.link.put(command)
         self.link.flush()
@@ -219,13 +219,15 @@ class Connector:
                 return message
 
     def _next_line(self, deadline: float) -> bytes:
+        """Return the next line; TimeoutError at the deadline, also when lines come without end."""
         assert self.link is not None
-        while not self.link.lines:
-            if self.wait(deadline):
+        while time.monotonic() < deadline:
+            if self.link.lines:
+                return self.link.lines.popleft()
+            self.link.flush()
+            if self.wait(deadline) & EVENT_READ:
                 self.link.receive()
-            elif time.monotonic() >= deadline:
-                raise TimeoutError
-        return self.link.lines.popleft()
+        raise TimeoutError
 
     def wait(self, deadline: float | None) -> int:
         """Wait until the link is ready, somebody wakes, or the deadline passes; return the link's events."""

@@ -54,7 +54,10 @@ class Listener(Protocol):
         """Take messages: all that have come at a time, each event once."""
 
     def down(self, reason: str) -> None:
-        """The link is lost and not back at once; `reason` is "restart" when the server said so."""
+        """The link is lost and not back at once; `reason` is that of a BYE, if there was one.
+
+        Perhaps once more, with a refusal's code and arguments, while the server does not let us in yet.
+        """
 
     def back(self, back: Back) -> None:
         """The session goes on; what came meanwhile has been handed over.  Without `down` when it was soon."""

@@ -8,6 +8,9 @@ Who owns what:
                the session's token, the highest id taken                    a byte from the caller
     both       `Outbox` (it has a lock); two flags that are only ever set
 
+  What the caller only reads then: whether secrets may be sent (`tells_secrets`), and when the link was
+  `heard` last (`silence`).
+
 * The caller puts commands into the outbox and wakes the thread (link.py); nobody else touches the socket.
   So no Ctrl+C can cut a line, and sending never waits for a server that does not read.
 * A *link* is one connection, with what is on its way on it.  A *session* is the seat in the room: it
@@ -65,13 +68,13 @@ from messages import (
 )
 from outbox import Outbox, Tagged
 from passwords import Password
-from route import ANSWER_TIME, Route
+from route import ANSWER_TIME, Route, wait_before_again
 from route import NoConnection as NoConnection  # `connect` raises it
 from trust import Distrusted, Trust
 
 HANDSHAKE_TIME = 10.0
 """Seconds that one attempt to get the link back may take, from connecting to the greeting, and then again
-from the nick to the server's answer."""
+from the nick to the server's answer; in between, where a password is given, ANSWER_TIME (route.py)."""
 
 PING_AFTER = 30.0
 """Seconds without anything from the server after which it is asked whether it is there."""
@@ -107,8 +110,10 @@ _MAY_COME_BACK = ("", *_SEAT_KEPT, "nick-late", "crowded")
 # Refusals that no further attempt would change.
 _FINAL = (
     *("banned", "banned-for", "version", "tls-needed"),
-    *("password-needed", "password-changed", "password-in-clear", "too-many-passwords"),
+    *("password-changed", "password-in-clear", "too-many-passwords"),
 )
+# Refusals that people are told of, while it is tried again.
+_TOLD = ("full", "too-many-from-address", "too-many-a-minute", "too-many-guesses")
 # Refusals of a new seat that may be over soon.
 _FOR_NOW = ("full", "nick-kept", "too-many-from-address", "too-many-a-minute")
 
@@ -177,6 +182,7 @@ class Network:
         self._down_since: float | None = None
         self._down_reason = ""
         self._told = False  # the listener knows that it is down
+        self._told_refusal = False  # and that the server does not let us in yet
         self._resumed: Resumed | None = None  # the server's answer, until LIVE
         self._resumed_after = 0  # the highest id then
         self._caught_up = 0  # events taken since then
@@ -188,9 +194,9 @@ class Network:
 
     # ---- the caller's thread, before `start` -----------------------------------------------------
 
-    def connect(self) -> list[str]:
-        """Connect, also once more, and read the greeting; return what people should know (Route.connect)."""
-        return self._route.connect(self._connector)
+    def connect(self, tell: Callable[[list[str]], None] = lambda _: None) -> None:
+        """Connect, also once more, and read the greeting; `tell` what people should know (Route.connect)."""
+        self._route.connect(self._connector, tell)
 
     @property
     def asks_password(self) -> bool:
@@ -440,7 +446,8 @@ class Network:
         if self._down_since is None:
             if now - self._live_since >= STEADY_AFTER:
                 self._attempt = 0
-            self._down_since, self._missed, self._lost, self._told = now, 0, 0, False
+            self._down_since, self._missed, self._lost = now, 0, 0
+            self._told = self._told_refusal = False
         if self._resumed is not None:
             # The next resume begins behind what was taken of this one, and will not tell of its gap again.
             behind = self._last - self._resumed_after - self._caught_up
@@ -450,9 +457,11 @@ class Network:
 
     def _get_back(self) -> None:
         """Connect and resume, as often as it takes; _Over when that is not to be."""
+        at_least = 0.0
         while True:
-            self._pause(delay_before(self._attempt, self._delays, self._random))
+            self._pause(max(at_least, delay_before(self._attempt, self._delays, self._random)))
             self._attempt += 1
+            at_least = 0.0
             try:
                 deadline = time.monotonic() + HANDSHAKE_TIME
                 self._route.reconnect(self._connector, deadline)
@@ -466,6 +475,10 @@ class Network:
             except Refused as refused:  # it is full, or not Charla's
                 if refused.code in _FINAL:
                     raise _Over(Ending.REFUSED, refused.code, refused.arguments) from None
+                at_least = wait_before_again(refused) or 0.0
+                if refused.code in _TOLD and not self._told_refusal:
+                    self._told = self._told_refusal = True
+                    self._listener.down(" ".join((refused.code, *refused.arguments)))
             except (OSError, UnicodeError):  # nobody there
                 pass
             self._connector.drop()

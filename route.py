@@ -6,9 +6,12 @@ greeting, give the password.  Afterwards the server waits for a nick.  No thread
 
 from __future__ import annotations
 
+import contextlib
+import re
 import socket
 import ssl
 import time
+from collections.abc import Callable
 
 import tls
 from link import Connector
@@ -19,14 +22,25 @@ from trust import Distrusted, Trust
 DEFAULT_PORT = 9000
 
 CONNECT_TIME = 10.0
-"""Seconds in which a server must accept the connection, and then again in which it must greet."""
+"""Seconds in which a server must accept the connection and speak TLS, and in which it then must greet."""
 
 ANSWER_TIME = 30.0
 """Seconds in which a server must answer a password, who joins, or leaves."""
 
+LONGEST_WAIT = 60.0
+"""Seconds that a server can have a client wait before it gives its password again, at the most."""
+
 
 class NoConnection(Exception):
     """There is no server of Charla's to talk to: a sentence for people."""
+
+
+def wait_before_again(refused: Refused) -> float | None:
+    """Return in how many seconds to try again, where the server asks for that; None: it does not."""
+    if refused.code != "too-many-guesses":
+        return None
+    seconds = next(iter(refused.arguments), "")
+    return min(float(seconds), LONGEST_WAIT) if re.fullmatch("[0-9]{1,15}", seconds) else LONGEST_WAIT
 
 
 class Route:
@@ -53,17 +67,18 @@ class Route:
         self._context = tls.client_context(trust.ca) if trust is not None else None
         self._insecure = insecure
 
-    def connect(self, connector: Connector) -> list[str]:
-        """Get there, up to where the server asks for something; return what people should know.
+    def connect(self, connector: Connector, tell: Callable[[list[str]], None]) -> None:
+        """Get there, up to where the server asks for something; `tell` people what they should know.
 
         NoConnection, Distrusted; Refused when the server turns everybody away, or when it asks for a
         password that others could read on its way.
         """
         where = f"{self.host}, port {self.port}"
-        notices = self._reach_or_explain(connector, where)
+        # Before anything is read: a certificate that is remembered from now on has been shown, come what may.
+        tell(self._reach_or_explain(connector, where))
         try:
             self._read_greeting(connector, time.monotonic() + CONNECT_TIME)
-            return notices
+            return
         except TimeoutError:
             raise NoConnection(
                 f"Something listens at {where} but says nothing: a server that hangs, or none of Charla's."
@@ -97,12 +112,13 @@ class Route:
         try:
             return self._secure(connector, deadline)
         except TimeoutError:
+            without = "" if self._knows_tls() else ", or one without TLS; then leave out --tls"
             raise NoConnection(
-                f"Something listens at {where} but does not answer in TLS: a server that hangs, or one "
-                "without TLS; then leave out --tls."
+                f"Something listens at {where} but does not answer in TLS: a server that hangs{without}."
             ) from None
         except OSError as error:
-            raise NoConnection(f"No secure connection: {tls.explain(error, self.host)}.") from None
+            why = tls.explain(error, self.host, known=self._knows_tls())
+            raise NoConnection(f"No secure connection: {why}.") from None
 
     def reconnect(self, connector: Connector, deadline: float) -> None:
         """Get there again, with the password that was right.  OSError, UnicodeError, Refused, Distrusted."""
@@ -110,51 +126,65 @@ class Route:
         self._secure(connector, deadline)
         self._read_greeting(connector, deadline)
         if self.asks_password:
-            if self.password is None:
-                raise Refused("password-needed")
+            if self.password is None:  # it did not ask for one before
+                raise Refused("password-changed")
             try:
                 self.give_password(connector, self.password)
             except Refused as refused:
                 raise Refused("password-changed") if refused.code == "wrong-password" else refused from None
 
     def give_password(self, connector: Connector, password: Password) -> None:
-        """Answer a server that asks for a password; keep the password if that is the right one.
+        """Answer a server that asks for a password; keep the password until somebody says that it is wrong.
 
-        Refused("wrong-password"): another one can be given.  Otherwise Refused: it is over; OSError: the
-        server is not there any more, or was not patient enough.
+        Refused("wrong-password"): another one can be given.  Otherwise Refused: it is over (but see
+        `wait_before_again`); OSError: the server is not there any more, or was not patient enough.
         """
         connector.put_password(password.reveal())
         deadline = time.monotonic() + ANSWER_TIME
-        self.password = None
+        self.password = password
         try:
             greeting = connector.read_greeting(deadline)
         except Refused as refused:
+            if refused.code in ("wrong-password", "too-many-passwords"):
+                self.password = None
             if refused.code == "wrong-password":
-                connector.read_greeting(deadline)  # it asks again
-            raise
-        except OSError:
-            self.password = password  # nobody said that it is wrong
+                with contextlib.suppress(OSError):  # or it hangs up
+                    connector.read_greeting(deadline)  # it asks again
             raise
         if isinstance(greeting, AskPassword):
+            self.password = None
             raise Refused("wrong-password")
-        self.password = password
         self.asks_password = False
 
     def _dial(self, connector: Connector, deadline: float) -> None:
         connector.drop()
+        self.tells_secrets = False
         connector.dial(self.host, self.port, deadline)
-        self.tells_secrets = self._insecure or self._trust is not None or connector.is_private()
 
     def _secure(self, connector: Connector, deadline: float) -> list[str]:
         """Speak TLS, if that is wanted, with a server that is trusted: before anything is said."""
         if self._trust is None or self._context is None:
+            self.tells_secrets = self._insecure or connector.is_loopback()
             return []
         try:
-            return self._trust.judge(connector.encrypt(self._context, self.host, deadline))
+            notices = self._trust.judge(connector.encrypt(self._context, self.host, deadline))
         except ssl.SSLCertVerificationError as error:
             raise Distrusted(
                 f"No secure connection: {tls.explain(error, self.host)}.", "Nothing was sent."
             ) from None
+        except OSError as error:
+            if tls.is_plain_text(error) and self._trust.knows_tls():
+                raise Distrusted(
+                    f"WARNING: {self.host}, port {self.port}, DOES NOT SPEAK TLS, AND IT SHOULD.",
+                    "It did before, or you have said what its certificate is. Somebody may be between you "
+                    "and the server; or it was started without TLS: ask who runs it. Nothing was sent.",
+                ) from None
+            raise
+        self.tells_secrets = True
+        return notices
+
+    def _knows_tls(self) -> bool:
+        return self._trust is not None and self._trust.knows_tls()
 
     def _read_greeting(self, connector: Connector, deadline: float) -> None:
         self.asks_password = isinstance(connector.read_greeting(deadline), AskPassword)

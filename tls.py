@@ -382,18 +382,27 @@ def certificate_fingerprint(path: str) -> str:
     return fingerprint(ssl.PEM_cert_to_DER_cert(match[0]))
 
 
-def explain(error: OSError, host: str) -> str:
-    """Word for a person why the handshake with the server at `host` failed."""
+def is_plain_text(error: OSError) -> bool:
+    """Say whether a handshake failed because the other side answered with something else than TLS."""
+    return _reason(error) in _PLAIN_TEXT
+
+
+def explain(error: OSError, host: str, *, known: bool = False) -> str:
+    """Word for a person why the handshake with the server at `host` failed.
+
+    `known`: it is one that speaks TLS, so nobody is told to do without.
+    """
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"the certificate of {host} is not to be trusted: {error.verify_message.rstrip('.')};"
-            " give the right one with --tls-ca, or leave --tls-ca out to trust by fingerprint"
+            " give the right one with --tls-ca, or give instead --tls-fingerprint with what the server"
+            " printed when it was started"
         )
     if isinstance(error, ConnectionError | ssl.SSLEOFError):
-        return (
-            f"{host} hung up during the TLS handshake: it may have too many connections from here, "
-            "or speak no TLS (then leave out --tls)"
-        )
+        cause = "it may have too many connections from here"
+        if not known:
+            cause += ", or speak no TLS (then leave out --tls)"
+        return f"{host} hung up during the TLS handshake: {cause}"
     reason = _reason(error)
     if reason in _PLAIN_TEXT:
         return f"{host} does not speak TLS: leave out --tls"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -704,7 +705,26 @@ def test_whoever_turns_the_client_away_is_asked_again(
     seat.close()
     with fake.accept() as other:
         other.send(greeting)
+    # Why, where it is something that people can wait for.
+    refusal = re.search(rb"\[(.+)\]", greeting)
+    ana.ear.expect(("down", refusal[1].decode() if refusal else ""))
+    start.accept(fake).resume(1)
+    ana.ear.expect(back())
+
+
+def test_a_refusal_behind_attempts_that_met_nobody_is_told_too_but_once(
+    fake: FakeServer, start: Start
+) -> None:
+    ana, seat = start(fake)
+    fake.close()
+    seat.close()
     ana.ear.expect(("down", ""))
+    fake.listen()
+    for number in range(2):
+        with fake.accept() as seat:
+            seat.send(turn_away("full", "5"))
+        if not number:
+            ana.ear.expect(("down", "full 5"))
     start.accept(fake).resume(1)
     ana.ear.expect(back())
 
@@ -909,7 +929,7 @@ def test_a_seat_that_is_refused_for_now_is_tried_again(
     seat.close()
     with gone(start, fake) as seat:
         seat.tell(Refusal(0, code, arguments))
-        ana.ear.expect(("down", ""))
+        ana.ear.expect(("down", "" if code == "nick-kept" else " ".join((code, *arguments))))
     seat = gone(start, fake)
     opening: list[Message] = [Welcome(5, AT, "ana", 1), Token("tok2", 60), Here(0, 1, 1, 1, ("ana",))]
     seat.tell(*opening)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import select
+import selectors
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -104,7 +108,7 @@ def seated(start: Start, stack: ExitStack, server: FakeServer, **options: Any) -
         seat.let_in(token="tok")
 
     def join() -> None:
-        assert ana.network.connect() == []
+        ana.network.connect()
         assert ana.network.asks_password
         ana.network.give_password(SECRET)
         assert not ana.network.asks_password
@@ -214,7 +218,132 @@ def test_a_server_that_asks_for_a_password_since_it_was_restarted_is_the_end(
     ana, seat = start(fake)
     seat.close()
     start.accept(fake).send("PASSWORD\n")
-    ana.ear.expect(Ended(Ending.REFUSED, "password-needed"))
+    ana.ear.expect(Ended(Ending.REFUSED, "password-changed"))
+
+
+def test_who_is_held_off_for_others_guesses_tries_again_with_the_same_password(
+    fake: FakeServer, start: Start, stack: ExitStack
+) -> None:
+    ana, seat = seated(start, stack, fake)
+    seat.close()
+    for number in range(2):
+        with fake.accept() as seat:
+            seat.ask_password(SECRET.reveal())
+            seat.send(turn_away("too-many-guesses", "0"))
+        if not number:
+            ana.ear.expect(("down", "too-many-guesses 0"))  # once
+    seat = start.accept(fake)
+    seat.ask_password(SECRET.reveal())
+    seat.resume(1)
+    ana.ear.expect(back())
+
+
+@pytest.mark.parametrize(
+    ("refused", "seconds"),
+    [
+        (Refused("too-many-guesses", "8"), 8),
+        (Refused("too-many-guesses", "3600"), route.LONGEST_WAIT),
+        (Refused("too-many-guesses", "9" * 5000), route.LONGEST_WAIT),
+        (Refused("too-many-guesses", "soon"), route.LONGEST_WAIT),
+        (Refused("too-many-guesses"), route.LONGEST_WAIT),
+        (Refused("full", "8"), None),
+    ],
+    ids=["8", "3600", "digits", "word", "nothing", "full"],
+)
+def test_how_long_a_server_may_have_one_wait_has_a_bound(refused: Refused, seconds: float | None) -> None:
+    assert route.wait_before_again(refused) == seconds
+
+
+def test_who_is_held_off_waits_as_long_as_the_server_says(
+    fake: FakeServer, start: Start, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(network.Network, "_pause", lambda _self, seconds: pauses.append(seconds))
+    ana, seat = seated(start, stack, fake)
+    seat.close()
+    with fake.accept() as seat:
+        seat.ask_password(SECRET.reveal())
+        seat.send(turn_away("too-many-guesses", "7"))
+    seat = start.accept(fake)
+    assert pauses == [0.0, 7.0]
+    seat.ask_password(SECRET.reveal())
+    seat.resume(1)
+    ana.ear.expect(("down", "too-many-guesses 7"), back())
+
+
+def test_a_server_that_hangs_up_behind_a_wrong_password_has_said_that_it_is_wrong(
+    fake: FakeServer, start: Start
+) -> None:
+    ana = start.person(fake)
+
+    def give() -> None:
+        ana.network.connect()
+        with pytest.raises(Refused, match="wrong-password"):
+            ana.network.give_password(SECRET)
+        assert ana.network.password is None
+
+    def serve(seat: Seat) -> None:
+        seat.ask_password(SECRET.reveal())
+        seat.send(turn_away("wrong-password"))
+        seat.close()
+
+    opposite(fake, serve, give)
+
+
+@pytest.mark.parametrize(
+    "command", [b"* A notice.\n", b"? nothing of the protocol\n"], ids=["greeting", "opening"]
+)
+def test_a_server_that_goes_on_talking_does_not_hold_who_joins(
+    fake: FakeServer, start: Start, monkeypatch: pytest.MonkeyPatch, command: bytes
+) -> None:
+    monkeypatch.setattr(route, "CONNECT_TIME", 0.2)
+    monkeypatch.setattr(network, "ANSWER_TIME", 0.2)
+    ana = start.person(fake)
+    given_up = threading.Event()
+
+    def serve(seat: Seat) -> None:
+        if command.startswith(b"?"):
+            seat.send("NICK\n")
+        with contextlib.suppress(OSError):
+            while not given_up.is_set():
+                seat.send(command * 1000)
+
+    def enter() -> None:
+        ana.network.connect()
+        ana.network.join()
+
+    def join() -> None:
+        try:
+            with pytest.raises((NoConnection, TimeoutError)):
+                enter()
+        finally:
+            given_up.set()
+            ana.network.close()
+
+    opposite(fake, serve, join).close()
+
+
+def test_what_the_socket_does_not_take_at_once_goes_while_the_answer_is_waited_for() -> None:
+    here, there = socket.socketpair()
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    connector = Connector(lambda _now: None)
+    with there, ThreadPoolExecutor(1) as thread:
+        connector.link = Link(here)
+        connector._selector.register(here, selectors.EVENT_READ)
+        connector.link.outgoing += b"x" * 1_000_000 + b"\n"
+        connector.link.flush()
+        assert connector.link.outgoing
+
+        def answer() -> None:
+            there.settimeout(DEADLINE)
+            while not there.recv(65536).endswith(b"\n"):
+                pass
+            there.sendall(b"NICK\n")
+
+        answered = thread.submit(answer)
+        connector.read_greeting(time.monotonic() + DEADLINE)
+        answered.result()
+        connector.close()
 
 
 # --------------------------------------------------------------------------------------------------
@@ -254,7 +383,7 @@ def test_only_what_stays_on_this_machine_is_private_without_tls(address: str, pr
     connector = Connector(lambda _now: None)
     connector.link = Link(FarAway(address))  # type: ignore[arg-type]
     try:
-        assert connector.is_private() == private
+        assert connector.is_loopback() == private
     finally:
         connector.link = None
         connector.close()
@@ -263,7 +392,7 @@ def test_only_what_stays_on_this_machine_is_private_without_tls(address: str, pr
 def test_a_password_is_not_sent_in_the_clear_to_another_machine(
     fake: FakeServer, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Connector, "is_private", lambda _self: False)
+    monkeypatch.setattr(Connector, "is_loopback", lambda _self: False)
     ana = start.person(fake, password=SECRET)
 
     def connect() -> None:
@@ -278,7 +407,7 @@ def test_at_a_reconnect_neither(
     fake: FakeServer, start: Start, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ana, seat = seated(start, stack, fake)
-    monkeypatch.setattr(Connector, "is_private", lambda _self: False)
+    monkeypatch.setattr(Connector, "is_loopback", lambda _self: False)
     seat.close()
     seat = start.accept(fake)
     seat.send("PASSWORD\n")
@@ -289,7 +418,7 @@ def test_at_a_reconnect_neither(
 def test_who_is_told_to_be_insecure_sends_it(
     fake: FakeServer, start: Start, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Connector, "is_private", lambda _self: False)
+    monkeypatch.setattr(Connector, "is_loopback", lambda _self: False)
     ana, seat = seated(start, stack, fake, insecure=True)
     ana.say(lambda tag: Mod("uno", tag), "/mod")
     assert seat.command() == Mod("uno", 1)
@@ -301,7 +430,7 @@ def test_the_moderators_password_is_not_sent_in_the_clear_either_whenever_that_w
     ana, seat = start(fake)
     ana.say(lambda tag: Mod("uno", tag), "/mod")
     assert seat.command() == Mod("uno", 1)
-    monkeypatch.setattr(Connector, "is_private", lambda _self: False)
+    monkeypatch.setattr(Connector, "is_loopback", lambda _self: False)
     seat.close()
     seat = start.accept(fake)
     seat.resume(1)
@@ -386,7 +515,7 @@ class Hasty(TlsSocket):
             assert self.spoken.wait(DEADLINE)
             assert select.select([self], [], [], DEADLINE)[0]
             self._incoming.write(self._sock.recv(65536))
-            self._look_again = True
+            self._early += self._decrypt()
         return done
 
 
@@ -462,6 +591,7 @@ def test_an_authority_that_does_not_vouch_for_the_server_is_told(
     try:
         with pytest.raises(Distrusted, match=r"the certificate of 127\.0\.0\.1 is not to be trusted"):
             ana.network.connect()
+        assert not ana.network.tells_secrets()
         ana.network.close()
     finally:
         thread.join()
@@ -520,39 +650,111 @@ def test_a_certificate_that_changes_while_the_link_is_down_is_the_end(
     assert ana.network.outbox.unsent() == ["uno"]
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (b"NICK\n", "127.0.0.1 does not speak TLS: leave out --tls"),
-        (b"", "127.0.0.1 hung up during the TLS handshake"),
-    ],
-)
-def test_a_server_without_tls_is_told_in_a_sentence(
-    fake: FakeServer, pair: Pair, start: Start, answer: bytes, words: str
-) -> None:
-    ana = start.person(fake, trust=pinned(pair))
+def trusts(kind: str, fake: FakeServer, pair: Pair, folder: Path) -> Trust:
+    """Return one of the ways to trust a server; of the first use without memory, or with that certificate."""
+    if kind == "pinned":
+        return pinned(pair)
+    if kind == "authority":
+        return Authority(pair[0])
+    if kind == "remembered":
+        FirstUse("127.0.0.1", int(fake.port), KnownHosts(folder / "known_hosts")).judge(fingerprint_of(pair))
+    return FirstUse("127.0.0.1", int(fake.port), KnownHosts(folder / "known_hosts"))
+
+
+def refused_in_plain(fake: FakeServer, start: Start, trust: Trust, answer: bytes) -> Exception:
+    """Return what a person meets whom a server answers without TLS."""
+    ana = start.person(fake, trust=trust, password=SECRET)
 
     def serve(seat: Seat) -> None:
         seat.send(answer)
         seat.sock.recv(1)
         seat.sock.shutdown(socket.SHUT_WR)
 
+    met: list[Exception] = []
+
     def connect() -> None:
-        with pytest.raises(NoConnection, match=f"No secure connection: {words}"):
+        with pytest.raises((NoConnection, Distrusted)) as error:
             ana.network.connect()
+        met.append(error.value)
         ana.network.close()
 
     opposite(fake, serve, connect).close()
+    return met[0]
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"NICK\n", "127.0.0.1 does not speak TLS: leave out --tls"),
+        (b"", "127.0.0.1 hung up during the TLS handshake: it .* or speak no TLS .then leave out --tls."),
+    ],
+)
+def test_a_server_without_tls_is_told_in_a_sentence(
+    fake: FakeServer, pair: Pair, start: Start, tmp_path: Path, answer: bytes, words: str
+) -> None:
+    error = refused_in_plain(fake, start, trusts("first use", fake, pair, tmp_path), answer)
+    assert isinstance(error, NoConnection)
+    assert re.match(f"No secure connection: {words}", str(error))
+
+
+@pytest.mark.parametrize("kind", ["pinned", "authority", "remembered"])
+@pytest.mark.parametrize("answer", [b"NICK\n", b"PASSWORD\n", b""], ids=repr)
+def test_who_knows_that_a_server_speaks_tls_is_not_told_to_do_without(
+    fake: FakeServer, pair: Pair, start: Start, tmp_path: Path, kind: str, answer: bytes
+) -> None:
+    error = refused_in_plain(fake, start, trusts(kind, fake, pair, tmp_path), answer)
+    assert "leave out" not in str(error)
+    if answer:
+        assert isinstance(error, Distrusted)
+        assert "DOES NOT SPEAK TLS, AND IT SHOULD" in str(error)
+    else:  # who is turned away for its address sees that, too
+        assert isinstance(error, NoConnection)
+
+
+def test_a_server_that_speaks_no_tls_any_more_when_the_link_is_got_back_is_the_end(
+    secure: FakeServer, pair: Pair, start: Start, stack: ExitStack
+) -> None:
+    ana, seat = secured(start, stack, secure, pinned(pair), password=SECRET)
+    secure.pair = None
+    seat.close()
+    seat = start.accept(secure)
+    seat.send("PASSWORD\n")
+    ended = ana.ear.next()
+    assert isinstance(ended, Ended)
+    assert ended.how is Ending.UNTRUSTED
+    assert "DOES NOT SPEAK TLS" in ended.arguments[0]
+
+
+@pytest.mark.parametrize("kind", ["first use", "remembered"])
 def test_a_server_that_does_not_answer_in_tls_has_a_deadline(
-    fake: FakeServer, pair: Pair, start: Start, monkeypatch: pytest.MonkeyPatch
+    fake: FakeServer, pair: Pair, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(route, "CONNECT_TIME", 0.1)
-    ana = start.person(fake, trust=pinned(pair))
-    with pytest.raises(NoConnection, match="does not answer in TLS"):
+    ana = start.person(fake, trust=trusts(kind, fake, pair, tmp_path))
+    with pytest.raises(NoConnection, match="does not answer in TLS") as error:
         ana.network.connect()
+    assert ("leave out --tls" in str(error.value)) == (kind == "first use")
     start.accept(fake)
+
+
+@pytest.mark.parametrize("then", [b"SSH-2.0-OpenSSH_9.6\n", b""], ids=["another", "nothing"])
+def test_a_certificate_that_is_remembered_has_been_shown_whatever_comes_then(
+    secure: FakeServer, pair: Pair, start: Start, tmp_path: Path, then: bytes
+) -> None:
+    ana = start.person(secure, trust=trusts("first use", secure, pair, tmp_path))
+    told: list[str] = []
+
+    def serve(seat: Seat) -> None:
+        seat.send(then)
+        seat.close()
+
+    def connect() -> None:
+        with pytest.raises(NoConnection):
+            ana.network.connect(told.extend)
+
+    opposite(secure, serve, connect)
+    assert fingerprint_of(pair) in (tmp_path / "known_hosts").read_text()
+    assert fingerprint_of(pair) in "\n".join(told)
 
 
 def test_a_server_that_speaks_tls_only_is_told_too(fake: FakeServer, start: Start, stack: ExitStack) -> None:
