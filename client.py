@@ -15,6 +15,7 @@ server step by step: greeting, password, nick, opening.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
@@ -68,7 +69,8 @@ EXCERPT = 60
 MODERATOR_PASSWORD = "CHARLA_MODERATOR_PASSWORD"  # noqa: S105 - where it is, not what it is
 """Where in the environment the password for a script's /mod is."""
 
-_MAY_HOLD_PASSWORD = re.compile(r"\s*/mod\s*\S", re.IGNORECASE)
+# In any line of a pasted block; marks before it, and a blank behind the slash, are slips of the finger.
+_MAY_HOLD_PASSWORD = re.compile(r"^[^\w\n]*/\s*mod\s*\S", re.IGNORECASE | re.MULTILINE)
 
 
 class Client:
@@ -103,6 +105,7 @@ class Client:
         self._refused = False  # something was: set by either thread
         self._without_goodbye = ""  # why it ended: set by who knows better than the network
         self._leaving = False  # written by main, once
+        self._behind_mod = False  # main: the next line of a pipe may be a password that nobody asked for
 
     def run(self, opening: list[Message]) -> ExitStatus:
         """Talk until somebody ends it; return the exit status."""
@@ -126,9 +129,12 @@ class Client:
         """Read lines and send them, until the user wants to leave."""
         while True:
             line = ""
+            behind_mod, self._behind_mod = self._behind_mod, False
             try:
                 self._wait_for_confirmation()
-                line = self._console.read_line(self._prompt).rstrip("\n")  # a pasted block may end in some
+                line = self._read_line()
+                if behind_mod and not line.lstrip().startswith("/"):
+                    raise Refused("moderator-password")
                 # Whoever presses Ctrl+C right behind Enter means to leave, not to lose the line.
                 with self._console.uninterrupted():
                     command = self._parse(line)
@@ -143,8 +149,15 @@ class Client:
             except (EOFError, KeyboardInterrupt):
                 return
             except Refused as refused:
-                about = "" if may_hold_password(line) else line
-                self._console.show(self._refusal(refused.code, refused.arguments, about))
+                code, arguments = refused.code, refused.arguments
+                if behind_mod:  # what was refused may be a password, and may be in these arguments
+                    code, arguments = "moderator-password", ()
+                about = "" if behind_mod or may_hold_password(line) else line
+                self._console.show(self._refusal(code, arguments, about))
+
+    def _read_line(self) -> str:
+        """Return the next line, without what a pasted block may end in, or an editor begins a file with."""
+        return self._console.read_line(self._prompt).rstrip("\n").lstrip("\ufeff")
 
     def _parse(self, line: str) -> Command | None:
         """Return what a line asks for; Refused.  One with a password in it is kept nowhere."""
@@ -154,8 +167,19 @@ class Client:
         return parse_typed(line, self._outbox.new_tag())
 
     def _become_moderator(self, command: Mod) -> None:
-        """Ask for the moderators' password, and send it; Ctrl+C or nothing typed: nothing is sent."""
+        """Ask for the moderators' password, and send it; Ctrl+C or nothing typed: nothing is sent.
+
+        In a pipe it is the next line, as in the plain dialect, when it is not in the environment.
+        """
+        typed = os.environ.get(MODERATOR_PASSWORD, "")
+        if not self._console.interactive:
+            self._behind_mod = bool(typed)
+            with contextlib.suppress(EOFError):
+                typed = typed or self._read_line()
+            if not typed:
+                raise Refused("moderator-password")
         if not self.network.tells_secrets():
+            self._console.drop_typed()
             raise Refused("password-in-clear")
         if self._console.interactive:
             try:
@@ -166,10 +190,6 @@ class Client:
                 return
             if not typed:
                 return
-        else:
-            typed = os.environ.get(MODERATOR_PASSWORD, "")
-            if not typed:
-                raise Refused("moderator-password")
         try:
             password = Password(typed).reveal()
         except PasswordError as error:
@@ -247,6 +267,10 @@ class Client:
     def down(self, reason: str) -> None:
         self._down = True
         text = wording.GOODBYES.get(reason, "The connection is lost: trying to get it back.")
+        code, *arguments = reason.split(" ")
+        if code in wording.SENTENCES:  # the server is there, but does not let us in yet
+            why = sentence(code, tuple(arguments))
+            text = f"The connection is lost: trying to get it back. The server does not let you in yet: {why}"
         if reason == "slow":
             text += " Your seat is kept: trying to get it back."
         typing = self._console.interactive and not self._leaving
@@ -336,7 +360,7 @@ _ENDINGS = {
 
 def may_hold_password(line: str) -> bool:
     """Say whether somebody may have typed the moderators' password behind /mod, where it does not belong."""
-    return _MAY_HOLD_PASSWORD.match(clean(line)) is not None
+    return _MAY_HOLD_PASSWORD.search(clean(line)) is not None
 
 
 def _doubts(lines: list[str]) -> list[str]:

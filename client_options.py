@@ -8,6 +8,7 @@ import os
 import sys
 
 import protocol
+from joining import diagnose
 from network import DEAD_AFTER, PING_AFTER
 from passwords import NotAsArgument, Password
 from route import DEFAULT_PORT
@@ -21,7 +22,8 @@ examples:
   echo hola | python3 client.py --nick bot         say it, wait until it is confirmed, leave
 
 A password that the server asks for is typed, or comes from --password-file FILE or from the environment,
-CHARLA_PASSWORD; the moderators' password, for a script's /mod, from CHARLA_MODERATOR_PASSWORD.
+CHARLA_PASSWORD; the moderators' password, for a script's /mod, from CHARLA_MODERATOR_PASSWORD, or else it
+is the line behind /mod.
 
 /help, once inside, tells what you can type.
 exit status: 0 left on purpose, 1 connection lost, 2 wrong options, 3 no connection, 4 refused
@@ -142,6 +144,6 @@ def trust_of(options: argparse.Namespace) -> Trust | None:
 def password_of(options: argparse.Namespace) -> Password | None:
     """Return the server's password, if there is one in a file or in the environment; PasswordError."""
     if options.password_file is not None:
-        return Password.read(options.password_file)
+        return Password.read(options.password_file, diagnose)
     typed = os.environ.get("CHARLA_PASSWORD")
     return Password(typed) if typed else None

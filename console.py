@@ -95,6 +95,9 @@ class Console(Protocol):
     def forget_line(self) -> None:
         """Do not give the last line back when the arrow keys are pressed: it holds a secret."""
 
+    def drop_typed(self) -> None:
+        """Drop what was typed ahead on a terminal: it was meant for a question that is not asked."""
+
     def show(self, lines: list[str]) -> None:
         """Print `lines` apart from what is being typed, and draw that anew, with its prompt."""
 
@@ -223,6 +226,9 @@ class PipeConsole(_Interruptible):
     def forget_line(self) -> None:
         pass
 
+    def drop_typed(self) -> None:
+        pass
+
     def show(self, lines: list[str]) -> None:
         _write("".join(f"{line}\n" for line in lines))
 
@@ -315,7 +321,7 @@ class TerminalConsole(_Interruptible):
                     return _read_unseen(sys.stdin.fileno())
                 except BaseException:
                     # What is left of it must not be taken for a line to the room, or to the shell.
-                    termios.tcflush(sys.stdin, termios.TCIFLUSH)
+                    self.drop_typed()
                     raise
                 finally:
                     self._entering = True
@@ -344,6 +350,10 @@ class TerminalConsole(_Interruptible):
             last = readline.get_current_history_length()
             if last:
                 readline.remove_history_item(last - 1)
+
+    def drop_typed(self) -> None:
+        if termios is not None:
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
     def show(self, lines: list[str]) -> None:
         self._arrived.extend(lines)

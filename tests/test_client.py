@@ -28,6 +28,7 @@ import client_options
 import console
 import joining
 import link
+import wording
 from messages import (
     NEW_SESSION,
     Act,
@@ -55,7 +56,7 @@ from messages import (
     Welcome,
     Who,
 )
-from protocol import NATIVE
+from protocol import NATIVE, turn_away
 
 StartProgram = Callable[..., ServerProgram]
 Connect = Callable[..., LineClient]
@@ -1285,6 +1286,39 @@ def test_what_the_network_says_is_told_in_words(
     with pytest.raises(joining.Fatal, match=re.escape(words)) as fatal:
         client.talk(options, console.PipeConsole())
     assert fatal.value.status == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("90",), "for another 1 min 30 s."),
+        (("9" * 5000,), f"for another {'9' * 5000}."),
+        (("٣",), "for another ٣."),
+        ((), "muted"),
+    ],
+    ids=["seconds", "too many digits", "other digits", "none"],
+)
+def test_a_number_of_seconds_that_is_none_is_shown_as_it_stands(
+    arguments: tuple[str, ...], words: str
+) -> None:
+    assert words in wording.sentence("muted", arguments)
+
+
+def test_a_server_that_is_full_when_the_connection_is_got_back_is_told(
+    fake: FakeServer, start: Start
+) -> None:
+    ana = start(fake, "--nick", "ana", columns=120)
+    with fake.accept() as seat:
+        seat.let_in(token="tok")
+        ana.wait_for_prompt("ana> ")
+    with fake.accept() as seat:
+        seat.send(turn_away("full", "5"))
+        ana.wait_for("The server does not let you in yet: The room is full")
+        ana.wait_for_prompt("ana (reconnecting)> ")
+    with fake.accept() as seat:
+        seat.resume(1)
+        ana.wait_for("Back after")
+        ana.wait_for_prompt("ana> ")
 
 
 def test_a_full_server_is_status_4(start_program: StartProgram, connect: Connect, start: Start) -> None:

@@ -250,6 +250,81 @@ def test_a_script_without_the_right_password_is_status_4(
     assert "de ayer" not in errors.decode()
 
 
+def test_enter_alone_is_no_password_and_told_in_the_clients_own_words(
+    fake: FakeServer, start: Start, stack: ExitStack
+) -> None:
+    ana = start(fake, "--nick", "ana")
+    seat = accept(fake, stack)
+    seat.send("PASSWORD\n")
+    ana.wait_for_prompt("Password: ")
+    ana.key("enter")
+    ana.wait_for("No: nothing was typed: type the password")
+    ana.wait_for_prompt("Password: ")
+    ana.enter(SECRET)
+    seat.expect(SECRET)
+
+
+@pytest.mark.parametrize("source", ["typed", "environment"])
+def test_who_is_held_off_for_others_guesses_is_told_and_tried_again(
+    fake: FakeServer, start: Start, stack: ExitStack, source: str
+) -> None:
+    environment: Environment = {"CHARLA_PASSWORD": SECRET} if source == "environment" else {}
+    ana = start(fake, "--nick", "ana", **environment)
+    for number in range(3):
+        with fake.accept() as seat:
+            seat.send("PASSWORD\n")
+            if source == "typed" and not number:
+                ana.wait_for_prompt("Password: ")
+                ana.enter(SECRET)
+            seat.expect(SECRET)
+            seat.send(turn_away("too-many-guesses", "0"))
+    seat = accept(fake, stack)
+    seat.ask_password(SECRET)
+    seat.let_in()
+    ana.wait_for_prompt("ana> ")
+    assert len(ana.finds("Too many wrong passwords came from your address")) == 3
+    assert_unseen(ana, SECRET)
+
+
+@pytest.mark.parametrize("times", [3, 4])
+def test_a_script_is_held_off_three_times_and_then_gives_up_with_status_4(
+    fake: FakeServer, stack: ExitStack, times: int
+) -> None:
+    process = start_piped(fake, stack, CHARLA_PASSWORD=SECRET)
+    for _ in range(times):
+        with fake.accept() as seat:
+            seat.ask_password(SECRET)
+            seat.send(turn_away("too-many-guesses", "0"))
+    if times == 3:
+        seat = accept(fake, stack)
+        seat.ask_password(SECRET)
+        seat.let_in("bot")
+        seat.tell(Goodbye("left"))
+    _, errors = process.communicate(b"", timeout=DEADLINE)
+    assert process.returncode == (0 if times == 3 else 4)
+    lines = errors.decode().splitlines()
+    assert len(lines) == times
+    assert all(line.startswith("charla: Too many wrong passwords came from your address") for line in lines)
+
+
+def test_a_password_file_that_others_can_read_is_told_as_everything_else(
+    fake: FakeServer, stack: ExitStack, tmp_path: Path
+) -> None:
+    path = tmp_path / "password"
+    path.write_text(SECRET)
+    path.chmod(0o644)
+    process = start_piped(fake, stack, "--password-file", str(path))
+    seat = accept(fake, stack)
+    seat.ask_password(SECRET)
+    seat.let_in("bot")
+    seat.tell(Goodbye("left"))
+    _, errors = process.communicate(b"", timeout=DEADLINE)
+    assert process.returncode == 0
+    assert errors.decode() == (
+        f"charla: others on this machine can use the password file '{path}': chmod 600 it\n"
+    )
+
+
 def test_a_password_file_that_cannot_be_read_is_status_2(fake: FakeServer, tmp_path: Path) -> None:
     done = run("--port", fake.port, "--nick", "bot", "--password-file", str(tmp_path / "none"))
     assert done.returncode == 2
@@ -421,6 +496,7 @@ def test_who_gives_a_fingerprint_or_an_authority_needs_no_memory(
     else:
         assert process.returncode == 4
         assert b"Nothing was sent." in errors
+        assert b"--tls-fingerprint" in errors
     assert not (tmp_path / "config").exists()
 
 
@@ -446,6 +522,12 @@ def test_tls_and_none_are_told_apart_in_sentences(
     _, errors = process.communicate(timeout=DEADLINE)
     assert process.returncode == 3
     assert b"does not speak TLS: leave out --tls" in errors
+    process = start_piped(fake, stack, "--tls-fingerprint", "ab" * 32, **home)
+    accept(fake, stack).send("PASSWORD\n")
+    _, errors = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 4
+    assert errors.startswith(b"charla: WARNING: 127.0.0.1, port ")
+    assert b"leave out --tls" not in errors
     process = start_piped(fake, stack)
     accept(fake, stack).send(turn_away("tls-needed"))
     _, errors = process.communicate(timeout=DEADLINE)
@@ -570,7 +652,20 @@ def test_a_server_that_ends_meanwhile_ends_the_question(fake: FakeServer, start:
 
 
 @pytest.mark.parametrize(
-    "line", [f"/mod {SECRET}", f"  /MOD   {SECRET}", f"/mod{SECRET}", f"/mod\x16\t{SECRET}"]
+    "line",
+    [
+        f"/mod {SECRET}",
+        f"  /MOD   {SECRET}",
+        f"/mod{SECRET}",
+        f"/mod\x16\t{SECRET}",
+        f"//mod {SECRET}",
+        f"/ mod {SECRET}",
+        f"\ufeff/mod {SECRET}",
+        f">> /mod {SECRET}",
+        f"\x1b[200~hola\n/mod {SECRET}\x1b[201~",
+        f"\x1b[200~/mod\n{SECRET}\x1b[201~",
+    ],
+    ids=repr,
 )
 def test_a_password_behind_mod_is_not_sent_shown_again_or_kept_for_the_arrow_keys(
     fake: FakeServer, start: Start, line: str
@@ -647,24 +742,106 @@ def test_a_script_has_the_moderators_password_from_the_environment(
     ]
 
 
-@pytest.mark.parametrize("line", ["/mod", f"/mod {SECRET}"])
-def test_a_script_without_it_is_told_and_status_4(fake: FakeServer, stack: ExitStack, line: str) -> None:
+@pytest.mark.parametrize("begins", ["", "\ufeff"], ids=["as it is", "a byte order mark"])
+def test_without_it_a_script_has_the_moderators_password_in_the_line_behind_mod(
+    fake: FakeServer, stack: ExitStack, begins: str
+) -> None:
     process = start_piped(fake, stack)
     seat = accept(fake, stack)
     seat.let_in("bot")
     assert process.stdin is not None
-    process.stdin.write(f"{line}\nhola\n".encode())
+    process.stdin.write(f"{begins}/mod\n{SECRET}\nhola\n".encode())
+    process.stdin.flush()
+    assert seat.command() == Mod(SECRET, 1)
+    assert seat.command() == Say("hola", 2)
+    seat.tell(Moderated(2, AT, 1, "mod", "bot"), Said(3, AT, 2, "bot", "hola"))
+    process.stdin.close()
+    process.stdin = None
+    assert seat.command() == Leave()
+    seat.tell(Goodbye("left"))
+    output, errors = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, errors) == (0, b"")
+    assert SECRET.encode() not in output
+
+
+# A client that takes the server for one on another machine.
+FAR_AWAY = "import link; link.Connector.is_loopback = lambda _self: False;"
+ELSEWHERE = ("-c", FAR_AWAY + "import client, sys; sys.exit(client.main())")
+
+
+@pytest.mark.parametrize(
+    ("program", "environment", "text", "words"),
+    [
+        (("client.py",), "", f"/mod {SECRET}\nhola\n", "like this: /mod"),
+        (("client.py",), "", "hola\n/mod\n", "CHARLA_MODERATOR_PASSWORD"),
+        (("client.py",), "", "hola\n/mod\n\n", "CHARLA_MODERATOR_PASSWORD"),
+        (ELSEWHERE, "", f"/mod\n{SECRET}\nhola\n", "The password was not sent: without TLS"),
+        (ELSEWHERE, "uno", f"/mod\n{SECRET}\nhola\n", "The password was not sent: without TLS"),
+    ],
+    ids=["behind it", "the last line", "an empty line", "in the clear", "in the clear, environment"],
+)
+def test_in_a_script_a_password_that_is_not_sent_is_not_said_either_and_status_4(
+    fake: FakeServer, stack: ExitStack, program: tuple[str, ...], environment: str, text: str, words: str
+) -> None:
+    process = start_piped(fake, stack, program=program, CHARLA_MODERATOR_PASSWORD=environment)
+    seat = accept(fake, stack)
+    seat.let_in("bot")
+    assert process.stdin is not None
+    process.stdin.write(text.encode())
     process.stdin.close()
     process.stdin = None
     command = seat.command()
     assert isinstance(command, Say)
+    assert command.text == "hola"
     seat.tell(Said(2, AT, command.tag, "bot", "hola"))
     assert seat.command() == Leave()
     seat.tell(Goodbye("left"))
     output, errors = process.communicate(timeout=DEADLINE)
     assert process.returncode == 4
-    assert ("CHARLA_MODERATOR_PASSWORD" if line == "/mod" else "like this: /mod") in errors.decode()
+    assert words in errors.decode()
     assert SECRET.encode() not in errors + output
+
+
+@pytest.mark.parametrize("line", [SECRET, f"/{SECRET}"])
+def test_with_it_in_the_environment_only_a_command_may_stand_behind_mod(
+    fake: FakeServer, stack: ExitStack, line: str
+) -> None:
+    process = start_piped(fake, stack, CHARLA_MODERATOR_PASSWORD="uno")
+    seat = accept(fake, stack)
+    seat.let_in("bot")
+    assert process.stdin is not None
+    process.stdin.write(f"/mod\n{line}\nhola\n".encode())
+    process.stdin.close()
+    process.stdin = None
+    assert seat.command() == Mod("uno", 1)
+    command = seat.command()
+    assert isinstance(command, Say)
+    assert command.text == "hola"
+    seat.tell(Moderated(2, AT, 1, "mod", "bot"), Said(3, AT, command.tag, "bot", "hola"))
+    assert seat.command() == Leave()
+    seat.tell(Goodbye("left"))
+    output, errors = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 4
+    assert b"a command comes behind /mod" in errors
+    assert SECRET.encode() not in errors + output
+
+
+@pytest.mark.parametrize("console", ["GNU", "no GNU"])
+def test_a_password_that_was_typed_ahead_is_not_said_when_mod_does_not_ask_for_it(
+    fake: FakeServer, start: Start, stack: ExitStack, console: str
+) -> None:
+    program = ELSEWHERE if console == "GNU" else ("-c", FAR_AWAY + WITHOUT_GNU)
+    ana = start(fake, "--nick", "ana", program=program)
+    seat = accept(fake, stack)
+    seat.let_in()
+    ana.wait_for_prompt("ana> ")
+    ana.type(f"/mod\r{SECRET}\r")
+    ana.wait_for("The password was not sent: without TLS")
+    ana.wait_for_prompt("ana> ")
+    ana.enter("hola")
+    command = seat.command()
+    assert isinstance(command, Say)
+    assert command.text == "hola"
 
 
 def test_what_moderators_ask_and_decide_is_shown(fake: FakeServer, start: Start) -> None:
@@ -688,9 +865,9 @@ def test_what_moderators_ask_and_decide_is_shown(fake: FakeServer, start: Start)
     ana.wait_for_prompt("ana> ")
     assert talk(ana) == [
         "      * Topic: sol",
-        "        y playa",
+        "        Topic: y playa",
         "        The room is quiet: only moderators speak.",
-        "      * 1 of 2: beto (10.0.0.1), for 1 min yet, by ana: ya",
+        "      * 1 of 2: beto (10.0.0.1), for another 1 min, by ana: ya",
         "      * 2 of 2: carla, until /unban, by ana",
         "      *           61  seconds since the start",
         "      *            2  people in the room",
@@ -749,7 +926,7 @@ def test_who_is_dropped_for_not_reading_is_told_when_it_takes_a_while_and_comes_
     ("code", "words"),
     [
         ("banned", "You are banned from this room."),
-        ("banned-for 300", "You are banned from this room, for 5 min yet."),
+        ("banned-for 300", "You are banned from this room, for another 5 min."),
         ("full 5", "The room is full (5): try again later."),
         ("too-many-a-minute 60", "Your address connects too often (more than 60 times a minute)"),
     ],
@@ -774,4 +951,4 @@ def test_who_is_banned_while_the_connection_is_lost_is_told_at_the_reconnect(
     accept(fake, stack).send(turn_away("banned-for", "300"))
     assert ana.status() == 4
     assert ana.finds("The server does not let you in again.")
-    assert ana.finds("You are banned from this room, for 5 min yet.")
+    assert ana.finds("You are banned from this room, for another 5 min.")
