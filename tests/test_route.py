@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import select
 import selectors
@@ -290,37 +289,21 @@ def test_a_server_that_hangs_up_behind_a_wrong_password_has_said_that_it_is_wron
     opposite(fake, serve, give)
 
 
-@pytest.mark.parametrize(
-    "command", [b"* A notice.\n", b"? nothing of the protocol\n"], ids=["greeting", "opening"]
-)
-def test_a_server_that_goes_on_talking_does_not_hold_who_joins(
-    fake: FakeServer, start: Start, monkeypatch: pytest.MonkeyPatch, command: bytes
+@pytest.mark.parametrize("line", [b"* A notice.", b"nothing of the protocol"], ids=["greeting", "opening"])
+def test_a_server_that_goes_on_talking_has_a_deadline_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, line: bytes
 ) -> None:
-    monkeypatch.setattr(route, "CONNECT_TIME", 0.2)
-    monkeypatch.setattr(network, "ANSWER_TIME", 0.2)
-    ana = start.person(fake)
-    given_up = threading.Event()
-
-    def serve(seat: Seat) -> None:
-        if command.startswith(b"?"):
-            seat.send("NICK\n")
-        with contextlib.suppress(OSError):
-            while not given_up.is_set():
-                seat.send(command * 1000)
-
-    def enter() -> None:
-        ana.network.connect()
-        ana.network.join()
-
-    def join() -> None:
-        try:
-            with pytest.raises((NoConnection, TimeoutError)):
-                enter()
-        finally:
-            given_up.set()
-            ana.network.close()
-
-    opposite(fake, serve, join).close()
+    monkeypatch.setattr(Link, "receive", lambda link: link.lines.append(line))
+    monkeypatch.setattr(Connector, "wait", lambda _self, _deadline: selectors.EVENT_READ)
+    connector = Connector(lambda _now: None)
+    here, there = socket.socketpair()
+    with here, there:
+        connector.link = Link(here)
+        read = connector.read_greeting if line.startswith(b"*") else connector.next_message
+        with pytest.raises(TimeoutError):
+            read(time.monotonic() + 0.05)
+        connector.link = None
+        connector.close()
 
 
 def test_what_the_socket_does_not_take_at_once_goes_while_the_answer_is_waited_for() -> None:
