@@ -105,7 +105,8 @@ def test_the_password_is_asked_for_unseen_until_it_is_right(
     seat.tell(Said(2, AT, 1, "ana", "hola"))
     ana.wait_for_prompt("ana> ")
     ana.key("up")  # nor has the editor kept it
-    ana.wait_for_prompt("ana> ", "^[[A" if program == ("-c", WITHOUT_READLINE) else "hola")
+    if program != ("-c", WITHOUT_READLINE):  # which has no such keys
+        ana.wait_for_prompt("ana> ", "hola")
     ana.key("Ctrl+C")
     assert seat.command() == Leave()
     seat.tell(Goodbye("left"))
