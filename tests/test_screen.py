@@ -117,7 +117,7 @@ MESSAGES: list[tuple[Message, list[str]]] = [
         ["22:13 * beto announces: uno", "        ana joined"],
     ),
     (Topic(0, False, "sol"), ["      * Topic: sol"]),
-    (Topic(0, False, "sol\nana joined"), ["      * Topic: sol", "        ana joined"]),
+    (Topic(0, False, "sol\nana joined"), ["      * Topic: sol", "        Topic: ana joined"]),
     (Topic(7, True, ""), ["      * There is no topic.", "        The room is quiet: only moderators speak."]),
     (Banned(7, 0, 0), ["      * Nobody is banned."]),
     (

@@ -852,6 +852,9 @@ def test_a_failure_in_the_middle_of_a_batch_leaves_nobody_waiting(monkeypatch: p
             handle = server._room.handle
             monkeypatch.setattr(server._inbox, "take", take_all)
             monkeypatch.setattr(server._room, "handle", fail)
+            # The room is asleep in the real `take`, and would have one of the four by itself from that.
+            eva.send("/who\n")
+            eva.until("here:")
             ana.send("fail\n")
             beto.send("/history\n")  # an errand
             eva.close()  # the end of a reader
