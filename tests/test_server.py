@@ -824,13 +824,13 @@ def test_a_failure_in_the_middle_of_a_batch_leaves_nobody_waiting(monkeypatch: p
             failure.append(error)
 
     take = server._inbox.take
-    gathered: list[bool] = []
+    to_gather = threading.Event()
 
     def take_all(poller: select.poll, timeout: float | None) -> list[Work]:
         """Return the four at once, as under load, and the one that fails first."""
         entries = take(poller, timeout)
-        if entries and not gathered:
-            gathered.append(True)
+        if entries and to_gather.is_set():
+            to_gather.clear()
             while len(entries) < 4:
                 entries += take(poller, DEADLINE)
             entries.sort(key=lambda entry: callable(entry) or Say("fail") not in entry[1])
@@ -852,9 +852,10 @@ def test_a_failure_in_the_middle_of_a_batch_leaves_nobody_waiting(monkeypatch: p
             handle = server._room.handle
             monkeypatch.setattr(server._inbox, "take", take_all)
             monkeypatch.setattr(server._room, "handle", fail)
-            # The room is asleep in the real `take`, and would have one of the four by itself from that.
+            # The room may be asleep in the real `take`, and would have one of the four by itself from that.
             eva.send("/who\n")
             eva.until("here:")
+            to_gather.set()
             ana.send("fail\n")
             beto.send("/history\n")  # an errand
             eva.close()  # the end of a reader
