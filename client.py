@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -400,6 +401,12 @@ def main(arguments: list[str] | None = None) -> int:
         return ExitStatus.LEFT
     except BrokenPipeError:  # nobody reads our output, not even the welcome
         silence_output()
+        return ExitStatus.CONNECTION_LOST
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO):  # a full disk, a terminal that is gone
+            raise
+        silence_output()
+        diagnose(f"The output cannot be written: {error.strerror}.")
         return ExitStatus.CONNECTION_LOST
 
 

@@ -11,6 +11,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import unicodedata
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from pathlib import Path
 import pytest
 from clients import WITHOUT_GNU, WITHOUT_READLINE, Start, run, start_piped, talk
 from scripted import AT, FakeServer, Seat
-from support import DEADLINE, LineClient, ServerProgram, eventually
+from support import DEADLINE, ROOT, LineClient, ServerProgram, eventually
 from terminal import Terminal, rows_of
 
 import client
@@ -1201,6 +1202,22 @@ def test_a_port_that_is_none_is_status_2(port: str) -> None:
     assert done.returncode == 2
     assert "is not a port: give a number from 1 to 65535" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_at_the_other_end_of_the_pipe_is_a_sentence(server: ServerProgram) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "client.py", "--port", str(server.address[1]), "--nick", "bot"],
+            cwd=ROOT,
+            input="hola\n",
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=DEADLINE,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "charla: The output cannot be written: No space left on device.\n"
 
 
 @pytest.mark.parametrize("options", [("--password", "hush-hush"), ("--password=hush-hush",)], ids=str)
