@@ -470,9 +470,9 @@ def silent(contestant: Contestant) -> float:
 # What is said to be let in, and what ends the answer, by dialect.
 LOG_IN: dict[str, list[tuple[str, str]]] = {
     "raw": [],
-    "irc": [("NICK mute\r\nUSER mute 0 * :mute\r\n", " 001 "), ("JOIN #room\r\n", " 366 ")],
-    "plain": [("", "NICK"), ("mute\n", "* ")],
-    "native": [("", "NICK"), ("HELLO 1 mute\n", "WELCOME ")],
+    "irc": [("NICK deaf\r\nUSER deaf 0 * :deaf\r\n", " 001 "), ("JOIN #room\r\n", " 366 ")],
+    "plain": [("", "NICK"), ("deaf\n", "* ")],
+    "native": [("", "NICK"), ("HELLO 1 deaf\n", "WELCOME ")],
 }
 
 
