@@ -24,7 +24,7 @@ from fanout import Connection
 from items import Connected, Ended, Item
 from messages import Refused
 from reader import Reader
-from records import Seldom, fields
+from records import Seldom, record_turned_away
 from tls import TlsSocket
 
 log = logging.getLogger("charla")
@@ -210,13 +210,7 @@ class Acceptor:
 
     def _turn_away(self, sock: socket.socket, who: str, refused: Refused) -> None:
         self.turned_away += 1
-        self._seldom.record(
-            logging.WARNING,
-            f"{who} {refused.code}",
-            "%s turned away: %s",
-            *(who, refused.code),
-            extra=fields("turned-away", who=who, code=refused.code),
-        )
+        record_turned_away(self._seldom, who, refused.code)
         with sock, contextlib.suppress(OSError):
             if self.context is None:
                 sock.send(protocol.turn_away(refused.code, *refused.arguments), socket.MSG_DONTWAIT)

@@ -18,7 +18,7 @@ from fanout import Connection, Fanout
 from items import PasswordGiven
 from messages import AskNick, AskPassword, Goodbye
 from protocol import turn_away
-from records import Seldom, fields
+from records import Seldom, record_turned_away
 
 log = logging.getLogger("charla")
 
@@ -97,14 +97,7 @@ class Entrance:
         """Take out one that has to go; count and record it: outsiders can cause that at any rate."""
         self.leave(connection)
         self.refused += 1
-        who = connection.origin or connection.peer
-        self._seldom.record(
-            logging.WARNING,
-            f"{who} {reason}",
-            "%s turned away: %s",
-            *(who, reason),
-            extra=fields("turned-away", who=who, code=reason),
-        )
+        record_turned_away(self._seldom, connection.origin or connection.peer, reason)
 
     def end(self) -> None:
         """Record what has been counted and not told yet."""

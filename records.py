@@ -222,6 +222,12 @@ class Seldom:
         return [self._kinds.pop(key) for key in quiet]
 
 
+def record_turned_away(seldom: Seldom, who: str, code: str) -> None:
+    """Record that a connection of the origin `who` was not let in; `code` as it is told."""
+    extra = fields("turned-away", who=who, code=code)
+    seldom.record(logging.WARNING, f"{who} {code}", "%s turned away: %s", who, code, extra=extra)
+
+
 def _with_count(
     message: str, args: tuple[object, ...], count: int, seconds: float
 ) -> tuple[str, tuple[object, ...]]:
