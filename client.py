@@ -26,8 +26,9 @@ from dataclasses import replace
 import wording
 from client_options import parse_options, password_of, trust_of
 from console import Console, Stopped, Terminated, open_console
+from exits import REMOVED, ExitStatus, Fatal, diagnose, silence_output
 from grammar import parse_typed
-from joining import LOST, REMOVED, ExitStatus, Fatal, diagnose, join, silence_output
+from joining import LOST, join
 from listener import Arrival, Back, Ended, Ending
 from messages import (
     HISTORY_AT_JOIN,
@@ -158,7 +159,7 @@ class Client:
 
     def _read_line(self) -> str:
         """Return the next line, without what a pasted block may end in, or an editor begins a file with."""
-        return self._console.read_line(self._prompt).rstrip("\n").lstrip("\ufeff")
+        return self._console.read_line(self).rstrip("\n").lstrip("\ufeff")
 
     def _parse(self, line: str) -> Command | None:
         """Return what a line asks for; Refused.  One with a password in it is kept nowhere."""
@@ -257,7 +258,15 @@ class Client:
         else:
             diagnose(*sentences)
 
-    def _prompt(self) -> str:
+    remembered = True
+
+    def complete(self, before: str) -> list[str]:  # noqa: ARG002
+        return []
+
+    def status(self) -> str:
+        return ""
+
+    def prompt(self, typed: str) -> str:  # noqa: ARG002
         return self._screen.prompt(self._nick, len(self._outbox.unsent()), self._down)
 
     # ---- network thread --------------------------------------------------------------------------

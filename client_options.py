@@ -8,7 +8,7 @@ import os
 import sys
 
 import protocol
-from joining import diagnose
+from exits import diagnose
 from network import DEAD_AFTER, PING_AFTER
 from passwords import NotAsArgument, Password
 from route import DEFAULT_PORT

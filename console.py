@@ -1,53 +1,29 @@
 """The console: the one place that reads what is typed and writes what is seen.
 
-Two kinds behind one interface.  `PipeConsole` reads lines and prints lines.  `TerminalConsole` edits
-the line with the standard library's readline, and keeps what is typed and what arrives apart:
+Behind one interface there are
 
-* Only the main thread writes to the terminal.  `show`, from any thread, leaves its lines in a queue
-  and interrupts the main thread with a signal; readline, which waits for a key, lets Python's handler
-  run between two keys, in the main thread.  So nobody draws while readline does.
-* The handler takes the input line off the screen (all its rows, wherever the cursor is), prints what
-  has arrived, and has readline draw prompt, text and cursor anew.
-* Python's readline module has no call for that, GNU readline has: it is reached with ctypes.  Where
-  that is not to be had (libedit, an interpreter without readline), lines that arrive are held back
-  while something is typed, and shown when the line is empty or entered: later, but never mixed.
+* `PipeConsole` (here), for scripts: lines in, lines out;
+* `ReadlineConsole` (readline_console.py), for people, with what stock Python has;
+* `PromptConsole` (prompt_console.py), for people, with prompt_toolkit.
 
-Between two lines the terminal would echo what is typed ahead into the middle of everything; so echo
-and line mode are off from `open` to `close`, which restores the terminal as it was.  readline, which
-would switch them line by line, and shows nothing where it finds echo off, is told to leave that alone.
-
-A password is read without readline: nothing of it is drawn, kept for the arrow keys, or echoed.
+What they share is how another thread breaks into a read that is under way, and what becomes of Ctrl+C,
+SIGTERM and SIGHUP meanwhile (`Interruptible`).
 """
 
 from __future__ import annotations
 
 import collections
 import contextlib
-import ctypes
-import getpass
 import os
-import re
-import select
-import shutil
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Protocol
 
-from messages import Refused
 from protocol import LineFramer, decode_line
-
-try:
-    import readline
-except ImportError:  # not on Windows, nor in every Python
-    readline = None  # type: ignore[assignment]
-try:
-    import termios
-except ImportError:  # not on Windows
-    termios = None  # type: ignore[assignment]
 
 WAKE_AGAIN = 0.02
 """Seconds after which a main thread that has not stopped reading is signalled again: a signal that comes
@@ -57,7 +33,7 @@ LOOK_AGAIN = 0.1
 """Seconds after which a main thread that reads looks for signals again: for Ctrl+C and SIGTERM, which
 come only once, and perhaps just before readline sleeps."""
 
-_RL_STATE_CALLBACK = 0x80000  # readline.h: between rl_callback_handler_install and the end of the line
+MAIN_THREAD = threading.main_thread().ident or 0
 
 
 class Stopped(Exception):  # not an error: how `stop` ends a `read_line` that is under way
@@ -72,10 +48,51 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP: what Ctrl+C would only break off ends all the same."""
 
 
+class Typing(Protocol):
+    """What a console asks while a line is typed.  Main thread; quick, and never waits."""
+
+    remembered: bool
+    """Whether the line can be had again with the arrow keys: not the answer to a question."""
+
+    def prompt(self, typed: str) -> str:
+        """Return what stands before `typed`, the text of the line: one row, no escape sequences."""
+
+    def status(self) -> str:
+        """Return the state of the room in a row, for consoles that have a place for it; empty: nothing."""
+
+    def complete(self, before: str) -> list[str]:
+        """Return what can stand instead of the last word of `before`, the text left of the cursor.
+
+        The best first; each as it is to be inserted, with the space behind it where one belongs there.
+        """
+
+
+class Question:
+    """A `Typing` for what is asked by the way: a nick, yes or no."""
+
+    remembered = False
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def prompt(self, typed: str) -> str:  # noqa: ARG002
+        return self._text
+
+    def status(self) -> str:
+        return ""
+
+    def complete(self, before: str) -> list[str]:  # noqa: ARG002
+        return []
+
+
 class Console(Protocol):
     """What the client asks of a console: `show` and `stop` from any thread, the rest from the main one."""
 
     interactive: bool
+    """Whether a person sits there."""
+
+    keeps_text: bool
+    """Whether `read_line` can begin with a text."""
 
     def open(self) -> None:
         """Take over the terminal."""
@@ -83,10 +100,12 @@ class Console(Protocol):
     def close(self) -> None:
         """Show what is still to be shown, and leave the terminal as it was."""
 
-    def read_line(self, prompt: Callable[[], str]) -> str:
-        """Return the next line, without its end, typed behind `prompt()`, which is asked at each drawing.
+    def read_line(self, typing: Typing, text: str = "") -> str:
+        """Return the next line, without its end; it may hold newlines (a pasted block).
 
-        EOFError after the last one, Refused for one that cannot be sent, Stopped after `stop`.
+        `typing` is asked for the prompt whenever the line is drawn; `text` stands there already, the
+        cursor behind it.  EOFError after the last one, Refused for one that cannot be sent, Stopped after
+        `stop`, KeyboardInterrupt for Ctrl+C.
         """
 
     def read_secret(self, prompt: str) -> str:
@@ -99,7 +118,16 @@ class Console(Protocol):
         """Drop what was typed ahead on a terminal: it was meant for a question that is not asked."""
 
     def show(self, lines: list[str]) -> None:
-        """Print `lines` apart from what is being typed, and draw that anew, with its prompt."""
+        """Print `lines` apart from what is being typed, and draw that anew, with its prompt.
+
+        Without lines: only draw anew, because the prompt or the status may have changed.
+        """
+
+    def ring(self) -> None:
+        """Ring the terminal's bell.  Any thread."""
+
+    def clear(self) -> None:
+        """Let what is on the screen scroll off, up into what the terminal keeps."""
 
     def uninterrupted(self) -> contextlib.AbstractContextManager[None]:
         """Let Ctrl+C, SIGTERM and SIGHUP wait until what is in here is done; a second one does not."""
@@ -111,7 +139,7 @@ class Console(Protocol):
         """Return the columns at which lines are wrapped; 0: they are not."""
 
 
-class _Interruptible:
+class Interruptible:
     """A `read_line` that another thread can break into: the main thread is signalled until it has reacted.
 
     `_reading` and `_stopped` are each written by one thread and read by the other: the main thread
@@ -160,7 +188,7 @@ class _Interruptible:
 
     def _wake_main(self) -> None:
         if hasattr(signal, "pthread_kill"):
-            signal.pthread_kill(_MAIN, signal.SIGUSR1)
+            signal.pthread_kill(MAIN_THREAD, signal.SIGUSR1)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._reading and self._stopped:
@@ -170,9 +198,9 @@ class _Interruptible:
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
         """SIGTERM and SIGHUP are as good as Ctrl+C: the terminal is restored on the way."""
         if self._holding and not self._interrupted:
-            self._interrupted = _interruption(number)
+            self._interrupted = interruption(number)
         else:
-            raise _interruption(number)
+            raise interruption(number)
 
     @contextlib.contextmanager
     def uninterrupted(self) -> Iterator[None]:
@@ -189,7 +217,7 @@ class _Interruptible:
             raise interruption
 
 
-def _interruption(number: int) -> type[KeyboardInterrupt]:
+def interruption(number: int) -> type[KeyboardInterrupt]:
     return KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
@@ -198,20 +226,18 @@ def _look_again_every(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
 
 
-_MAIN = threading.main_thread().ident or 0
-
-
-class PipeConsole(_Interruptible):
+class PipeConsole(Interruptible):
     """For scripts: lines from standard input, messages to standard output, nothing else to either."""
 
     interactive = False
+    keeps_text = False
 
     def __init__(self) -> None:
         super().__init__()
         self._framer = LineFramer()
         self._lines: collections.deque[bytes | None] = collections.deque()
 
-    def read_line(self, prompt: Callable[[], str]) -> str:  # noqa: ARG002 - nobody would see it
+    def read_line(self, typing: Typing, text: str = "") -> str:  # noqa: ARG002 - nobody would see it
         while not self._lines:
             with self._may_be_interrupted():
                 data = os.read(sys.stdin.fileno(), 65536)
@@ -230,396 +256,29 @@ class PipeConsole(_Interruptible):
         pass
 
     def show(self, lines: list[str]) -> None:
-        _write("".join(f"{line}\n" for line in lines))
+        write("".join(f"{line}\n" for line in lines))
+
+    def ring(self) -> None:
+        pass
+
+    def clear(self) -> None:
+        pass
 
     def width(self) -> int:
         return 0
 
 
-class TerminalConsole(_Interruptible):
-    """For people: see the module's text."""
-
-    interactive = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._arrived: collections.deque[str] = collections.deque()  # any thread appends, main takes
-        self._undrawn = False  # set by any thread, cleared by the main one when it has drawn
-        self._drawing = False  # main thread, like everything below
-        self._to_suspend = False  # Ctrl+Z came while something was drawn
-        self._prompt: Callable[[], str] = str
-        self._entering = False  # the line has been entered: it is off the screen, not to be drawn again
-        self._prompt_stands = (
-            False  # without GNU's calls: it has been drawn, and can be erased and drawn again
-        )
-        self._secret = False  # what is read now is not to be seen
-        self._terminal_mode: list[Any] | None = None
-        self._editor = _GnuReadline.find()
-
-    def open(self) -> None:
-        super().open()
-        if self._editor is not None:
-            self._terminal_mode = termios.tcgetattr(sys.stdin)
-            self._editor.own_terminal()
-            readline.parse_and_bind("set enable-bracketed-paste on")  # Python's module has it off
-            self._take_terminal()
-            self._editor.on_enter(self._enter)
-            self._previous_handlers[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._on_ctrl_z)
-        elif readline is not None:
-            readline.set_pre_input_hook(self._begin_line)
-        if readline is not None:
-            # readline waits in select(), which every signal interrupts; but it writes through C's stdio,
-            # and a write that a signal interrupts is lost: that one is to be restarted.
-            for number in self._previous_handlers:
-                signal.siginterrupt(number, False)
-
-    def close(self) -> None:
-        self._drawing = True  # for good: nothing interrupts what follows
-        self._print_arrived()
-        if self._terminal_mode is not None:
-            # FLUSH: what was typed or pasted for the room must not become commands to the shell.
-            self._give_terminal_back(termios.TCSAFLUSH)
-        super().close()
-
-    def width(self) -> int:
-        return shutil.get_terminal_size().columns
-
-    def read_line(self, prompt: Callable[[], str]) -> str:
-        self._prompt = prompt
-        self._entering = self._prompt_stands = False
-        try:
-            with self._may_be_interrupted():
-                # After `_reading` is set: what comes later than this look signals until it is drawn.
-                with self._undisturbed():
-                    self._print_arrived()
-                line = _input(prompt())
-            if self._prompt_stands:  # perhaps once more, drawn between Enter and here
-                _write("\r\x1b[K")
-            return line
-        except UnicodeDecodeError:
-            raise Refused("not-utf8") from None
-        except (EOFError, KeyboardInterrupt):
-            _write("\n")  # readline has gone to the last row of what was typed
-            raise
-
-    def read_secret(self, prompt: str) -> str:
-        self._prompt = lambda: prompt
-        self._entering, self._prompt_stands = False, False
-        self._secret = True
-        try:
-            if termios is None:
-                with self._may_be_interrupted():
-                    with self._undisturbed():
-                        self._print_arrived()
-                    return getpass.getpass(prompt)
-            # Outside: no signal of the console's own interrupts the change of the terminal's mode.
-            with self._unechoed(), self._may_be_interrupted():
-                try:
-                    with self._undisturbed():
-                        self._print_arrived()
-                        _write(f"\r\x1b[K{prompt}")  # a signal may have drawn it already
-                    return _read_unseen(sys.stdin.fileno())
-                except BaseException:
-                    # What is left of it must not be taken for a line to the room, or to the shell.
-                    self.drop_typed()
-                    raise
-                finally:
-                    self._entering = True
-                    with self._undisturbed():
-                        _write("\r\x1b[K")
-        finally:
-            self._secret = False
-
-    @contextlib.contextmanager
-    def _unechoed(self) -> Iterator[None]:
-        """Let the terminal echo nothing, and give each key at once: as readline has it, if that is there."""
-        if self._editor is not None:
-            yield
-            return
-        mode = termios.tcgetattr(sys.stdin)
-        quiet = _keys_one_by_one(mode)
-        quiet[6][termios.VSUSP] = b"\0"  # Ctrl+Z: the shell would give the terminal back with its echo
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, quiet)
-        try:
-            yield
-        finally:
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, mode)
-
-    def forget_line(self) -> None:
-        if readline is not None:
-            last = readline.get_current_history_length()
-            if last:
-                readline.remove_history_item(last - 1)
-
-    def drop_typed(self) -> None:
-        if termios is not None:
-            termios.tcflush(sys.stdin, termios.TCIFLUSH)
-
-    def show(self, lines: list[str]) -> None:
-        self._arrived.extend(lines)
-        self._undrawn = True
-        if threading.get_ident() == _MAIN:
-            with self._undisturbed():
-                self._print_arrived()
-            return
-        # Not one signal and on: one that comes just before readline sleeps would be seen late.  While
-        # the terminal takes nothing (Ctrl+S) this waits, and so does who sends.
-        while self._undrawn and self._reading:
-            self._wake_main()
-            time.sleep(0.001 if self._undrawn else 0)
-            if self._undrawn and self._held_back():
-                return
-
-    def _held_back(self) -> bool:
-        """Whether what has arrived has to wait, because something is typed that could not be drawn again."""
-        if self._secret:
-            return termios is None
-        return self._editor is None and (readline is None or readline.get_line_buffer() != "")
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """Draw what has arrived.  Main thread: between two keys, or between two lines."""
-        if not self._reading or self._entering or self._drawing:
-            return
-        if self._stopped:
-            self._reading = False  # once is enough: nothing must break into what follows
-            if self._secret:
-                raise Stopped
-            typed = readline.get_line_buffer() if readline is not None else ""
-            if self._editor is not None:
-                self._editor.take_off_for_good()
-            raise Stopped(typed)
-        if not self._undrawn:
-            return
-        with self._undisturbed():
-            if self._secret:
-                if not self._held_back():
-                    _write("\r\x1b[K")
-                    self._print_arrived()
-                    _write(self._prompt())
-            elif self._editor is not None:
-                if self._editor.waits_for_key():
-                    self._editor.take_off_screen()
-                    self._print_arrived()
-                    self._editor.draw_again(self._prompt())
-            elif self._prompt_stands and not self._held_back():
-                _write("\r\x1b[K")
-                self._print_arrived()
-                _write(self._prompt())
-
-    @contextlib.contextmanager
-    def _undisturbed(self) -> Iterator[None]:
-        """Let no signal draw meanwhile; and Ctrl+C wait, or it would lose lines half printed."""
-        self._drawing = True
-        try:
-            yield
-        finally:
-            self._drawing = False
-        if self._to_suspend:
-            self._suspend()
-        self._raise_if_interrupted()
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._drawing:
-            self._interrupted = _interruption(number)
-        else:
-            super()._interrupt(number, frame)
-
-    def _print_arrived(self) -> None:
-        self._undrawn = False  # before looking: what comes after it is drawn again
-        text = ""
-        while self._arrived:
-            text += self._arrived.popleft() + "\n"
-        _write(text)
-
-    def _on_ctrl_z(self, _number: int, _frame: FrameType | None) -> None:
-        """Stop, but not in the middle of a write: its buffer cannot be used twice at a time."""
-        if self._drawing:
-            self._to_suspend = True
-        else:
-            self._suspend()
-
-    def _suspend(self) -> None:
-        """Give the terminal back as it was, stop, and take it again.  Main thread."""
-        assert self._editor is not None
-        assert self._terminal_mode is not None
-        self._to_suspend = False
-        on_screen = self._editor.waits_for_key() and not self._entering
-        with self._undisturbed() if on_screen else contextlib.nullcontext():
-            if on_screen:
-                self._editor.take_off_screen()
-            self._give_terminal_back(termios.TCSADRAIN)
-            os.kill(os.getpid(), signal.SIGSTOP)
-            self._take_terminal()
-            if on_screen:
-                self._print_arrived()
-                self._editor.draw_again(self._prompt())
-        if self._secret:
-            with self._undisturbed():
-                _write(self._prompt())
-
-    def _take_terminal(self) -> None:
-        assert self._editor is not None
-        assert self._terminal_mode is not None
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, _keys_one_by_one(self._terminal_mode))
-        if self._editor.takes_pasted_blocks():
-            # The terminal then says where a pasted block begins and ends.
-            os.write(sys.stdout.fileno(), b"\x1b[?2004h")
-
-    def _give_terminal_back(self, when: int) -> None:
-        assert self._editor is not None
-        assert self._terminal_mode is not None
-        if self._editor.takes_pasted_blocks():
-            os.write(sys.stdout.fileno(), b"\x1b[?2004l")
-        termios.tcsetattr(sys.stdin, when, self._terminal_mode)
-
-    def _begin_line(self) -> None:
-        self._prompt_stands = True
-
-    def _enter(self) -> None:
-        """Take the line off the screen when Enter is pressed: it appears when the room has confirmed it."""
-        assert self._editor is not None
-        self._entering = True
-        self._editor.take_off_screen()
-
-
-class _GnuReadline:
-    """What GNU readline (7 or later) has and Python's module does not export.  Main thread only."""
-
-    _ENTER_KEYS = (10, 13)
-    _CALLS = (
-        "clear_visible_line",
-        "set_prompt",
-        "on_new_line",
-        "redisplay",
-        "tty_set_echoing",
-        "variable_value",
-    )
-
-    def __init__(self, library: ctypes.CDLL) -> None:
-        self._library = library
-        self._flush = ctypes.CDLL(None).fflush  # readline draws through C's stdout
-        self._state = ctypes.c_ulong.in_dll(library, "rl_readline_state")
-        self._done = ctypes.c_int.in_dll(library, "rl_done")
-        library.rl_set_prompt.argtypes = [ctypes.c_char_p]
-        self._version = ctypes.c_int.in_dll(library, "rl_readline_version").value
-        self._callbacks: list[object] = []  # C holds pointers to them
-
-    @classmethod
-    def find(cls) -> _GnuReadline | None:
-        """Return the one that Python's module uses; None when that is another editor, or hidden."""
-        try:
-            library = ctypes.CDLL(readline.__file__)
-            for name in cls._CALLS:
-                getattr(library, f"rl_{name}")
-            return cls(library)
-        except (AttributeError, OSError, TypeError, ValueError):
-            return None
-
-    def own_terminal(self) -> None:
-        """Leave the terminal's mode to the caller, and draw whatever that is."""
-        for name in ("rl_prep_term_function", "rl_deprep_term_function"):
-            ctypes.c_void_p.in_dll(self._library, name).value = None
-        self._library.rl_tty_set_echoing(1)
-
-    def takes_pasted_blocks(self) -> bool:
-        """Whether a pasted block can come as one line with newlines in it (from readline 8.1 on)."""
-        return self._version >= 0x0801
-
-    def waits_for_key(self) -> bool:
-        """Whether a line is being edited, so that there is one to draw."""
-        return bool(self._state.value & _RL_STATE_CALLBACK)
-
-    def take_off_screen(self) -> None:
-        """Erase every row of prompt and text; the cursor stands where they began."""
-        self._library.rl_clear_visible_line()
-        self._flush(None)
-
-    def take_off_for_good(self) -> None:
-        """Erase prompt and text, and draw nothing more: what ends a line from outside would, once."""
-        self.take_off_screen()
-        self._library.rl_tty_set_echoing(0)
-
-    def draw_again(self, prompt: str) -> None:
-        """Draw the line at the cursor, behind `prompt`, the cursor where it was in the text."""
-        self._library.rl_set_prompt(prompt.encode())
-        self._library.rl_on_new_line()
-        self._library.rl_redisplay()
-        self._flush(None)
-
-    def on_enter(self, before: Callable[[], None]) -> None:
-        """Call `before` when Enter is pressed, and end the line without moving to a new one."""
-
-        def enter(_count: int, _key: int) -> int:
-            before()
-            self._done.value = 1
-            return 0
-
-        callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int)(enter)
-        self._callbacks.append(callback)
-        for key in self._ENTER_KEYS:
-            self._library.rl_bind_key(key, callback)
-
-
-def _keys_one_by_one(mode: list[Any]) -> list[Any]:
-    """Return a terminal's mode (see termios.tcgetattr) as readline wants it: each key at once, and unseen."""
-    keys = [*mode[:6], list(mode[6])]
-    keys[0] &= ~(termios.ICRNL | termios.INLCR)
-    # NOFLSH: without it Ctrl+C throws away what is printed and not on the screen yet.
-    keys[3] = keys[3] & ~(termios.ICANON | termios.ECHO) | termios.ISIG | termios.NOFLSH
-    keys[6][termios.VMIN], keys[6][termios.VTIME] = 1, 0
-    keys[6][termios.VLNEXT] = b"\0"  # Ctrl+V is readline's
-    return keys
-
-
-_KEY_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)", re.DOTALL)
-_PASTE_BEGINS, _PASTE_ENDS = b"\x1b[200~", b"\x1b[201~"
-
-
-def _read_unseen(descriptor: int) -> str:
-    """Return what is typed up to Enter on a terminal that echoes nothing.  EOFError: Ctrl+D, hung up.
-
-    Backspace and Ctrl+U work; arrow keys and the line ends of what is pasted do not count.
-    """
-    typed = bytearray()
-    while True:
-        # select and not read alone: signals end it, and Python's handlers run.  One byte at a time: what
-        # was typed ahead is for the next line.
-        select.select([descriptor], [], [])
-        key = os.read(descriptor, 1)
-        pasting = typed.rfind(_PASTE_BEGINS) > typed.rfind(_PASTE_ENDS)
-        if not key or (key == b"\x04" and not typed):
-            raise EOFError
-        if key in b"\r\n":
-            if not pasting:
-                return _KEY_SEQUENCE.sub(b"", typed).decode(errors="replace")
-        elif key in b"\x7f\b":
-            text = _KEY_SEQUENCE.sub(b"", typed).decode(errors="replace")
-            typed[:] = text[:-1].encode()
-        elif key == b"\x15":
-            typed.clear()
-        else:
-            typed += key
-
-
-def _input(prompt: str) -> str:
-    try:
-        return input(prompt)
-    except SystemError as error:
-        # Two signals came together.  The first one's handler raised (Ctrl+C, say); input() calls the
-        # other's with that exception set, and the interpreter takes offence.
-        if error.__cause__ is None:
-            raise
-        raise error.__cause__ from None
-
-
-def _write(text: str) -> None:
+def write(text: str) -> None:
+    """Write to standard output, at once."""
     if text:
         sys.stdout.write(text)
         sys.stdout.flush()
 
 
-def open_console() -> Console:
-    """Return the console that fits where standard input and output come from."""
-    if sys.stdin.isatty() and sys.stdout.isatty():
-        return TerminalConsole()
-    return PipeConsole()
+def open_console(plain: bool = False) -> Console:  # noqa: ARG001
+    """Return the console that fits where standard input and output come from, and what is installed."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return PipeConsole()
+    from readline_console import ReadlineConsole
+
+    return ReadlineConsole()

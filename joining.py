@@ -7,14 +7,13 @@ main thread, before the network thread starts.
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import time
-from enum import IntEnum
 
 import wording
-from console import Console
+from console import Console, Question
+from exits import REMOVED, ExitStatus, Fatal, diagnose
 from grammar import parse_typed
+from languages import N_, _
 from link import LinkLost
 from messages import Leave, Message, Refused
 from network import Network
@@ -24,34 +23,12 @@ from route import NoConnection, wait_before_again
 from trust import Distrusted
 from wording import sentence
 
-LOST = "The connection to the server is lost."
-
-REMOVED = ("kicked", "banned")
-"""Why a server says BYE to somebody whom it does not want."""
+LOST = N_("The connection to the server is lost.")
 
 PASSWORD_WAITS = 3
 """How often a server may have the client wait, for others who guessed from its address, at the most."""
 
 _NOT_PATIENT = ("", "nick-late", "crowded")  # why a server hangs up on who types for long
-
-
-class ExitStatus(IntEnum):
-    """Exit statuses."""
-
-    LEFT = 0
-    CONNECTION_LOST = 1
-    USAGE = 2
-    NO_CONNECTION = 3
-    REFUSED = 4
-
-
-class Fatal(Exception):
-    """The client cannot go on: lines for the user, and the exit status."""
-
-    def __init__(self, status: ExitStatus, *lines: str) -> None:
-        super().__init__("\n".join(lines))
-        self.status = status
-        self.lines = lines
 
 
 def join(network: Network, console: Console, nick: str | None) -> list[Message]:
@@ -70,7 +47,7 @@ def join(network: Network, console: Console, nick: str | None) -> list[Message]:
     except OSError as error:
         reason = error.reason if isinstance(error, LinkLost) else ""
         status = ExitStatus.REFUSED if reason in REMOVED else ExitStatus.CONNECTION_LOST
-        raise Fatal(status, wording.GOODBYES.get(reason, reason) or LOST) from None
+        raise Fatal(status, wording.GOODBYES.get(reason, reason) or _(LOST)) from None
 
 
 def _enter(network: Network, console: Console) -> None:
@@ -145,7 +122,7 @@ def _checked(nick: str) -> str:
 
 def _ask_nick(console: Console) -> str:
     """Return what is typed as a nick; EOFError for what leaves."""
-    typed = console.read_line(lambda: "Nickname: ")
+    typed = console.read_line(Question(_("Nickname: ")))
     if isinstance(parse_typed(typed), Leave):
         raise EOFError
     return typed
@@ -153,7 +130,7 @@ def _ask_nick(console: Console) -> str:
 
 def _ask_password(console: Console) -> Password:
     """Return what is typed as a password; EOFError for what leaves, PasswordError for what is none."""
-    typed = console.read_secret("Password: ")
+    typed = console.read_secret(_("Password: "))
     if not typed:
         raise PasswordError("nothing was typed: type the password that the server asks for, or exit")
     with contextlib.suppress(Refused):
@@ -167,15 +144,3 @@ def _tell(console: Console, lines: list[str]) -> None:
         console.show(lines)
     else:
         diagnose(*lines)
-
-
-def diagnose(*lines: str) -> None:
-    """Write diagnostics of a script, if anybody reads them."""
-    with contextlib.suppress(OSError):
-        for text in lines:
-            print(f"charla: {text}", file=sys.stderr, flush=True)
-
-
-def silence_output() -> None:
-    """Let nothing complain at exit that standard output is closed."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,8 +14,8 @@ from terminal import Terminal
 
 # Clients on consoles without GNU readline's extra calls, and without readline.
 WITHOUT_GNU = (
-    "import client, console, sys;"
-    "console._GnuReadline.find = classmethod(lambda cls: None);"
+    "import client, readline_console, sys;"
+    "readline_console._GnuReadline.find = classmethod(lambda cls: None);"
     "sys.exit(client.main())"
 )
 WITHOUT_READLINE = (

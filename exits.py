@@ -1,0 +1,42 @@
+"""How the client ends: its exit statuses, and what goes to standard error on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from enum import IntEnum
+
+REMOVED = ("kicked", "banned")
+"""Why a server says BYE to somebody whom it does not want."""
+
+
+class ExitStatus(IntEnum):
+    """Exit statuses."""
+
+    LEFT = 0
+    CONNECTION_LOST = 1
+    USAGE = 2
+    NO_CONNECTION = 3
+    REFUSED = 4
+
+
+class Fatal(Exception):
+    """The client cannot go on: lines for the user, and the exit status."""
+
+    def __init__(self, status: ExitStatus, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.status = status
+        self.lines = lines
+
+
+def diagnose(*lines: str) -> None:
+    """Write diagnostics of a script, if anybody reads them."""
+    with contextlib.suppress(OSError):
+        for text in lines:
+            print(f"charla: {text}", file=sys.stderr, flush=True)
+
+
+def silence_output() -> None:
+    """Let nothing complain at exit that standard output is closed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

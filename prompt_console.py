@@ -1,0 +1,1 @@
+"""The console for people with prompt_toolkit."""
