@@ -7,10 +7,16 @@ import re
 import subprocess
 import sys
 from contextlib import ExitStack
+from typing import Literal
 
 from scripted import FakeServer, Seat
 from support import DEADLINE, ROOT, ServerProgram
 from terminal import Terminal
+
+ConsoleKind = Literal["stock", "prompt", "plain"]
+
+# A folder in which prompt_toolkit is not to be had, whether it is installed or not.
+_WITHOUT_PROMPT_TOOLKIT = str(ROOT / "tests" / "without_prompt_toolkit")
 
 # Clients on consoles without GNU readline's extra calls, and without readline.
 WITHOUT_GNU = (
@@ -36,12 +42,17 @@ class Start:
         server: ServerProgram | FakeServer,
         *options: str,
         program: tuple[str, ...] = ("client.py",),
+        console: ConsoleKind = "stock",
         columns: int = 80,
         rows: int = 24,
         **environment: str,
     ) -> Terminal:
-        """Start the client; what it shows has to be waited for."""
+        """Start the client on one of its consoles; what it shows has to be waited for."""
         arguments = (*program, "--port", server.port, *options)
+        if console == "plain":
+            arguments += ("--plain",)
+        if console != "prompt":
+            environment["PYTHONPATH"] = _WITHOUT_PROMPT_TOOLKIT
         return self._stack.enter_context(
             Terminal(*arguments, columns=columns, rows=rows, environment=environment)
         )

@@ -7,6 +7,7 @@ a deadline; when that passes, the failure shows the screen.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -50,7 +51,7 @@ class Terminal:
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("CHARLA_", "LC_", "PYTHON"))
-            and name not in ("LANG", "NO_COLOR", "COLUMNS")
+            and name not in ("LANG", "LANGUAGE", "NO_COLOR", "COLUMNS", "LINES")
         }
         fixed = {"TERM": "xterm", "LC_ALL": "C.UTF-8", "TZ": "UTC", "INPUTRC": os.devnull}
         with warnings.catch_warnings():
@@ -67,6 +68,7 @@ class Terminal:
         self._child.delayafterread = None
         self._child.delayafterclose = 0
         self._screen = pyte.HistoryScreen(columns, rows, history=_HISTORY)
+        self._screen.write_process_input = self._answer  # type: ignore[method-assign]
         self._stream = pyte.ByteStream(self._screen)
         self._scrolled_off: list[str] = []
         self._ended = False
@@ -179,6 +181,11 @@ class Terminal:
             return
         self.printed += data
         self._stream.feed(data)
+
+    def _answer(self, data: str) -> None:
+        """Tell the program what it asks a terminal: where the cursor is, and what it can do."""
+        with contextlib.suppress(OSError):  # it has ended
+            self._child.send(data)
 
     # ---- ending ----------------------------------------------------------------------------------
 
