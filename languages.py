@@ -12,27 +12,30 @@ to be built.  A program chooses its language once, with `use`, before it starts 
 from __future__ import annotations
 
 import ast
+import contextlib
 import gettext
 import io
 import os
+import re
 import site
 import struct
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 ENGLISH = "en"
 """The language that the programs are written in: it has no file."""
 
-_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # as Python's gettext.find has them
+VARIABLE = "CHARLA_LANG"
+"""The environment variable of --lang, for the client and the server."""
 
-_spoken: gettext.NullTranslations = (
-    gettext.NullTranslations()
-)  # set by `use`, before there is a second thread
+_LOCALE = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # in the order of Python's gettext.find
+
+_spoken = gettext.NullTranslations()  # set by `use`, before there is a second thread
 
 
 def _(message: str) -> str:
     """Return `message` in the language that is spoken; English where that has no words for it."""
-    return _spoken.gettext(message)
+    return _spoken.gettext(message) if message else ""  # of gettext's own that would be the file's header
 
 
 def ngettext(one: str, many: str, count: int) -> str:
@@ -45,34 +48,100 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's own name for it
     return message
 
 
+# ---- which language -------------------------------------------------------------------------------
+
+
 def available() -> list[str]:
     """Return the codes of the languages there are: ["en", "es"]."""
-    found = {
-        name.removesuffix(".po")
-        for folder in _folders()
-        if os.path.isdir(folder)
-        for name in os.listdir(folder)
-        if name.endswith(".po")
-    }
-    return [ENGLISH, *sorted(found)]
+    with contextlib.suppress(OSError):
+        files = os.listdir(_folder())
+        return [ENGLISH, *sorted(name.removesuffix(".po") for name in files if name.endswith(".po"))]
+    return [ENGLISH]
+
+
+def choose(arguments: Sequence[str], environment: Mapping[str, str], configured: str = "") -> str:
+    """Return the code of the language to `use`: the first that is asked for of these.
+
+    `--lang` among the arguments of the program, CHARLA_LANG, `configured` (of a configuration file; empty:
+    nothing), and the locale (`preferred`).  ValueError(what was asked for): there is no such language; the
+    locale alone may ask for one in vain.
+    """
+    wanted = _option(arguments) or environment.get(VARIABLE, "") or configured
+    if not wanted:
+        return preferred(environment)
+    code = _match(wanted)
+    if code is None:
+        raise ValueError(wanted)
+    return code
 
 
 def preferred(environment: Mapping[str, str]) -> str:
-    """Return the language that the environment asks for, of those there are: English where it says nothing.
+    """Return the language of the locale, if there is that one; else English.
 
-    As gettext has it: the first of LANGUAGE (which may list several), LC_ALL, LC_MESSAGES and LANG that
-    is set; es_MX.UTF-8 is es where there is no es_MX.
+    The first of LANGUAGE (which may list several), LC_ALL, LC_MESSAGES and LANG that is set counts, as in
+    Python's gettext.
     """
-    wanted = next((environment[name] for name in _VARIABLES if environment.get(name)), "")
+    locales = next((environment[name] for name in _LOCALE if environment.get(name)), "")
+    codes = map(_match, locales.split(":"))
+    return next((code for code in codes if code is not None), ENGLISH)
+
+
+def _match(locale: str) -> str | None:
+    """Return the language, of those there are, that a locale is of: es_MX.UTF-8 is es where no es_MX is."""
+    name = re.split("[.@]", locale.strip().lower())[0].replace("-", "_")
+    if name in ("c", "posix"):
+        return ENGLISH
     there = {code.lower(): code for code in available()}
-    for locale in wanted.split(":"):
-        code = locale.partition(".")[0].partition("@")[0].lower()
-        if code in ("c", "posix"):
-            return ENGLISH
-        for candidate in (code, code.partition("_")[0]):
-            if candidate in there:
-                return there[candidate]
-    return ENGLISH
+    return there.get(name) or there.get(name.partition("_")[0])
+
+
+def _option(arguments: Sequence[str]) -> str:
+    """Return what --lang says; empty without one, and where it says nothing: the program's parser complains.
+
+    Before that parser is made: it speaks the language that is to be found here.
+    """
+    import argparse  # not for bots, which import this too
+
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--lang", nargs="?", default="")
+    return parser.parse_known_args(list(arguments))[0].lang or ""
+
+
+def speak(arguments: Sequence[str], environment: Mapping[str, str], configured: str = "") -> None:
+    """Use the language that is chosen, also for what argparse says; where there is none such, the locale's.
+
+    Then somebody has to say so: the type of the option --lang is `language`.
+    """
+    try:
+        use(choose(arguments, environment, configured))
+    except ValueError:
+        use(preferred(environment))
+    argparse_speaks()
+
+
+def argparse_speaks() -> None:
+    """Have argparse take its own words (usage, errors) from the language that is spoken."""
+    import argparse
+
+    argparse._ = _  # type: ignore[attr-defined] # where it looks for them, since Python 3.2
+    argparse.ngettext = ngettext  # type: ignore[attr-defined]
+
+
+def language(text: str) -> str:
+    """Return the code of the language that `text` asks for, as the `type` of an option; ArgumentTypeError."""
+    code = _match(text)
+    if code is None:
+        import argparse
+
+        raise argparse.ArgumentTypeError(
+            _("'{text}' is not a language there is: give one of {codes}").format(
+                text=text, codes=", ".join(available())
+            )
+        )
+    return code
+
+
+# ---- its file -------------------------------------------------------------------------------------
 
 
 def use(code: str) -> None:
@@ -84,63 +153,69 @@ def use(code: str) -> None:
     if code == ENGLISH:
         _spoken = gettext.NullTranslations()
         return
-    for folder in _folders():
-        path = os.path.join(folder, f"{code}.po")
-        if os.path.isfile(path):
-            with open(path, encoding="utf-8") as file:
-                _spoken = gettext.GNUTranslations(io.BytesIO(_compiled(read_catalogue(file.read()))))
-            return
-    raise ValueError(code)
+    if code not in available():
+        raise ValueError(code)
+    with open(os.path.join(_folder(), f"{code}.po"), encoding="utf-8-sig") as file:
+        _spoken = gettext.GNUTranslations(io.BytesIO(_compiled(read_catalogue(file.read()))))
 
 
-def _folders() -> list[str]:
-    """Return where language files may be: beside this file, or where pip puts them."""
-    here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "languages")
-    return [here, *(os.path.join(base, "share", "charla", "languages") for base in _bases() if base)]
-
-
-def _bases() -> list[str | None]:
-    return [sysconfig.get_path("data"), site.getuserbase() if site.ENABLE_USER_SITE else None]
+def _folder() -> str:
+    """Return where the files are: beside this one, or where pip puts them."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    folder = os.path.join(here, "languages")
+    if os.path.isdir(folder):
+        return folder
+    bases = [here, sysconfig.get_path("data"), site.getuserbase()]  # pip install --target, as usual, --user
+    folders = [os.path.join(base, "share", "charla", "languages") for base in bases]
+    return next(filter(os.path.isdir, folders), folder)
 
 
 def read_catalogue(text: str) -> dict[str, str]:
     """Return the entries of a PO file as compiled ones have them: plural forms joined by NUL.
 
-    Entries without a translation, fuzzy ones and those that are not used any more (#~) are left out.
+    Entries without a translation, fuzzy ones and those that are not used any more (#~) are left out; the
+    header, which says what the plurals are, never is.
     """
     catalogue: dict[str, str] = {}
-    for entry in text.replace("\r\n", "\n").split("\n\n"):
-        fields: dict[str, str] = {}
-        name = ""
-        fuzzy = False
-        for line in entry.split("\n"):
-            if line.startswith("#"):
-                fuzzy = fuzzy or (line.startswith("#,") and "fuzzy" in line)
-                continue
-            keyword, quote, rest = line.partition('"')
-            name = keyword.strip() or name
-            if quote:  # the escapes of a PO string are those of C, and so of Python
-                fields[name] = fields.get(name, "") + ast.literal_eval(quote + rest)
-        forms = [fields[key] for key in ("msgstr", *(f"msgstr[{n}]" for n in range(6))) if key in fields]
-        if "msgid" in fields and forms and all(forms) and not fuzzy:
-            keys = (
-                [fields["msgid"], fields["msgid_plural"]] if "msgid_plural" in fields else [fields["msgid"]]
-            )
-            catalogue["\0".join(keys)] = "\0".join(forms)
+    entry: dict[str, str] = {}
+    name = ""
+    fuzzy = False
+
+    def end_entry() -> None:
+        forms = [entry[key] for key in sorted(entry) if key.startswith("msgstr")]  # msgstr[0], msgstr[1]...
+        keys = [entry[key] for key in ("msgid", "msgid_plural") if key in entry]
+        if keys and all(forms) and (not fuzzy or keys == [""]):
+            context = f"{entry['msgctxt']}\4" if "msgctxt" in entry else ""
+            catalogue[context + "\0".join(keys)] = "\0".join(forms)
+
+    for line in text.replace("\r\n", "\n").split("\n"):
+        if name.startswith("msgstr") and not line.startswith(("msgstr", '"')):
+            end_entry()
+            entry, name, fuzzy = {}, "", False
+        if line.startswith("#,") and "fuzzy" in line:
+            fuzzy = True
+        keyword, quote, rest = line.partition('"')
+        if not quote or line.startswith("#"):
+            continue
+        name = keyword.strip() or name
+        # The escapes of a PO string are those of C, and so of Python.
+        quoted: str = ast.literal_eval(quote + rest) if "\\" in rest else rest.rstrip()[:-1]
+        entry[name] = entry.get(name, "") + quoted
+    if entry:
+        end_entry()
     return catalogue
 
 
 def _compiled(catalogue: dict[str, str]) -> bytes:
     """Return a catalogue in the binary form (GNU gettext manual, "The Format of GNU MO Files")."""
     pairs = sorted((key.encode(), value.encode()) for key, value in catalogue.items())
-    header = 7 * 4
-    tables = [header, header + 8 * len(pairs)]
-    at = header + 16 * len(pairs)
-    lengths: list[list[int]] = [[], []]
-    texts = b""
-    for side in (0, 1):
-        for pair in pairs:
-            lengths[side] += [len(pair[side]), at + len(texts)]
-            texts += pair[side] + b"\0"
-    numbers = [0x950412DE, 0, len(pairs), *tables, 0, at, *lengths[0], *lengths[1]]
-    return struct.pack(f"<{len(numbers)}I", *numbers) + texts
+    originals = 7 * 4  # bytes of the header: then two tables of (length, offset), then all texts
+    translations = originals + 8 * len(pairs)
+    at = translations + 8 * len(pairs)
+    texts = [text for side in zip(*pairs, strict=True) for text in side]
+    table: list[int] = []
+    for text in texts:
+        table += (len(text), at)
+        at += len(text) + 1
+    numbers = [0x950412DE, 0, len(pairs), originals, translations, 0, 0, *table]
+    return struct.pack(f"<{len(numbers)}I", *numbers) + b"".join(text + b"\0" for text in texts)
