@@ -216,13 +216,13 @@ class RequestRefused(Refused):
 
 
 def decode(line: str, tag: int) -> Request:
-    """Return what a line of a program asks for, under `tag`; RequestRefused when it cannot be taken.
+    """Return what a line of a program asks for, under `tag` (from 1); RequestRefused when it cannot be taken.
 
     "malformed" has for its argument what is wrong: `json`, `type`, `id`, or the name of a field that is
     missing, unknown, there twice, or not of its kind.  The password of a {"type": "mod"} may be empty, and
     is not judged here; no refusal repeats it, or any other value but names.
     """
-    given: dict[str, object] = {}
+    assert tag, "only an event of somebody else's has no tag"
     own_id: Id | None = None
     try:
         given = _read_object(line)
