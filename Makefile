@@ -6,10 +6,10 @@ BIN    := $(VENV)/bin
 SOURCES := $(wildcard *.py) tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help server serv client cli test check format bench chaos attacks fuzz clean
+.PHONY: help server serv client cli test check format bench bench-client chaos attacks fuzz clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z ]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  Options go in ARGS: make server ARGS="--host 0.0.0.0"; the interpreter in PYTHON.'
 
 server serv:  ## run the server (nothing to install)
@@ -32,6 +32,9 @@ format: $(VENV)/installed  ## lay the code out as `make check` wants it
 
 bench:  ## measure against ncat --broker and ngIRCd (apt install ncat ngircd gcc)
 	$(PYTHON) bench/bench.py $(ARGS)
+
+bench-client: $(VENV)/installed  ## measure the client on a terminal: keys to echo, start, memory
+	$(BIN)/python bench/client_bench.py $(ARGS)
 
 chaos:  ## the fault test: links cut 2,000 times, the server killed 20 times, nothing may be lost
 	PYTHONPATH=tests $(PYTHON) -m chaos.run $(ARGS)
