@@ -5,8 +5,9 @@ Pure: text in, a command out, or Refused.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from messages import (
     HISTORY_ASKED,
@@ -87,8 +88,15 @@ def _parse_slash(line: str, tag: int) -> Command:
     assert match is not None
     name, rest = match[1].lower(), match[2]
     if name not in _SLASH_COMMANDS:
-        raise Refused("unknown-command", name or "?")
+        raise Refused("unknown-command", name or "?", nearest(name))
     return _SLASH_COMMANDS[name](rest, tag)
+
+
+def nearest(name: str, further: Iterable[str] = ()) -> str:
+    """Return the one of COMMANDS and `further` ones that `name` is most like; empty: it is like none."""
+    if len(name) > 2 * _LONGEST_COMMAND:
+        return ""
+    return next(iter(difflib.get_close_matches(name, {*COMMANDS, *further}, n=1)), "")
 
 
 _SLASH = re.compile(r"/(\S*)\s?(.*)", re.DOTALL)
@@ -279,3 +287,8 @@ _SLASH_COMMANDS: dict[str, Callable[[str, int], Command]] = {
     "status": _alone(AskStatus, "status"),
     **dict.fromkeys(LEAVE_WORDS, _alone(lambda _tag: Leave(), "exit")),
 }
+
+COMMANDS = tuple(_SLASH_COMMANDS)
+"""The names of the commands, without the slash, in small letters."""
+
+_LONGEST_COMMAND = max(map(len, COMMANDS))

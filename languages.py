@@ -20,7 +20,7 @@ import re
 import site
 import struct
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 ENGLISH = "en"
 """The language that the programs are written in: it has no file."""
@@ -31,6 +31,7 @@ VARIABLE = "CHARLA_LANG"
 _LOCALE = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # in the order of Python's gettext.find
 
 _spoken = gettext.NullTranslations()  # set by `use`, before there is a second thread
+_learners: list[Callable[[], None]] = []  # what is to be called when it is
 
 
 def _(message: str) -> str:
@@ -46,6 +47,71 @@ def ngettext(one: str, many: str, count: int) -> str:
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for it
     """Mark `message`, and return it as it is: it is translated where it is used, with `_`."""
     return message
+
+
+class Words:
+    """Something to tell people that is worded when it is read: by `str`, in their language.
+
+    `template` is marked with N_; its fields may be such words themselves.  For what is told to people and
+    to programs: an error that is shown, and recorded as JSON as well.  Immutable.
+    """
+
+    def __init__(self, template: str, **fields: object) -> None:
+        self._template = template
+        self._fields = fields
+
+    def __str__(self) -> str:
+        return _(self._template).format(**self._fields) if self._fields else _(self._template)
+
+    @property
+    def english(self) -> str:
+        """The same in English: for programs."""
+        if not self._fields:
+            return self._template
+        return self._template.format(**{name: english(value) for name, value in self._fields.items()})
+
+
+def english(value: object) -> object:
+    """Return `value`, in English where it is Words, or an error that was given Words."""
+    if isinstance(value, Exception) and value.args and isinstance(value.args[0], Words):
+        value = value.args[0]
+    return value.english if isinstance(value, Words) else value
+
+
+def system_words(error: OSError) -> Words:
+    """Return what the operating system says of an error; in English where that is not one of the usual."""
+    return Words(error.strerror or str(error))
+
+
+_SYSTEM = (  # in the words of Linux; most are those of macOS, too
+    N_("Permission denied"),
+    N_("Operation not permitted"),
+    N_("No such file or directory"),
+    N_("Not a directory"),
+    N_("Is a directory"),
+    N_("File exists"),
+    N_("File name too long"),
+    N_("Too many levels of symbolic links"),
+    N_("No such device or address"),
+    N_("Device or resource busy"),
+    N_("Invalid argument"),
+    N_("Read-only file system"),
+    N_("No space left on device"),
+    N_("Disk quota exceeded"),
+    N_("Input/output error"),
+    N_("Broken pipe"),
+    N_("Too many open files"),
+    N_("Too many open files in system"),
+    N_("No buffer space available"),
+    N_("Cannot allocate memory"),
+    N_("Resource temporarily unavailable"),
+    N_("Network is down"),
+    N_("Network is unreachable"),
+    N_("No route to host"),
+    N_("Connection refused"),
+    N_("Connection reset by peer"),
+    N_("Connection timed out"),
+)
 
 
 # ---- which language -------------------------------------------------------------------------------
@@ -150,13 +216,20 @@ def use(code: str) -> None:
     For the main thread, before it starts others.
     """
     global _spoken
-    if code == ENGLISH:
-        _spoken = gettext.NullTranslations()
-        return
     if code not in available():
         raise ValueError(code)
-    with open(os.path.join(_folder(), f"{code}.po"), encoding="utf-8-sig") as file:
-        _spoken = gettext.GNUTranslations(io.BytesIO(_compiled(read_catalogue(file.read()))))
+    _spoken = gettext.NullTranslations()
+    if code != ENGLISH:
+        with open(os.path.join(_folder(), f"{code}.po"), encoding="utf-8-sig") as file:
+            _spoken = gettext.GNUTranslations(io.BytesIO(_compiled(read_catalogue(file.read()))))
+    for learn in _learners:
+        learn()
+
+
+def when_chosen(learn: Callable[[], None]) -> None:
+    """Call `learn` now, and again when another language is chosen: for words that are asked for too often."""
+    _learners.append(learn)
+    learn()
 
 
 def _folder() -> str:

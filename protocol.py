@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from grammar import parse_typed
+from languages import _, when_chosen
 from messages import (
     MAX_LINE,
     MAX_TEXT,
@@ -63,12 +64,12 @@ from messages import (
 from native import NativeDialect, read_hello
 from nicks import LEAVE_WORDS
 from wording import (
-    GOODBYES,
     MODERATORS_USAGE,
     USAGE,
     banned_words,
     crowd_words,
     earlier_words,
+    goodbye_words,
     here_words,
     left_words,
     moderated_words,
@@ -77,6 +78,7 @@ from wording import (
     status_words,
     topic_words,
     unread_words,
+    usage_words,
     waits_words,
 )
 
@@ -169,6 +171,13 @@ class PlainDialect:
 
     name = "plain"
 
+    def __init__(self) -> None:
+        when_chosen(self._learn_language)  # once, and not for each message
+
+    def _learn_language(self) -> None:
+        self._private, _nick, self._behind_private = _("[private] {nick}: ").partition("{nick}")
+        self._to, _nick, self._behind_to = _("[to {nick}] ").partition("{nick}")
+
     def decode_command(self, line: str) -> Command | None:
         return parse_typed(line)
 
@@ -179,7 +188,9 @@ class PlainDialect:
             case Acted(nick=nick, text=text):
                 return b"" if own else _under(f"~ {nick} ", text)
             case Told(nick=nick, to=to, text=text):
-                return _under(f"[to {to}] " if own else f"[private] {nick}: ", text)
+                if own:
+                    return _under(f"{self._to}{to}{self._behind_to}", text)
+                return _under(f"{self._private}{nick}{self._behind_private}", text)
             case Past(event):
                 return self._past(event)
             case AskNick():
@@ -203,15 +214,18 @@ class PlainDialect:
     def _notice(self, message: Message, own: bool) -> str:
         match message:
             case Joined(nick=nick):
-                return f"{nick} joined"
+                return _("{nick} joined").format(nick=nick)
             case Left(nick=nick, reason=reason):
                 return left_words(nick, reason)
             case Renamed(old=old, nick=nick):
-                return f"you are now {nick}" if own else f"{old} is now {nick}"
+                return (_("you are now {nick}") if own else _("{old} is now {nick}")).format(
+                    old=old, nick=nick
+                )
             case Crowd():
                 return crowd_words(message)
             case Welcome(nick=nick, text=text):
-                return f"{text or 'Welcome to Charla.'}\nYou are {nick}. /help tells what you can type."
+                you = _("You are {nick}. /help tells what you can type.").format(nick=nick)
+                return f"{text or _('Welcome to Charla.')}\n{you}"
             case Here():
                 return here_words(message)
             case Earlier():
@@ -232,9 +246,10 @@ class PlainDialect:
                 return status_words(message)
             case HelpText(moderators):
                 usage = MODERATORS_USAGE if moderators else USAGE
-                return "\n".join(f"{typed:<24}{meaning}" for typed, meaning in usage.values())
+                lines = map(usage_words, usage.values())
+                return "\n".join(f"{typed:<24}{meaning}" for typed, meaning in lines)
             case Goodbye(reason=reason):
-                return GOODBYES.get(reason, "Goodbye!")
+                return goodbye_words(reason)
             case _:
                 raise TypeError(message)
 
