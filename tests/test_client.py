@@ -1237,7 +1237,7 @@ def test_without_a_nick_in_a_pipe_is_status_2() -> None:
 def test_wrong_options_are_status_2_on_a_terminal_too(fake: FakeServer, start: Start) -> None:
     terminal = start(fake, "--color", "sometimes")
     assert terminal.status() == 2
-    assert terminal.finds("invalid choice: 'sometimes'")
+    assert terminal.finds("'sometimes' is not possible")
 
 
 def test_no_server_at_the_port_is_status_3(fake: FakeServer, start: Start) -> None:
