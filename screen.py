@@ -2,18 +2,23 @@
 
 Every line begins with the local time, and a long one goes on under its own text, never at the left
 edge: so no text, however long or full of line breaks, can pass for another person's line.
+
+Threads: `lines` belongs to the thread that takes messages (network; main before that one runs), and so
+does what it remembers, the day and the minute.  Everything else may be called by any thread: it only reads.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import sys
 import time
-import unicodedata
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import prompts
+import spoken
+import topics
+from days import clock, day_of, day_words, when
+from languages import _
+from mentions import names, spans
 from messages import (
     Acted,
     Banned,
@@ -35,9 +40,9 @@ from messages import (
     Waits,
     Welcome,
 )
+from palette import BOLD, DIM, MARKED, Palette, has_many_colors, paint, use_color
+from widths import cuts, display_width, shortened, wrap
 from wording import (
-    MODERATORS_USAGE,
-    USAGE,
     banned_words,
     crowd_words,
     earlier_words,
@@ -51,218 +56,279 @@ from wording import (
     waits_words,
 )
 
-_BOLD, _DIM, _RED, _MAGENTA = "1", "2", "31", "35"
-_NICK_COLORS = ("32", "33", "34", "36", "92", "94", "96")  # of the 16: every theme makes them readable
+__all__ = ["Screen", "names", "use_color"]
 
-_MARGIN = " " * 6  # the width of a time and a space
-
-
-def use_color(choice: str) -> bool:
-    """Say whether to colour, by --color (auto, always or never), NO_COLOR (no-color.org) and TERM."""
-    if choice == "auto":
-        return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return choice == "always"
+_MARGIN = 6  # columns: the width of a time and a space
+_NARROW_HELP = 50  # columns: in fewer the help begins at the left
+_MEANING = 24  # columns that the help's right column has at least, or it goes under the left one
 
 
 class Screen:
-    """Words and colours for messages; `width()` in columns, 0 for lines that are not to be wrapped."""
+    """Words and colours for messages, for a person who is called `me`.
 
-    def __init__(self, width: Callable[[], int], color: bool, now: Callable[[], float] = time.time) -> None:
+    `width()` is in columns, 0 for lines that are not to be wrapped; `terminal`: a person looks at them, and
+    no script; `plain`: a screen reader reads them aloud (spoken.py): no colours, nothing wrapped.
+    """
+
+    def __init__(
+        self,
+        width: Callable[[], int],
+        color: bool,
+        *,
+        plain: bool = False,
+        terminal: bool = True,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.time_shown = True  # main writes; each method reads it once: either is as good
         self._width = width
-        self._color = color
+        self._palette = Palette(has_many_colors(os.environ)) if color and not plain else None
+        self._plain = plain
+        self._terminal = terminal
         self._now = now
+        # Of the last message with a time, and of the thread of `lines` alone: the minute since 1970, that as
+        # a clock shows it, and the day.
+        self._minute = -1
+        self._clock = ""
+        self._day: tuple[int, int, int] | None = None
 
     def lines(self, message: Message, me: str) -> list[str]:
-        """Return the lines to print for a message, as `me` sees it; none for what is not to be seen."""
+        """Return the lines to print for a message, as `me` sees it; none for what is not to be seen.
+
+        A line with the day comes first when it is not the day of the message before.
+        """
         match message:
-            case Said(_, at, _, nick, text):
-                return self._talk(_clock(at), self._nick(nick), f"{nick}: ", text)
-            case Acted(_, at, _, nick, text):
-                return self._talk(_clock(at), "~ " + self._nick(nick), f"~ {nick} ", text)
-            case Told(_, at, _, nick, to, text):
-                who = f"{'you' if nick == me else nick} -> {'you' if to == me else to}"
-                return self._talk(_clock(at), self._paint(_MAGENTA, who), f"{who}: ", text)
-            case Joined(_, at, nick):
-                return self._notices(at, f"{nick} joined")
-            case Left(_, at, nick, reason):
-                return self._notices(at, left_words(nick, reason))
-            case Renamed(_, at, _, old, nick):
-                return self._notices(at, f"you are now {nick}" if nick == me else f"{old} is now {nick}")
-            case Crowd(_, at):
-                return self._notices(at, crowd_words(message))
-            case Unread(_, at):
-                return self._notices(at, unread_words(message))
-            case Notice(_, at):
-                return self._notices(at, notice_words(message))
-            case Moderated(_, at, action=action):
-                color = _BOLD if action == "announce" else _DIM
-                return self._marked(color, f"{_clock(at)} ", "* ", moderated_words(message), under=True)
+            case Said(_id, at) | Acted(_id, at) | Told(_id, at):
+                return self._new_day(at) + self._talk(message, me, self._time())
+            case Joined(_id, at, nick):
+                text = _("{nick} joined").format(nick=nick)
+            case Left(_id, at, nick, reason):
+                text = left_words(nick, reason)
+            case Renamed(_id, at, _tag, old, nick):
+                words = _("you are now {nick}") if nick == me else _("{old} is now {nick}")
+                text = words.format(old=old, nick=nick)
+            case Crowd(_id, at):
+                text = crowd_words(message)
+            case Unread(_id, at):
+                text = unread_words(message)
+            case Notice(_id, at):
+                text = notice_words(message)
+            case Welcome(_id, at, nick, _people, text):
+                hint = _("You are {nick}. /help tells what you can type.").format(nick=nick)
+                text = f"{text or _('Welcome to Charla.')}\n{hint}"
+            case Moderated(_id, at, action=action):
+                day, color = self._new_day(at), BOLD if action == "announce" else DIM
+                return day + self._notice(color, self._time(), moderated_words(message), under=True)
+            case _:
+                return self._untimed(message, me)
+        return self._new_day(at) + self._notice(DIM, self._time(), text)
+
+    def _untimed(self, message: Message, me: str) -> list[str]:
+        """Return the same for what has no time of its own, or is of another one."""
+        match message:
             case Past(event):
-                return self._past(event)
-            case Welcome(_, at, nick, _, text):
-                return self._notices(
-                    at, f"{text or 'Welcome to Charla.'}\nYou are {nick}. /help tells what you can type."
-                )
+                return self._past(event, me)
             case Here():
                 return self.notice(here_words(message))
             case Earlier():
                 return self.notice(earlier_words(message))
             case Waits():
                 return self.notice(waits_words(message))
+            case Topic() if self._plain:
+                return topic_words(message).split("\n")  # each says that it is the topic
             case Topic():
-                return self._marked(_DIM, _MARGIN, "* ", topic_words(message), under=True)
+                return self._notice(DIM, self._margin(), topic_words(message), under=True)
             case Banned():
-                return self._marked(_DIM, _MARGIN, "* ", banned_words(message), under=True)
+                return self._notice(DIM, self._margin(), banned_words(message), under=True)
             case Status():
                 return self.notice(status_words(message))
             case _:
                 return []
 
-    def help(self, moderators: bool = False) -> list[str]:
-        """Return what can be typed, by everyone or by moderators."""
-        usage = MODERATORS_USAGE if moderators else USAGE
-        width = max(len(typed) for typed, _ in usage.values()) + 2
-        return [
-            line for typed, meaning in usage.values() for line in self.notice(f"{typed:<{width}}{meaning}")
-        ]
+    def found(self, messages: Sequence[Said | Acted | Told], me: str) -> list[str]:
+        """Return the lines for messages from before, as those of the history are."""
+        return [line for message in messages for line in self._past(message, me)]
 
     def notice(self, text: str) -> list[str]:
         """Return what the client itself has to say."""
-        return self._marked(_DIM, _MARGIN, "* ", text)
+        return self._notice(DIM, self._margin(), text)
 
     def error(self, text: str) -> list[str]:
         """Return what went wrong."""
-        return self._marked(_RED, _MARGIN, "! ", text)
+        return spoken.error(text) if self._plain else self._marked("", self._margin(), "! ", text)
 
-    def prompt(self, nick: str, unsent: int, reconnecting: bool = False) -> str:
-        """Return what stands before what is typed."""
-        state = ["reconnecting"] if reconnecting else []
-        if unsent:
-            state.append(f"{unsent} unsent")
-        return f"{nick} ({', '.join(state)})> " if state else f"{nick}> "
+    def help(self, topic: str = "", *, alt_enter: bool = False) -> list[str]:
+        """Return what can be typed: on one of topics.TOPICS, or on all but what is for moderators.
 
-    def _past(self, event: Said | Acted) -> list[str]:
-        """Lay a message of the history out like a live one, but all dim, and its time in brackets."""
-        colorless = Screen(self._width, color=False)
-        acts = isinstance(event, Acted)
-        painted, head = (f"~ {event.nick}", f"~ {event.nick} ") if acts else (event.nick, f"{event.nick}: ")
-        lines = colorless._talk(f"[{self._date(event.time)}]", painted, head, event.text)
-        return [self._paint(_DIM, line) for line in lines]
+        `alt_enter`: the console breaks a line at Alt+Enter.
+        """
+        if topic and topic not in topics.TOPICS:
+            words = _("There is no help on '{topic}', but on these: {topics}.")
+            return self.error(words.format(topic=topic, topics=", ".join(topics.TOPICS)))
+        editing = self._terminal and not self._plain
+        sections = topics.sections(topic, editing=editing, alt_enter=alt_enter)
+        if self._plain:
+            return [
+                line
+                for heading, rows in sections
+                for line in (heading, *(spoken.usage(typed, meaning) for typed, meaning in rows))
+            ]
+        column = max(display_width(typed) for _heading, rows in sections for typed, _meaning in rows) + 2
+        lines: list[str] = []
+        for heading, rows in sections:
+            lines += self._marked(BOLD, self._margin(), "* ", heading)
+            for typed, meaning in rows:
+                lines += self._usage(typed, meaning, column)
+        return lines
 
-    def _date(self, at: int) -> str:
-        """Return the local time, with the day when that is not today, and the year when not this one."""
-        then, today = time.localtime(at / 1000), time.localtime(self._now())
-        year = f" {then.tm_year}" if then.tm_year != today.tm_year else ""
-        day = f"{then.tm_mday} {_MONTHS[then.tm_mon - 1]}{year} "
-        return ("" if then[:3] == today[:3] else day) + time.strftime("%H:%M", then)
+    def prompt(
+        self, nick: str, *, unsent: int = 0, reconnecting: bool = False, to: str = "", nobody: bool = False
+    ) -> str:
+        """Return what stands before what is typed: see prompts.py."""
+        return prompts.prompt(
+            nick, self._width(), unsent=unsent, reconnecting=reconnecting, to=to, nobody=nobody
+        )
 
-    def _talk(self, clock: str, painted: str, head: str, text: str) -> list[str]:
-        """Lay `text` out behind the time and `head`, which looks like `painted` but for the colon."""
-        painted += head[len(head.rstrip(": ")) :]
-        taken = display_width(f"{clock} {head}")
+    def status(self, *, room: str, nick: str, people: int, connection: str, unsent: int) -> str:
+        """Return the row for a status line: see prompts.py."""
+        return prompts.status(
+            self._width(), room=room, nick=nick, people=people, connection=connection, unsent=unsent
+        )
+
+    # ---- times and days ------------------------------------------------------------------------------
+
+    def _time(self) -> str:
+        """Return what a line of the minute that is noted begins with."""
+        return f"{self._clock} " if self.time_shown else ""
+
+    def _new_day(self, at: int) -> list[str]:
+        """Take note of the time of a message; return the line with its day when that is another one."""
+        minute = at // 60_000
+        if minute == self._minute:
+            return []
+        self._minute, self._clock = minute, clock(at)
+        before, self._day = self._day, day_of(at)
+        if before in (None, self._day):
+            return []
+        if self._plain:
+            return spoken.notice(day_words(at)[0])
         columns = self._width()
-        if columns and taken >= columns:  # not even the name fits on a row: it is wrapped with the text
-            painted, text, taken = "", head + text, len(clock) + 1
-        indent = taken
+        rows = [f"-- {words} --" for words in day_words(at)]
+        fitting = (row for row in rows if not columns or display_width(row) <= columns)
+        return [self._paint(DIM, next(fitting, shortened(rows[-1], columns)))]
+
+    def _margin(self) -> str:
+        """Return what a line without a time begins with."""
+        return " " * _MARGIN if self.time_shown else ""
+
+    # ---- talk ----------------------------------------------------------------------------------------
+
+    def _talk(self, event: Said | Acted | Told, me: str, begin: str) -> list[str]:
+        """Lay out what somebody said or did, behind `begin`."""
+        if self._plain:
+            first, *others = spoken.talk(event, me)
+            return [begin + first, *others]
+        head, tail = _who(event, me)
+        named = event.nick != me and spans(event.text, me)
+        if named and self._terminal and not self._palette and not isinstance(event, Told):
+            head = _("{nick} (names you)").format(nick=head)
+        color = ""
+        if self._palette:
+            color = self._palette.private if isinstance(event, Told) else self._palette.of_nick(event.nick)
+        return self._laid_out(begin, DIM, head, color, tail, event.text, me if named else "")
+
+    def _past(self, event: Said | Acted | Told, me: str) -> list[str]:
+        """Lay a message of the history out like a live one, but all dim, and its time in brackets."""
+        told = when(event.time, self._now())
+        if self._plain:
+            return spoken.earlier(event, told, me)
+        head, tail = _who(event, me)
+        lines = self._laid_out(f"[{told}] ", "", head, "", tail, event.text, "")
+        return [self._paint(DIM, line) for line in lines]
+
+    def _laid_out(
+        self, begin: str, dim: str, head: str, color: str, tail: str, text: str, named: str
+    ) -> list[str]:
+        """Lay `text` out behind `begin` (in the colour `dim`), `head` (in `color`) and `tail`."""
+        columns = self._width()
+        indent = taken = len(begin) + display_width(head) + len(tail)
         if columns and taken > columns // 2:  # a narrow screen, or a long nick
-            indent = min(len(_MARGIN), columns // 4)
-        laid_out: list[str] = []
+            indent = max(1, min(_MARGIN if begin else 2, columns // 4))
+        begin = self._paint(dim, begin[:-1]) + " " if begin else ""
+        if columns and taken >= columns:  # not even the name fits on a row: it is wrapped with the text
+            text = head + tail + text
+            taken = taken - display_width(head) - len(tail)
+        else:
+            begin += self._paint(color, head) + tail
+        lines: list[str] = []
         for paragraph in text.split("\n"):
-            first = columns - (indent if laid_out else taken)
-            laid_out += wrap(paragraph, first, columns - indent) if columns else [paragraph]
-        margin = " " * indent
-        return [
-            f"{self._paint(_DIM, clock)} {painted}{laid_out[0]}",
-            *(margin + line for line in laid_out[1:]),
-        ]
+            marked = spans(paragraph, named) if named and self._palette else []
+            for start, end in (
+                cuts(paragraph, columns - (indent if lines else taken), columns - indent)
+                if columns
+                else [(0, len(paragraph))]
+            ):
+                line = _with_marks(paragraph, start, end, marked) if marked else paragraph[start:end]
+                lines.append((" " * indent if lines else begin) + line)
+        return lines
 
-    def _notices(self, at: int, text: str) -> list[str]:
-        return self._marked(_DIM, f"{_clock(at)} ", "* ", text)
+    # ---- notices -------------------------------------------------------------------------------------
 
-    def _marked(self, color: str, clock: str, mark: str, text: str, under: bool = False) -> list[str]:
+    def _notice(self, color: str, begin: str, text: str, under: bool = False) -> list[str]:
+        if self._plain:
+            first, *others = spoken.notice(text, under)
+            return [begin.lstrip() + first, *others]
+        return self._marked(color, begin, "* ", text, under)
+
+    def _marked(self, color: str, begin: str, mark: str, text: str, under: bool = False) -> list[str]:
         """Lay `text` out behind the mark: each of its paragraphs, or (`under`) only the first.
 
         `under` is for what somebody has typed: its second paragraph must not pass for another notice.
         """
         columns = self._width()
+        width = columns - len(begin) - len(mark)
+        margin = " " * (len(begin) + len(mark))
         lines: list[str] = []
         for paragraph in text.split("\n"):
-            width = columns - len(_MARGIN) - len(mark)
             pieces = wrap(paragraph, width, width) if columns else [paragraph]
-            begin = f"{_MARGIN}  " if under and lines else f"{clock}{mark}"
-            lines += [f"{begin}{pieces[0]}", *(f"{_MARGIN}  {piece}" for piece in pieces[1:])]
+            first = margin if under and lines else begin + mark
+            lines += [first + pieces[0], *(margin + piece for piece in pieces[1:])]
         return [self._paint(color, line) for line in lines]
 
-    def _nick(self, nick: str) -> str:
-        return self._paint(_NICK_COLORS[zlib.crc32(nick.encode()) % len(_NICK_COLORS)], nick)
+    def _usage(self, typed: str, meaning: str, column: int) -> list[str]:
+        """Lay out a row of the help: in two columns, or one under the other."""
+        columns = self._width()
+        margin = " " * (2 if columns and columns < _NARROW_HELP else len(self._margin()) + 2)
+        if not columns:
+            return [f"{margin}{typed}{' ' * (column - display_width(typed))}{meaning}"]
+        if columns - len(margin) - column >= _MEANING:
+            room = columns - len(margin) - column
+            first, *others = wrap(meaning, room, room)
+            row = f"{margin}{typed}{' ' * (column - display_width(typed))}{first}"
+            return [row, *(f"{margin}{' ' * column}{piece}" for piece in others)]
+        room = columns - len(margin)
+        return [
+            *(margin + piece for piece in wrap(typed, room, room)),
+            *(f"{margin}  {piece}" for piece in wrap(meaning, room - 2, room - 2)),
+        ]
 
     def _paint(self, color: str, text: str) -> str:
-        return f"\x1b[{color}m{text}\x1b[0m" if self._color else text
+        return paint(color, text) if self._palette and color and text else text
 
 
-def _clock(at: int) -> str:
-    return time.strftime("%H:%M", time.localtime(at / 1000))
+def _who(event: Said | Acted | Told, me: str) -> tuple[str, str]:
+    """Return who said or did it, and to whom if to one alone; and what stands between that and the text."""
+    if isinstance(event, Told):
+        you = _("you")
+        return f"{you if event.nick == me else event.nick} -> {you if event.to == me else event.to}", ": "
+    return (f"~ {event.nick}", " ") if isinstance(event, Acted) else (event.nick, ": ")
 
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def display_width(text: str) -> int:
-    """Return the columns that `text` takes on a terminal (UAX #11: wide ones take two)."""
-    if text.isascii():
-        return len(text)
-    return sum(map(_character_width, text))
-
-
-def _character_width(character: str) -> int:
-    """Return the columns of one character: where terminals differ, what the widest of them takes.
-
-    A line that is wrapped early is only short; one that the terminal wraps goes on at the left edge.
-    """
-    if character.isascii():
-        return 1
-    if character == "\ufe0f":  # makes an emoji of the symbol before it, and that is wide in some terminals
-        return 1
-    category = unicodedata.category(character)
-    if category in ("Mn", "Me") or _JOINERS.match(character):
-        return 0
-    if category == "Cn" or _WIDE_SYMBOLS.match(character):  # Cn: perhaps an emoji newer than Python's tables
-        return 2
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-# Of the format characters (Cf) those without a form of their own.  Others have one: soft hyphens...
-_JOINERS = re.compile("[\u200b-\u200d\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
-
-# Wide since Unicode 16, or in some terminals, and not by the tables of older Pythons.
-_WIDE_SYMBOLS = re.compile(
-    "[\u2630-\u2637\u268a-\u268f\u3248-\u324f\u4dc0-\u4dff\U0001d300-\U0001d376\U0001f1e6-\U0001f1ff]"
-)
-
-
-def wrap(text: str, first: int, rest: int) -> list[str]:
-    """Cut `text` into lines of at most `first`, then `rest`, columns: at spaces where there are any.
-
-    At least one character goes on a line, however narrow.  Spaces inside are kept as they are; the one
-    at which a line is cut is dropped.
-    """
-    lines: list[str] = []
-    room = first
-    while True:
-        used = 0
-        for end, character in enumerate(text):  # noqa: B007 - where it stopped is what is wanted
-            used += _character_width(character)
-            if used > room:
-                break
-        else:
-            return [*lines, text] if text or not lines else lines
-        space = text.rfind(" ", 1, end + 1)
-        if space > 0 and text[:space].strip():
-            lines.append(text[:space])
-            text = text[space + 1 :]
-        else:
-            if end == 0 and lines:  # not even one fits
-                end = 1
-            lines.append(text[:end])  # may be empty, when the first line has no room at all
-            text = text[end:]
-        room = max(rest, 1)
+def _with_marks(text: str, start: int, end: int, marked: list[tuple[int, int]]) -> str:
+    """Return `text` from `start` to `end`, with what is in `marked` standing out."""
+    line = ""
+    for first, last in marked:
+        first, last = max(first, start), min(last, end)
+        if first < last:
+            line += text[start:first] + paint(MARKED, text[first:last])
+            start = last
+    return line + text[start:end]

@@ -1,0 +1,63 @@
+"""What /help tells, by topic: what can be typed, and the keys.  No I/O, no thread."""
+
+from __future__ import annotations
+
+import signal
+
+from languages import N_, _
+from wording import CLIENT_USAGE, MODERATORS_USAGE, USAGE, usage_words
+
+TOPICS = ("talk", "people", "screen", "keys", "mod")
+"""What can follow /help: in every language the same words, as commands are."""
+
+_HEADINGS = {
+    "talk": N_("Talking:"),
+    "people": N_("Who is here, and what is going on:"),
+    "screen": N_("The screen, and what was said before:"),
+    "keys": N_("Keys:"),
+    "mod": N_("For moderators:"),
+}
+
+COMMANDS = {
+    "talk": ("text", "colon", "msg", "r", "say", "me"),
+    "people": ("who", "nick", "ignore", "unignore", "topic", "exit"),
+    "screen": ("history", "search", "bell", "time", "clear", "help-topics"),
+}
+"""The keys of wording.USAGE and CLIENT_USAGE, by topic; "help-topics" stands for "help", too."""
+
+_KEYS = (
+    (N_("Up, Down"), N_("what you typed before")),
+    (N_("Ctrl+R"), N_("look for something that you typed before")),
+    (N_("Tab"), N_("complete a command or a nickname")),
+)
+_NEW_LINE = (N_("Alt+Enter"), N_("begin another line of the same message"))
+_LEAVING = (
+    (N_("Ctrl+C"), N_("leave")),
+    (N_("Ctrl+D"), N_("leave, when nothing is typed")),
+)
+_SUSPEND = (N_("Ctrl+Z"), N_("let the shell have the terminal; fg brings you back"))
+
+
+def sections(
+    topic: str, *, editing: bool = True, alt_enter: bool = False
+) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return headings, and what belongs under each: how it is typed, and what it does.
+
+    `topic` is one of TOPICS, or "": all but what is for moderators.  ValueError: there is no such topic.
+    `editing`: whether the line can be edited; `alt_enter`: whether that key breaks it.
+    """
+    if topic and topic not in TOPICS:
+        raise ValueError(topic)
+    wanted = [topic] if topic else [name for name in TOPICS if name != "mod"]
+    return [(_(_HEADINGS[name]), _rows(name, editing, alt_enter)) for name in wanted]
+
+
+def _rows(topic: str, editing: bool, alt_enter: bool) -> list[tuple[str, str]]:
+    if topic == "mod":
+        return [usage_words(usage) for usage in MODERATORS_USAGE.values()]
+    if topic != "keys":
+        usages = {**USAGE, **CLIENT_USAGE}
+        return [usage_words(usages[command]) for command in COMMANDS[topic]]
+    line_keys = [*_KEYS, *([_NEW_LINE] if alt_enter else [])] if editing else []
+    rows = [*line_keys, *_LEAVING, *([_SUSPEND] if hasattr(signal, "SIGTSTP") else [])]
+    return [(_(key), _(meaning)) for key, meaning in rows]
