@@ -30,7 +30,7 @@ class Fatal(Exception):
         self.lines = lines
 
 
-def diagnose(*lines: str) -> None:
+def diagnose(*lines: object) -> None:
     """Write diagnostics of a script, if anybody reads them."""
     with contextlib.suppress(OSError):
         for text in lines:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import time
 
-import wording
 from console import Console, Question
 from exits import REMOVED, ExitStatus, Fatal, diagnose
 from grammar import parse_typed
-from languages import N_, _
+from languages import N_, Words, _
 from link import LinkLost
 from messages import Leave, Message, Refused
 from network import Network
@@ -21,7 +20,7 @@ from nicks import check_nick
 from passwords import Password, PasswordError
 from route import NoConnection, wait_before_again
 from trust import Distrusted
-from wording import sentence
+from wording import goodbye_words, sentence
 
 LOST = N_("The connection to the server is lost.")
 
@@ -43,11 +42,11 @@ def join(network: Network, console: Console, nick: str | None) -> list[Message]:
     except Refused as refused:
         raise Fatal(ExitStatus.REFUSED, sentence(refused.code, refused.arguments)) from None
     except TimeoutError:
-        raise Fatal(ExitStatus.CONNECTION_LOST, "The server does not answer any more.") from None
+        raise Fatal(ExitStatus.CONNECTION_LOST, _("The server does not answer any more.")) from None
     except OSError as error:
         reason = error.reason if isinstance(error, LinkLost) else ""
         status = ExitStatus.REFUSED if reason in REMOVED else ExitStatus.CONNECTION_LOST
-        raise Fatal(status, wording.GOODBYES.get(reason, reason) or _(LOST)) from None
+        raise Fatal(status, goodbye_words(reason) if reason else _(LOST)) from None
 
 
 def _enter(network: Network, console: Console) -> None:
@@ -62,12 +61,13 @@ def _enter(network: Network, console: Console) -> None:
                 asked = True
             network.give_password(network.password or _ask_password(console))
         except PasswordError as error:
-            console.show([f"No: {error}."])
+            console.show([_("No: {error}.").format(error=error)])
         except Refused as refused:
             seconds = wait_before_again(refused)
             if seconds is not None and waits < PASSWORD_WAITS:
                 waits += 1
-                _tell(console, [sentence(refused.code, refused.arguments) + " That is done now, by itself."])
+                why = sentence(refused.code, refused.arguments)
+                _tell(console, [f"{why} " + _("That is done now, by itself.")])
                 time.sleep(seconds)
                 _connect(network, console)
                 continue
@@ -132,7 +132,8 @@ def _ask_password(console: Console) -> Password:
     """Return what is typed as a password; EOFError for what leaves, PasswordError for what is none."""
     typed = console.read_secret(_("Password: "))
     if not typed:
-        raise PasswordError("nothing was typed: type the password that the server asks for, or exit")
+        words = Words(N_("nothing was typed: type the password that the server asks for, or exit"))
+        raise PasswordError(words)
     with contextlib.suppress(Refused):
         if isinstance(parse_typed(typed), Leave):
             raise EOFError

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
+from languages import N_, Words, _, system_words
 from messages import clean
 from nicks import LEAVE_WORDS
 from protocol import is_native
@@ -47,11 +48,13 @@ class PasswordError(Exception):
 class NotAsArgument(argparse.Action):
     """An option that is refused, whatever it is given, without repeating that."""
 
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+    def __call__(self, parser: argparse.ArgumentParser, *_given: object) -> NoReturn:
         """Explain what to do instead, and exit with status 2."""
         parser.error(
-            "a password is never an argument, others would see it (ps): write it into a file for "
-            "--password-file, or into CHARLA_PASSWORD; and choose another one, if this was it"
+            _(
+                "a password is never an argument, others would see it (ps): write it into a file for "
+                "--password-file, or into CHARLA_PASSWORD; and choose another one, if this was it"
+            )
         )
 
 
@@ -66,12 +69,12 @@ class Password:
     def __init__(self, text: str) -> None:
         problem = _problem(text)
         if problem:
-            raise PasswordError(f"the password {problem}")
+            raise PasswordError(Words(N_("the password {problem}"), problem=problem))
         self._text = text
         self._digest = _digest(text)
 
     @classmethod
-    def read(cls, path: str, warn: Callable[[str], None] = log.warning) -> Password:
+    def read(cls, path: str, warn: Callable[[Words], None] = log.warning) -> Password:
         """Return the password in the first line of a file; PasswordError when there is none to be had.
 
         `warn` tells people when others can read the file, too.
@@ -81,25 +84,32 @@ class Password:
                 status = os.fstat(file.fileno())
                 line = file.readline(MAX_PASSWORD + 10)  # longer is too long, whatever comes
         except FileNotFoundError:
-            raise PasswordError(f"there is no password file '{path}': make it, with one line") from None
+            words = Words(N_("there is no password file '{path}': make it, with one line"), path=path)
+            raise PasswordError(words) from None
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise PasswordError(f"the password file '{path}' cannot be read: {reason}") from None
+            reason = system_words(error) if isinstance(error, OSError) else error
+            words = Words(N_("the password file '{path}' cannot be read: {reason}"), path=path, reason=reason)
+            raise PasswordError(words) from None
         try:
             # Some editors begin a file with a byte order mark, which nobody types.
             text = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8-sig")
         except UnicodeDecodeError:
             if len(line) <= MAX_PASSWORD:  # a longer one may have been cut inside a character
-                raise PasswordError(f"the password in '{path}' is not UTF-8: save it as such") from None
+                words = Words(N_("the password in '{path}' is not UTF-8: save it as such"), path=path)
+                raise PasswordError(words) from None
             text = "x" * len(line)
         problem = _problem(text)
         if problem:
-            raise PasswordError(f"the password in '{path}' {problem}")
+            raise PasswordError(Words(N_("the password in '{path}' {problem}"), path=path, problem=problem))
         # systemd keeps credentials in a folder that is the service's alone, with an ACL: that shows as 0440.
         alone = os.path.dirname(path) == os.environ.get("CREDENTIALS_DIRECTORY")
         # On Windows these bits say nothing about who can read it.
         if os.name == "posix" and stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 and not alone:
-            warn(f"others on this machine can use the password file '{path}': chmod 600 it")
+            warn(
+                Words(
+                    N_("others on this machine can use the password file '{path}': chmod 600 it"), path=path
+                )
+            )
         return cls(text)
 
     def matches(self, typed: str) -> bool:
@@ -127,21 +137,21 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")).digest()
 
 
-def _problem(text: str) -> str:
-    """Return what is wrong with a password, and what to do; empty when nothing is."""
+def _problem(text: str) -> Words | None:
+    """Return what is wrong with a password, and what to do; None when nothing is."""
     if not text:
-        return "is empty: give one, or do not ask for one"
+        return Words(N_("is empty: give one, or do not ask for one"))
     try:
         size = len(text.encode())
     except UnicodeEncodeError:  # how Python holds bytes of the environment that are not UTF-8
-        return "is not UTF-8: choose other characters"
+        return Words(N_("is not UTF-8: choose other characters"))
     if size > MAX_PASSWORD:
-        return f"is longer than {MAX_PASSWORD} bytes: choose a shorter one"
+        return Words(N_("is longer than {most} bytes: choose a shorter one"), most=MAX_PASSWORD)
     if clean(text) != text or "\n" in text:
-        return "holds characters that cannot be typed: choose another one"
+        return Words(N_("holds characters that cannot be typed: choose another one"))
     if text.strip().lower().removeprefix("/") in LEAVE_WORDS or is_native(text):
-        return "is a word that the chat takes for a command: choose another one"
-    return ""
+        return Words(N_("is a word that the chat takes for a command: choose another one"))
+    return None
 
 
 @dataclass(slots=True)

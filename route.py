@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 
 import tls
+from languages import _, system_words
 from link import Connector
 from messages import AskPassword, Refused
 from passwords import Password
@@ -73,52 +74,57 @@ class Route:
         NoConnection, Distrusted; Refused when the server turns everybody away, or when it asks for a
         password that others could read on its way.
         """
-        where = f"{self.host}, port {self.port}"
+        where = _("{host}, port {port}").format(host=self.host, port=self.port)
         # Before anything is read: a certificate that is remembered from now on has been shown, come what may.
         tell(self._reach_or_explain(connector, where))
         try:
             self._read_greeting(connector, time.monotonic() + CONNECT_TIME)
             return
         except TimeoutError:
-            raise NoConnection(
-                f"Something listens at {where} but says nothing: a server that hangs, or none of Charla's."
-            ) from None
+            words = _(
+                "Something listens at {where} but says nothing: a server that hangs, or none of Charla's."
+            )
+            raise NoConnection(words.format(where=where)) from None
         except OSError:
-            reason = "closed the connection"
+            words = _("That is not a Charla server: it closed the connection. Look at --host and --port.")
         except Refused as refused:
             if refused.code != "malformed" and refused.code != "not-utf8":
                 raise
-            reason = "speaks another language"
-        raise NoConnection(f"That is not a Charla server: it {reason}. Look at --host and --port.")
+            words = _("That is not a Charla server: it speaks another language. Look at --host and --port.")
+        raise NoConnection(words)
 
     def _reach_or_explain(self, connector: Connector, where: str) -> list[str]:
         deadline = time.monotonic() + CONNECT_TIME
         try:
             self._dial(connector, deadline)
         except (socket.gaierror, UnicodeError):
-            raise NoConnection(f"No machine is called '{self.host}': look at what --host says.") from None
+            words = _("No machine is called '{host}': look at what --host says.")
+            raise NoConnection(words.format(host=self.host)) from None
         except ConnectionRefusedError:
-            raise NoConnection(
-                f"No server answers at {where}: start one there (python3 server.py"
-                + (f" --port {self.port}" if self.port != DEFAULT_PORT else "")
-                + "), or look at --host and --port."
-            ) from None
+            words = _(
+                "No server answers at {where}: start one there ({command}), or look at --host and --port."
+            )
+            command = "python3 server.py" + (f" --port {self.port}" if self.port != DEFAULT_PORT else "")
+            raise NoConnection(words.format(where=where, command=command)) from None
         except TimeoutError:
-            raise NoConnection(
-                f"Nothing answers at {where}: the machine is off, or a firewall is in between."
-            ) from None
+            words = _("Nothing answers at {where}: the machine is off, or a firewall is in between.")
+            raise NoConnection(words.format(where=where)) from None
         except OSError as error:
-            raise NoConnection(f"{where} cannot be reached: {error.strerror or error}.") from None
+            words = _("{where} cannot be reached: {reason}.")
+            raise NoConnection(words.format(where=where, reason=system_words(error))) from None
         try:
             return self._secure(connector, deadline)
         except TimeoutError:
-            without = "" if self._knows_tls() else ", or one without TLS; then leave out --tls"
-            raise NoConnection(
-                f"Something listens at {where} but does not answer in TLS: a server that hangs{without}."
-            ) from None
+            words = _("Something listens at {where} but does not answer in TLS: a server that hangs.")
+            if not self._knows_tls():
+                words = _(
+                    "Something listens at {where} but does not answer in TLS: a server that hangs, "
+                    "or one without TLS; then leave out --tls."
+                )
+            raise NoConnection(words.format(where=where)) from None
         except OSError as error:
             why = tls.explain(error, self.host, known=self._knows_tls())
-            raise NoConnection(f"No secure connection: {why}.") from None
+            raise NoConnection(_("No secure connection: {why}.").format(why=why)) from None
 
     def reconnect(self, connector: Connector, deadline: float) -> None:
         """Get there again, with the password that was right.  OSError, UnicodeError, Refused, Distrusted."""
@@ -170,14 +176,20 @@ class Route:
             notices = self._trust.judge(connector.encrypt(self._context, self.host, deadline))
         except ssl.SSLCertVerificationError as error:
             raise Distrusted(
-                f"No secure connection: {tls.explain(error, self.host)}.", "Nothing was sent."
+                _("No secure connection: {why}.").format(why=tls.explain(error, self.host)),
+                _("Nothing was sent."),
             ) from None
         except OSError as error:
             if tls.is_plain_text(error) and self._trust.knows_tls():
                 raise Distrusted(
-                    f"WARNING: {self.host}, port {self.port}, DOES NOT SPEAK TLS, AND IT SHOULD.",
-                    "It did before, or you have said what its certificate is. Somebody may be between you "
-                    "and the server; or it was started without TLS: ask who runs it. Nothing was sent.",
+                    _("WARNING: {host}, port {port}, DOES NOT SPEAK TLS, AND IT SHOULD.").format(
+                        host=self.host, port=self.port
+                    ),
+                    _(
+                        "It did before, or you have said what its certificate is. Somebody may be between "
+                        "you and the server; or it was started without TLS: ask who runs it. "
+                        "Nothing was sent."
+                    ),
                 ) from None
             raise
         self.tells_secrets = True

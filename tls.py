@@ -25,6 +25,8 @@ import subprocess
 import tempfile
 import threading
 
+from languages import N_, Words, _, system_words
+
 RECORD_SIZE = 8 * 1024
 """Bytes of plaintext in one record of ours.  Half of what there may be (RFC 8446, 5.1): `ncat --ssl` (7.93)
 shows 8 KiB of a record, and the rest when more comes."""
@@ -311,22 +313,30 @@ def server_context(cert: str, key: str) -> ssl.SSLContext:
 
     def refuse() -> str:
         raise TlsError(
-            f"the key {key} has a password: give one without, as by openssl pkey -in {key} -out NEW"
+            Words(
+                N_("the key {key} has a password: give one without, as by openssl pkey -in {key} -out NEW"),
+                key=key,
+            )
         )
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0  # written by the server unasked, and of no use to a chat
-    for name, path in (("certificate", cert), ("key", key)):
-        _check_readable(f"the {name} {path}", path)
+    _check_readable(N_("the certificate {path} cannot be read: {reason}"), cert)
+    _check_readable(N_("the key {path} cannot be read: {reason}"), key)
     try:
         context.load_cert_chain(cert, key, password=refuse)
     except OSError as error:  # ssl.SSLError is one; the others when the files are being replaced
         if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
-            raise TlsError(f"{key} is not the key of the certificate {cert}") from error
-        raise TlsError(
-            f"{cert} and {key} are not a certificate and its key (PEM): {_reason(error)}"
-        ) from error
+            words = Words(N_("{key} is not the key of the certificate {cert}"), key=key, cert=cert)
+            raise TlsError(words) from error
+        words = Words(
+            N_("{cert} and {key} are not a certificate and its key (PEM): {reason}"),
+            cert=cert,
+            key=key,
+            reason=_reason(error),
+        )
+        raise TlsError(words) from error
     return context
 
 
@@ -342,21 +352,22 @@ def client_context(ca: str | None) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         return context
-    _check_readable(f"the certificate {ca}", ca)
+    _check_readable(N_("the certificate {path} cannot be read: {reason}"), ca)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the server's own certificate will do
     try:
         context.load_verify_locations(ca)
     except ssl.SSLError as error:
-        raise TlsError(f"{ca} is not a certificate (PEM): {_reason(error)}") from error
+        words = Words(N_("{path} is not a certificate (PEM): {reason}"), path=ca, reason=_reason(error))
+        raise TlsError(words) from error
     return context
 
 
-def _check_readable(what: str, path: str) -> None:
+def _check_readable(complaint: str, path: str) -> None:
     try:
         with open(path, "rb"):
             pass
     except OSError as error:
-        raise TlsError(f"{what} cannot be read: {error.strerror}") from error
+        raise TlsError(Words(complaint, path=path, reason=system_words(error))) from error
 
 
 def fingerprint(der: bytes) -> str:
@@ -373,18 +384,18 @@ _OLD_VERSION = {"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROT
 
 def certificate_fingerprint(path: str) -> str:
     """Return the `fingerprint` of the first certificate in a PEM file; TlsError when there is none."""
-    _check_readable(f"the certificate {path}", path)
+    _check_readable(N_("the certificate {path} cannot be read: {reason}"), path)
     with open(path, encoding="ascii", errors="replace") as file:
         text = file.read().replace("TRUSTED CERTIFICATE", "CERTIFICATE")
     match = re.search("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", text, re.DOTALL)
     if match is None:
-        raise TlsError(f"there is no certificate (PEM) in {path}")
+        raise TlsError(Words(N_("there is no certificate (PEM) in {path}"), path=path))
     return fingerprint(ssl.PEM_cert_to_DER_cert(match[0]))
 
 
 def is_plain_text(error: OSError) -> bool:
     """Say whether a handshake failed because the other side answered with something else than TLS."""
-    return _reason(error) in _PLAIN_TEXT
+    return _openssl_reason(error) in _PLAIN_TEXT
 
 
 def explain(error: OSError, host: str, *, known: bool = False) -> str:
@@ -393,27 +404,56 @@ def explain(error: OSError, host: str, *, known: bool = False) -> str:
     `known`: it is one that speaks TLS, so nobody is told to do without.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"the certificate of {host} is not to be trusted: {error.verify_message.rstrip('.')};"
+        words = _(
+            "the certificate of {host} is not to be trusted: {reason};"
             " give the right one with --tls-ca, or give instead --tls-fingerprint with what the server"
             " printed when it was started"
         )
+        return words.format(host=host, reason=_verify_reason(error, host))
     if isinstance(error, ConnectionError | ssl.SSLEOFError):
-        cause = "it may have too many connections from here"
+        words = _("{host} hung up during the TLS handshake: it may have too many connections from here")
         if not known:
-            cause += ", or speak no TLS (then leave out --tls)"
-        return f"{host} hung up during the TLS handshake: {cause}"
-    reason = _reason(error)
+            words = _(
+                "{host} hung up during the TLS handshake: it may have too many connections from here, "
+                "or speak no TLS (then leave out --tls)"
+            )
+        return words.format(host=host)
+    reason = _openssl_reason(error)
     if reason in _PLAIN_TEXT:
-        return f"{host} does not speak TLS: leave out --tls"
+        return _("{host} does not speak TLS: leave out --tls").format(host=host)
     if reason in _OLD_VERSION:
-        return f"{host} speaks no TLS 1.3, which is the oldest we speak"
-    return f"the TLS handshake with {host} failed: {reason}"
+        return _("{host} speaks no TLS 1.3, which is the oldest we speak").format(host=host)
+    words = _("the TLS handshake with {host} failed: {reason}")
+    return words.format(host=host, reason=_reason(error))
 
 
-def _reason(error: OSError) -> str:
+def _openssl_reason(error: OSError) -> str:
+    """Return OpenSSL's name for what went wrong; empty for an error that is not OpenSSL's."""
+    return getattr(error, "reason", None) or ""
+
+
+def _reason(error: OSError) -> object:
     """Return OpenSSL's name for what went wrong, or the system's words."""
-    return getattr(error, "reason", None) or error.strerror or str(error)
+    return _openssl_reason(error) or system_words(error)
+
+
+# What is wrong with a certificate, by X509_V_ERR_... (openssl-verify(1)), in OpenSSL's own words.
+_VERIFY_REASONS = {
+    9: N_("certificate is not yet valid"),
+    _EXPIRED: N_("certificate has expired"),
+    18: N_("self-signed certificate"),
+    19: N_("self-signed certificate in certificate chain"),
+    20: N_("unable to get local issuer certificate"),
+    21: N_("unable to verify the first certificate"),
+    62: N_("it is not valid for '{host}'"),
+    64: N_("it is not valid for '{host}'"),
+}
+
+
+def _verify_reason(error: ssl.SSLCertVerificationError, host: str) -> str:
+    if error.verify_code in _VERIFY_REASONS:
+        return _(_VERIFY_REASONS[error.verify_code]).format(host=host)
+    return error.verify_message.rstrip(".")
 
 
 # ---- a pair of one's own -------------------------------------------------------------------------
@@ -430,10 +470,17 @@ def own_certificate(folder: str) -> tuple[str, str]:
         if not os.path.lexists(cert) and not os.path.lexists(key):
             _make_folder(folder)
     except OSError as error:
-        raise TlsError(f"no certificate can be kept in {folder}: {error.strerror}") from error
+        words = Words(
+            N_("no certificate can be kept in {folder}: {reason}"), folder=folder, reason=system_words(error)
+        )
+        raise TlsError(words) from error
     if _has_expired(cert, key):
         raise TlsError(
-            f"the certificate {cert} has expired: delete the folder {folder}, and a new one is made"
+            Words(
+                N_("the certificate {cert} has expired: delete the folder {folder}, and a new one is made"),
+                cert=cert,
+                folder=folder,
+            )
         )
     return cert, key
 
@@ -503,13 +550,20 @@ def _openssl(folder: str, *arguments: str) -> None:
         )
     except FileNotFoundError:
         raise TlsError(
-            "the openssl program, which makes the certificate, is not installed:"
-            " install openssl, or give --tls-cert FILE and --tls-key FILE"
+            Words(
+                N_(
+                    "the openssl program, which makes the certificate, is not installed:"
+                    " install openssl, or give --tls-cert FILE and --tls-key FILE"
+                )
+            )
         ) from None
     except subprocess.SubprocessError as error:
         said = (getattr(error, "stderr", None) or b"").decode(errors="replace").split("\n")[0]
         raise TlsError(
-            f"openssl did not make a certificate ({said or error}): give --tls-cert FILE and --tls-key FILE"
+            Words(
+                N_("openssl did not make a certificate ({said}): give --tls-cert FILE and --tls-key FILE"),
+                said=said or error,
+            )
         ) from error
 
 

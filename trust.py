@@ -18,6 +18,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
+from languages import N_, _, system_words
+
 try:
     import fcntl
 except ImportError:  # not on Windows
@@ -76,11 +78,14 @@ class Pinned:
     def judge(self, fingerprint: str) -> list[str]:
         if fingerprint != self._fingerprint:
             raise Distrusted(
-                f"WARNING: {self._where} DOES NOT HAVE THE CERTIFICATE OF --tls-fingerprint.",
-                f"    expected:  {self._fingerprint}",
-                f"    shown now: {fingerprint}",
-                "Somebody may be between you and the server, or it has a new certificate: ask who runs it. "
-                "Nothing was sent.",
+                _("WARNING: {where} DOES NOT HAVE THE CERTIFICATE OF --tls-fingerprint.").format(
+                    where=self._where
+                ),
+                *_compared(_("expected:"), self._fingerprint, fingerprint),
+                _(
+                    "Somebody may be between you and the server, or it has a new certificate: ask who runs "
+                    "it. Nothing was sent."
+                ),
             )
         return []
 
@@ -110,9 +115,11 @@ class FirstUse:
         if not new:
             return []
         return [
-            f"This is the first time that you connect to {self._host} with TLS. Its certificate is",
+            _("This is the first time that you connect to {host} with TLS. Its certificate is").format(
+                host=self._host
+            ),
             f"    {fingerprint}",
-            "That is remembered from now on: compare it with what the server printed when it was started.",
+            _("That is remembered from now on: compare it with what the server printed when it was started."),
         ]
 
     def knows_tls(self) -> bool:
@@ -149,10 +156,13 @@ class KnownHosts:
         except OSError as error:
             path = os.path.realpath(error.filename or self._path)  # where a link leads to
             raise Distrusted(
-                f"The certificate of {host} could not be looked up or remembered in {path}: "
-                f"{error.strerror}.",
-                "So the server is not trusted. Repair that, or give the fingerprint that the server printed "
-                "when it was started with --tls-fingerprint. It shows now:",
+                _(
+                    "The certificate of {host} could not be looked up or remembered in {path}: {reason}."
+                ).format(host=host, path=path, reason=system_words(error)),
+                _(
+                    "So the server is not trusted. Repair that, or give the fingerprint that the server "
+                    "printed when it was started with --tls-fingerprint. It shows now:"
+                ),
                 f"    {fingerprint}",
             ) from None
         if known is not None and known != fingerprint:
@@ -161,19 +171,20 @@ class KnownHosts:
 
     def changed(self, host: str, known: str, fingerprint: str) -> Distrusted:
         """Return what tells that `host` has another certificate than the one that is `known`."""
-        cure = "connect again"
+        cure = _("If it is the new one, connect again.")
         with contextlib.suppress(OSError, Distrusted):
             for number, line in enumerate(self._lines(host), 1):
                 if line == f"{host} {known}":
-                    cure = f"delete line {number} of {self._path}, and connect again"
+                    words = _("If it is the new one, delete line {number} of {path}, and connect again.")
+                    cure = words.format(number=number, path=self._path)
         return Distrusted(
-            f"WARNING: THE CERTIFICATE OF {host} HAS CHANGED.",
-            f"    remembered: {known}",
-            f"    shown now:  {fingerprint}",
-            "Somebody may be between you and the server, to read and to change what is said; or the server "
-            "has a new certificate. Nothing was sent.",
-            "Ask who runs the server, and not in this chat, which one is right. "
-            f"If it is the new one, {cure}.",
+            _("WARNING: THE CERTIFICATE OF {host} HAS CHANGED.").format(host=host),
+            *_compared(_("remembered:"), known, fingerprint),
+            _(
+                "Somebody may be between you and the server, to read and to change what is said; or the "
+                "server has a new certificate. Nothing was sent."
+            ),
+            _("Ask who runs the server, and not in this chat, which one is right.") + f" {cure}",
         )
 
     def has(self, host: str) -> bool:
@@ -197,7 +208,7 @@ class KnownHosts:
         descriptor = os.open(self._path, flags, 0o600)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise OSError(errno.EINVAL, "that is no file")
+            raise OSError(errno.EINVAL, N_("that is no file"))
         return descriptor
 
     def _split(self, data: bytes, host: str) -> list[str]:
@@ -211,9 +222,13 @@ class KnownHosts:
             damaged = line.strip() and not line.startswith("#") and not _LINE.fullmatch(line)
             if damaged and (name in line.lower() or re.search("[\0-\x08\x0e-\x1f\ufffd]", line)):
                 raise Distrusted(
-                    f"Line {number} of {self._path} is damaged: it is not like [host]:port SHA256:AB:CD:...",
-                    "So nobody can say whether the server is the right one. Delete that line (if it was of "
-                    "this server, you will be shown its certificate as if for the first time).",
+                    _(
+                        "Line {number} of {path} is damaged: it is not like [host]:port SHA256:AB:CD:..."
+                    ).format(number=number, path=self._path),
+                    _(
+                        "So nobody can say whether the server is the right one. Delete that line (if it was "
+                        "of this server, you will be shown its certificate as if for the first time)."
+                    ),
                 )
         return lines
 
@@ -230,16 +245,23 @@ class KnownHosts:
             if known is None:
                 added = f"{host} {fingerprint}"
                 if not _LINE.fullmatch(added):
-                    raise OSError(errno.EINVAL, "that name cannot be written in a line of it")
+                    raise OSError(errno.EINVAL, N_("that name cannot be written in a line of it"))
                 newline = b"\n" if before and not before.endswith(b"\n") else b""
                 line = newline + f"{added}\n".encode()
                 if file.write(line) != len(line):
                     file.truncate(len(before))
-                    raise OSError(errno.ENOSPC, "the disk is full")
+                    raise OSError(errno.ENOSPC, N_("the disk is full"))
                 file.seek(0)  # without a lock another client may have been faster, with another certificate
                 first = _find(host, self._split(file.readall(), host))
                 known = None if first == fingerprint else first
             return known
+
+
+def _compared(label: str, expected: str, shown: str) -> list[str]:
+    """Return two fingerprints, one under the other, `label` before the first."""
+    now = _("shown now:")
+    width = max(len(label), len(now))
+    return [f"    {label:<{width}} {expected}", f"    {now:<{width}} {shown}"]
 
 
 def _lock(file: FileIO) -> None:
@@ -251,7 +273,7 @@ def _lock(file: FileIO) -> None:
             return
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                raise OSError(errno.EAGAIN, "another program keeps it locked") from None
+                raise OSError(errno.EAGAIN, N_("another program keeps it locked")) from None
             time.sleep(0.01)
         except OSError:  # some network file systems have no locks
             return
@@ -279,8 +301,10 @@ def known_hosts_path(environment: Mapping[str, str]) -> Path:
         folder = os.path.join(os.path.expanduser("~"), ".config")
     if not os.path.isabs(folder):
         raise Distrusted(
-            "There is no home folder in which to remember the server's certificate: set XDG_CONFIG_HOME, "
-            "or give the fingerprint that the server printed with --tls-fingerprint."
+            _(
+                "There is no home folder in which to remember the server's certificate: set XDG_CONFIG_HOME, "
+                "or give the fingerprint that the server printed with --tls-fingerprint."
+            )
         )
     return Path(folder, "charla", "known_hosts")
 
