@@ -10,7 +10,7 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from languages import N_, _
@@ -21,18 +21,22 @@ LARGEST_FILE = 100_000
 
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
-_NAME = r"[ \t]*(?P<name>[A-Za-z0-9_-]+)[ \t]*=[ \t]*"
-_INTEGER = r"[+-]?(?:0|[1-9](?:_?[0-9])*)"
+_CONTROL = r"\x00-\x08\x0a-\x1f\x7f"  # which TOML takes nowhere; a tab it does
+_INTEGER = r"[+-]? (?: 0 | [1-9](?:_?[0-9])* )"
 _DIGITS = r"[0-9](?:_?[0-9])*"
-_VALUE = (
-    r"(?:\"(?P<text>(?:[^\"\\\x00-\x08\x0a-\x1f\x7f]|\\(?:[btnfr\"\\]|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}))*)\""
-    r"|'(?P<literal>[^'\x00-\x08\x0a-\x1f\x7f]*)'"
-    rf"|(?P<float>{_INTEGER}(?:\.{_DIGITS}(?:[eE][+-]?{_DIGITS})?|[eE][+-]?{_DIGITS}))"
-    rf"|(?P<integer>{_INTEGER})"
-    r"|(?P<switch>true|false))"
+_LINE = re.compile(
+    rf"""[ \t]*
+    (?: (?P<name> [A-Za-z0-9_-]+) [ \t]*=[ \t]*
+        (?: "(?P<text> (?: [^"\\{_CONTROL}] | \\[btnfr"\\] | \\u[0-9A-Fa-f]{{4}} | \\U[0-9A-Fa-f]{{8}} )*)"
+          | '(?P<literal> [^'{_CONTROL}]*)'
+          | (?P<float> {_INTEGER} (?: \.{_DIGITS} (?:[eE][+-]?{_DIGITS})? | [eE][+-]?{_DIGITS} ))
+          | (?P<integer> {_INTEGER})
+          | (?P<switch> true | false)
+        ) [ \t]*
+    )?
+    (?: \# [^{_CONTROL}]* )?""",
+    re.VERBOSE,
 )
-_COMMENT = r"[ \t]*(?:#[^\x00-\x08\x0a-\x1f\x7f]*)?"
-_LINE = re.compile(f"(?:{_NAME}{_VALUE})?{_COMMENT}")
 _ESCAPE = re.compile(r"\\(?:u(.{4})|U(.{8})|(.))")
 _ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\": "\\"}
 
@@ -160,31 +164,25 @@ def _unescaped(match: re.Match[str]) -> str:
     return chr(int(digits, 16)) if digits else _ESCAPED[match[3]]
 
 
-def check_names(path: str, names: Collection[str], known: Collection[str]) -> None:
+def check_names(path: str, names: Iterable[str], known: Collection[str]) -> None:
     """Raise SettingsError for the first of `names` that is not `known`, with what to do about it."""
     for name in names:
         if name in known:
             continue
         usual = name.lower().replace("_", "-")
-        nearest = [usual] if usual in known else difflib.get_close_matches(usual, known, 1)
-        shown = clean(name)
-        if "pass" in usual and usual not in known:
-            raise SettingsError(
-                N_(
-                    "'{path}': {name}: a password does not belong here. Write it into a file of its own, and "
-                    "the name of that here (password-file), or into the environment's CHARLA_PASSWORD"
-                ),
-                path=path,
-                name=shown,
+        nearest = difflib.get_close_matches(usual, known, 1)
+        if usual == "config":
+            sentence = N_("'{path}': {name}: a file names no other one, only --config does")
+        elif "pass" in usual and usual not in known:
+            sentence = N_(
+                "'{path}': {name}: a password does not belong here. Write it into a file of its own, and the "
+                "name of that here (password-file), or the password into the environment's CHARLA_PASSWORD"
             )
-        if nearest:
-            raise SettingsError(
-                N_("'{path}': there is no option '{name}'. Did you mean '{nearest}'?"),
-                path=path,
-                name=shown,
-                nearest=nearest[0],
-            )
-        raise SettingsError(N_("'{path}': there is no option '{name}': see --help"), path=path, name=shown)
+        elif nearest:
+            sentence = N_("'{path}': there is no option '{name}'. Did you mean '{nearest}'?")
+        else:
+            sentence = N_("'{path}': there is no option '{name}': see --help")
+        raise SettingsError(sentence, path=path, name=clean(name), nearest=nearest[0] if nearest else "")
 
 
 def yes_or_no(text: str) -> bool:

@@ -20,6 +20,18 @@ def descriptors() -> set[str]:
     return set(os.listdir("/dev/fd")) if os.path.isdir("/dev/fd") else set()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the settings of whoever runs the tests have no say in them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("CHARLA_")]:
+            patch.delenv(name)
+        for name in ("XDG_CONFIG_HOME", "APPDATA"):
+            patch.setenv(name, str(tmp_path_factory.mktemp("settings")))
+        patch.setenv("LANGUAGE", "en")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left_behind() -> Iterator[None]:
     """Fail a test that leaves a thread or a descriptor behind."""
