@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Protocol
 
+from messages import MAX_LINE
 from protocol import LineFramer, decode_line
 
 WAKE_AGAIN = 0.02
@@ -94,6 +95,9 @@ class Console(Protocol):
     keeps_text: bool
     """Whether `read_line` can begin with a text."""
 
+    alt_enter: bool
+    """Whether Alt+Enter begins a new row within the line."""
+
     def open(self) -> None:
         """Take over the terminal."""
 
@@ -145,6 +149,8 @@ class Interruptible:
     `_reading` and `_stopped` are each written by one thread and read by the other: the main thread
     sets the one and then looks at the other, the other thread the other way round, so one sees.
     """
+
+    alt_enter = False
 
     def __init__(self) -> None:
         self._reading = False  # written by the main thread: it may be asleep in a read
@@ -232,9 +238,9 @@ class PipeConsole(Interruptible):
     interactive = False
     keeps_text = False
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = MAX_LINE) -> None:
         super().__init__()
-        self._framer = LineFramer()
+        self._framer = LineFramer(longest)
         self._lines: collections.deque[bytes | None] = collections.deque()
 
     def read_line(self, typing: Typing, text: str = "") -> str:  # noqa: ARG002 - nobody would see it
@@ -275,10 +281,24 @@ def write(text: str) -> None:
         sys.stdout.flush()
 
 
-def open_console(plain: bool = False) -> Console:  # noqa: ARG001
-    """Return the console that fits where standard input and output come from, and what is installed."""
+def open_console(plain: bool = False, kind: str = "auto") -> Console:
+    """Return the console that fits where standard input and output come from, and what is installed.
+
+    `plain`: for screen readers.  `kind`: "stock" or "prompt" (ImportError when prompt_toolkit cannot be
+    used), or "auto": the better one of those that there are.
+    """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return PipeConsole()
+    if plain or os.environ.get("TERM") == "dumb":
+        kind = "stock"
+    if kind != "stock":
+        try:
+            from prompt_console import PromptConsole
+
+            return PromptConsole()
+        except ImportError:
+            if kind == "prompt":
+                raise
     from readline_console import ReadlineConsole
 
     return ReadlineConsole()

@@ -68,5 +68,8 @@ class Listener(Protocol):
         Nobody knows whether the lines of `doubtful` were said: they are out of the outbox.
         """
 
+    def overdue(self, lines: list[str]) -> None:
+        """These were said OVERDUE_AFTER seconds ago (network.py), and are not confirmed; each line once."""
+
     def ended(self, ended: Ended) -> None:
         """It is over; the last call, and always made.  The outbox has what was not confirmed."""

@@ -97,6 +97,9 @@ QUIET = 1.0
 AHEAD = 4096
 """Bytes on their way to the kernel up to which more is taken from the outbox, and counts as sent."""
 
+OVERDUE_AFTER = 10.0
+"""Seconds after which the listener is told what is not confirmed yet."""
+
 CLOSE_TIME = 1.0
 """Seconds that `close` waits for the thread; only a resolver that does not answer takes longer."""
 
@@ -137,7 +140,8 @@ class Network:
 
     `reconnect`: get a lost link back (only servers that give sessions let one).  `delays` are in seconds
     (see DELAYS), `random` returns numbers from 0 to 1; `give_up_after` seconds without a link it is over
-    (None: never).  `history`: show so many messages from before at the join.  `trust`, `password` and
+    (None: never).  `history`: show so many messages from before at the join.  `overdue_after`: see
+    OVERDUE_AFTER.  `trust`, `password` and
     `insecure` are of the Route; TlsError when the certificates of `trust` cannot be used.
     """
 
@@ -155,6 +159,7 @@ class Network:
         random: Callable[[], float] = randomness.random,
         give_up_after: float | None = None,
         history: int = HISTORY_AT_JOIN,
+        overdue_after: float = OVERDUE_AFTER,
         trust: Trust | None = None,
         password: Password | None = None,
         insecure: bool = False,
@@ -166,6 +171,7 @@ class Network:
         self._delays, self._random = delays, random
         self._give_up_after = give_up_after
         self._history = history
+        self._overdue_after = overdue_after
         # Set once, by the caller's thread or by a listener; read by the network thread.
         self._leaving = self._ending = False
         # The rest is the caller's up to `start`, then the network thread's.
@@ -570,17 +576,20 @@ class Network:
     # ---- while the link is down --------------------------------------------------------------------
 
     def _look_round(self, now: float) -> float | None:
-        """Do what is due while the link is down; return when to look again, if ever."""
+        """Do what is due, most of it while the link is down; return when to look again, if ever."""
         if self._ending:
             raise _Over(Ending.CLOSED)
+        lines, next_since = self.outbox.overdue(now - self._overdue_after)
+        if lines:
+            self._listener.overdue(lines)
+        times = [] if next_since is None else [next_since + self._overdue_after]
         if self._down_since is None:
-            return None
+            return min(times, default=None)
         if self._leaving and not self.outbox.unsent():
             raise _Over(Ending.CLOSED)
-        times = []
         if self._give_up_after is not None and self._resumed is None:
             times.append(self._down_since + self._give_up_after)
-            if now >= times[0]:
+            if now >= times[-1]:
                 raise _Over(Ending.GAVE_UP)
         if not self._told:
             if now >= self._down_since + QUIET:

@@ -7,6 +7,7 @@ link is back, and of what nobody can know whether it was said.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -47,7 +48,9 @@ Tagged: TypeAlias = Say | Act | Tell | Rename | Mod | Ruling | Question
 class _Entry:
     command: Tagged
     line: str
+    since: float  # time.monotonic()
     sent: bool = False  # on any link
+    overdue: bool = False  # it has been named for that
 
 
 class Outbox:
@@ -71,7 +74,7 @@ class Outbox:
     def add(self, command: Tagged, line: str) -> None:
         """Keep a command, typed as `line`, until it is confirmed; its tag is higher than those before."""
         with self._changed:
-            self._entries[command.tag] = _Entry(command, line)
+            self._entries[command.tag] = _Entry(command, line, time.monotonic())
             self._waiting.append(command.tag)
 
     def take(self) -> Tagged | None:
@@ -153,6 +156,22 @@ class Outbox:
         """Return the lines of the messages that are not confirmed, in order.  Questions do not count."""
         with self._changed:
             return [e.line for e in self._entries.values() if not isinstance(e.command, Question)]
+
+    def overdue(self, before: float) -> tuple[list[str], float | None]:
+        """Return the messages that wait since `before` or longer, each once; and since when the next one does.
+
+        Times are of time.monotonic.
+        """
+        lines: list[str] = []
+        with self._changed:
+            for entry in self._entries.values():
+                if entry.overdue or isinstance(entry.command, Question):
+                    continue
+                if entry.since > before:
+                    return lines, entry.since
+                entry.overdue = True
+                lines.append(entry.line)
+        return lines, None
 
     def never_sent(self) -> bool:
         """Whether a message waits that was not sent on any link."""

@@ -52,6 +52,9 @@ class Ear:
         assert 0 <= seconds < DEADLINE
         self._heard.put((opening, doubtful))
 
+    def overdue(self, lines: list[str]) -> None:
+        self._heard.put(("overdue", lines))
+
     def ended(self, ended: Ended) -> None:
         self._heard.put(ended)
 

@@ -1,0 +1,363 @@
+"""A person in the room: what they type goes out, what arrives is shown.
+
+The main thread reads lines (`Chat.run`) and does what they ask for; the network thread tells what comes
+(the Listener's methods).  What both use: `People` and `Seen` (each has a lock), the screen, and a few
+values that one of them writes and the other only reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import wording
+from commands import (
+    Answer,
+    Bell,
+    Clear,
+    HelpOn,
+    Ignore,
+    Own,
+    Search,
+    ShowTime,
+    Unignore,
+    addressee,
+    complete,
+    parse_line,
+)
+from console import Console, Question, Stopped, Terminated
+from exits import ExitStatus
+from languages import N_, _, ngettext
+from listener import Arrival, Back
+from mentions import names
+from messages import (
+    HISTORY_AT_JOIN,
+    Acted,
+    Command,
+    Done,
+    Earlier,
+    Help,
+    Leave,
+    Message,
+    Mod,
+    Past,
+    Refusal,
+    Refused,
+    Renamed,
+    Said,
+    Tell,
+    Told,
+    Welcome,
+)
+from nicks import nick_key
+from outbox import Tagged
+from passwords import PasswordError
+from people import People
+from screen import Screen
+from seen import Seen
+from talker import Talker, doubts, down_words, may_hold_password, opening_order
+from wording import sentence
+
+CONFIRM_TIME = 0.05
+"""Seconds to wait for a confirmation before the prompt says that a message is being sent: it nearly
+always comes first, and the prompt does not flicker."""
+
+ASK_FROM = 6
+"""Lines of a pasted block from which on it is asked whether to send it: a file that was not meant."""
+
+SHOWN_OF_BLOCK = 12
+"""Lines of such a block that are shown with the question."""
+
+FOUND_SHOWN = 50
+"""Messages that /search shows at the most, the newest."""
+
+_BELL_WORDS = {
+    "off": N_("The bell does not ring any more."),
+    "private": N_("The bell rings for what is said to you alone."),
+    "mention": N_("The bell rings for what is said to you alone, and for your nickname."),
+    "all": N_("The bell rings for every message."),
+}
+
+_YES = ("y", "yes", "s", "si", "sí")  # in any language
+
+
+class Chat(Talker):
+    """A person in the room.  It is what its console asks for prompt and completions, too (Typing)."""
+
+    remembered = True
+
+    def __init__(self, console: Console, screen: Screen, options: argparse.Namespace) -> None:
+        history = HISTORY_AT_JOIN if options.history is None else options.history
+        super().__init__(console, options, history=history, give_up_after=None)
+        self._screen = screen
+        self._room = f"{options.host}:{options.port}"
+        self._encrypted = bool(options.tls or options.tls_ca or options.tls_fingerprint)
+        self._people = People()
+        self._seen = Seen()
+        self._bell: str = options.bell  # main writes, the network thread reads
+        self._typed = ""  # main: what stands in the line that is read next
+
+    def run(self, opening: list[Message]) -> ExitStatus:
+        """Talk until somebody ends it; return the exit status."""
+        self.console.show(self._opening(opening))
+        self.network.start()
+        try:
+            self._type()
+            self.leave(self._tell_waiting)
+        except Stopped as stopped:
+            if stopped.typed and not may_hold_password(stopped.typed):
+                self._notice(_("You were typing: {text}").format(text=stopped.typed))
+        except KeyboardInterrupt:
+            self.leave_at_once()
+        self.network.close()
+        return self.exit_status(doubtful_counts=False, refused=False)
+
+    def complain(self, *sentences: str) -> None:
+        self.console.show(self._screen.error("\n".join(sentences)))
+
+    def _notice(self, text: str) -> None:
+        self.console.show(self._screen.notice(text))
+
+    # ---- main thread: typing -----------------------------------------------------------------------
+
+    def prompt(self, typed: str) -> str:
+        to, nobody = addressee(typed, self._people.last_who_wrote()), False
+        if to:
+            found, sure = self._people.find(to)
+            to, nobody = found or to, sure and not found
+        unsent = len(self.outbox.unsent())
+        return self._screen.prompt(self.nick, unsent=unsent, reconnecting=self.is_down, to=to, nobody=nobody)
+
+    def status(self) -> str:
+        return self._screen.status(
+            room=self._room,
+            nick=self.nick,
+            people=self._people.count(),
+            connection=_connection_words(self.is_down, self._encrypted),
+            unsent=len(self.outbox.unsent()),
+        )
+
+    def complete(self, before: str) -> list[str]:
+        return complete(before, lambda begin: self._people.beginning_with(begin, self.nick))
+
+    def _type(self) -> None:
+        """Read lines and do what they ask for, until the user wants to leave."""
+        while True:
+            line = ""
+            try:
+                self.outbox.wait_below(1, CONFIRM_TIME)
+                typed, self._typed = self._typed, ""
+                # Without what a pasted block may end in, or an editor begins a file with.
+                line = self.console.read_line(self, typed).rstrip("\n").lstrip("\ufeff")
+                # Whoever presses Ctrl+C right behind Enter means to leave, not to lose the line.
+                with self.console.uninterrupted():
+                    command = self._parse(line)
+                    asks = line.count("\n") + 1 >= ASK_FROM and isinstance(command, Tagged)
+                    if isinstance(command, Tagged) and not isinstance(command, Mod) and not asks:
+                        self.network.send(command, line)
+                if asks and isinstance(command, Tagged):
+                    self._send_block(command, line)
+                elif isinstance(command, Mod):
+                    self._become_moderator(command)
+                elif isinstance(command, Leave):
+                    return
+                elif command is not None and not isinstance(command, Tagged):
+                    self._do(command)
+            except (EOFError, KeyboardInterrupt):
+                return
+            except Refused as refused:
+                self._refuse(refused, line)
+
+    def _parse(self, line: str) -> Command | Own | None:
+        """Return what a line asks for; Refused.  One with a password in it is kept nowhere."""
+        if may_hold_password(line):
+            self.console.forget_line()
+            raise Refused("usage", "mod")
+        command = parse_line(line, self.outbox.new_tag())
+        if isinstance(command, Answer):
+            to = self._people.last_who_wrote()
+            if not to:
+                raise Refused("nobody-to-answer")
+            return Tell(to, command.text, command.tag)
+        return command
+
+    def _refuse(self, refused: Refused, line: str) -> None:
+        """Tell why a line was not sent.  What is too long stays in the line, to be shortened there."""
+        line = "" if may_hold_password(line) else line
+        text = sentence(refused.code, refused.arguments)
+        if refused.code == "too-long" and line and self.console.keeps_text:
+            size = len(line.encode())
+            self.complain(f"{text} " + _("It has {size} bytes, and is in the line again.").format(size=size))
+            self._typed = line
+        else:
+            self.console.show(self._refusal_lines(text, line))
+
+    def _send_block(self, command: Tagged, line: str) -> None:
+        """Send a pasted block, if that is what the user wants; otherwise it is in the line again."""
+        rows = line.split("\n")
+        shown = rows[:SHOWN_OF_BLOCK]
+        if len(rows) > len(shown):
+            shown.append(_("... and {n} more").format(n=len(rows) - len(shown)))
+        self._notice("\n".join(shown))
+        question = _("Send these {n} lines as one message? (y/n) ").format(n=len(rows))
+        try:
+            answer = self.console.read_line(Question(question)).strip().lower()
+        except Terminated:
+            raise
+        except (EOFError, KeyboardInterrupt):
+            answer = ""
+        if answer in _YES:
+            self.network.send(command, line)
+        else:
+            self._notice(_("Nothing was sent: it is in the line again."))
+            self._typed = line
+
+    def _become_moderator(self, command: Mod) -> None:
+        """Ask for the moderators' password, and send it; Ctrl+C or nothing typed: nothing is sent."""
+        if not self.network.tells_secrets():
+            self.console.drop_typed()
+            raise Refused("password-in-clear")
+        try:
+            typed = self.console.read_secret(_("Moderator password: "))
+        except Terminated:
+            raise
+        except (EOFError, KeyboardInterrupt):
+            return
+        if not typed:
+            return
+        try:
+            self.send_password(command, typed)
+        except PasswordError as error:
+            self.complain(_("Nothing was sent: {why}.").format(why=error))
+
+    def _do(self, command: Command | Own) -> None:
+        """Do what a command asks for that concerns nobody but the user."""
+        match command:
+            case HelpOn(topic):
+                self.console.show(self._screen.help(topic, alt_enter=self.console.alt_enter))
+            case Help():
+                self.console.show(self._screen.help("", alt_enter=self.console.alt_enter))
+            case Ignore(""):
+                ignored = ", ".join(self._people.ignored())
+                self._notice(
+                    _("Ignored: {nicks}").format(nicks=ignored) if ignored else _("Nobody is ignored.")
+                )
+            case Ignore(nick):
+                if nick_key(nick) == nick_key(self.nick):
+                    raise Refused("ignore-yourself")
+                text = _("What {nick} says is not shown any more. /unignore {nick} ends that.")
+                self._notice(text.format(nick=self._people.ignore(nick)))
+            case Unignore(nick):
+                found = self._people.unignore(nick)
+                if not found:
+                    raise Refused("not-ignored", nick)
+                self._notice(_("What {nick} says is shown again.").format(nick=found))
+            case Search(words):
+                self._search(words)
+            case Bell(when):
+                self._bell = when
+                self._notice(_(_BELL_WORDS[when]))
+            case ShowTime(on):
+                self._screen.time_shown = on
+                self._notice(_("Messages have their time.") if on else _("Messages have no time any more."))
+            case Clear():
+                self.console.clear()
+
+    def _search(self, words: str) -> None:
+        found = self._seen.search(words)
+        count = ngettext(
+            "{n} message seen here has '{words}'", "{n} messages seen here have '{words}'", len(found)
+        )
+        text = count.format(n=len(found), words=words)
+        if len(found) > FOUND_SHOWN:
+            text += _(", the last {n} of them:").format(n=FOUND_SHOWN)
+        else:
+            text += ":" if found else "."
+        self.console.show(self._screen.notice(text) + self._screen.found(found[-FOUND_SHOWN:], self.nick))
+
+    def _tell_waiting(self) -> None:
+        what = (
+            _("Waiting until the connection is back. Ctrl+C: leave now.")
+            if self.is_down
+            else _("Waiting until what you said is sent. Ctrl+C: leave now.")
+        )
+        self._notice(what)
+
+    # ---- network thread --------------------------------------------------------------------------
+
+    def arrived(self, arrivals: list[Arrival]) -> None:
+        self.show([line for arrival in arrivals for line in self._take(*arrival)])
+        if any(self._rings(message) for message, _line in arrivals):
+            self.console.ring()
+
+    def overdue(self, lines: list[str]) -> None:
+        texts = [_("Not confirmed yet: {line}").format(line=line) for line in lines]
+        self.show([row for text in texts for row in self._screen.notice(text)])
+
+    def down(self, reason: str) -> None:
+        self.is_down = True
+        text = down_words(reason)
+        if not self.leaving:
+            text += " " + _("You can go on typing.")
+        self.show(self._screen.notice(text))
+
+    def back(self, back: Back) -> None:
+        self.nick = back.nick
+        if back.lost:
+            self._people.missed()
+        if self.is_down or back.lost:
+            self.is_down = False
+            self.show(self._screen.notice(wording.back_words(back.missed, back.seconds, back.lost)))
+
+    def joined_anew(self, opening: list[Message], doubtful: list[str], seconds: float) -> None:
+        self.is_down = False
+        self.doubtful += len(doubtful)
+        self.show(self._opening(opening))
+        self.show(self._screen.notice(wording.anew_words(self.nick, seconds)))
+        if doubtful:
+            self.show(self._screen.error("\n".join(doubts(doubtful))))
+
+    def _opening(self, opening: list[Message]) -> list[str]:
+        """Return the lines of an opening; before the network thread runs, main's."""
+        if not any(isinstance(message, Past) for message in opening):
+            opening = [message for message in opening if not isinstance(message, Earlier)]
+        ordered = opening_order(opening, lambda message: isinstance(message, (Earlier, Past)))
+        return [line for message in ordered for line in self._take(message, None)]
+
+    def _take(self, message: Message, line: str | None) -> list[str]:
+        """Take note of a message, which answers `line` if any; return the lines to show for it."""
+        self._people.take(message, self.nick)
+        match message:
+            case Refusal(_, code, arguments):
+                return self._refusal_lines(sentence(code, arguments), line)
+            case Done() if line is not None:  # it is in the room, but its event is not to be had
+                return self._screen.notice(_("It was sent: {line}").format(line=line))
+            case Welcome(nick=nick):
+                self.nick = nick
+            case Renamed(old=old, nick=nick) if old == self.nick:
+                self.nick = nick
+            case Said() | Acted() | Told() if not self._people.ignores(message.nick):
+                self._seen.add(message)
+            case Said() | Acted() | Told():
+                return []
+            case Past(event) if self._people.ignores(event.nick):
+                return []
+        return self._screen.lines(message, self.nick)
+
+    def _refusal_lines(self, text: str, line: str | None) -> list[str]:
+        return self._screen.error(text + ("\n" + _("It was: {line}").format(line=line) if line else ""))
+
+    def _rings(self, message: Message) -> bool:
+        """Say whether the bell rings for a message."""
+        match message:
+            case Told(nick=nick) if nick != self.nick and not self._people.ignores(nick):
+                return self._bell != "off"
+            case Said(nick=nick, text=text) | Acted(nick=nick, text=text) if nick != self.nick:
+                wanted = self._bell == "all" or (self._bell == "mention" and names(text, self.nick))
+                return wanted and not self._people.ignores(nick)
+        return False
+
+
+def _connection_words(down: bool, encrypted: bool) -> str:
+    if down:
+        return _("reconnecting")
+    return _("connected, TLS") if encrypted else _("connected")

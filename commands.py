@@ -1,0 +1,206 @@
+"""What the client's user types: the grammar of the room (grammar.py), and commands of the client's own.
+
+Pure: text in, something to do out, or Refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from grammar import COMMANDS, message_text, nearest, parse_typed
+from messages import Command, Refused, Tell, clean
+
+BELLS = ("off", "private", "mention", "all")
+"""When the bell rings: never; for what is said to one alone; for one's own nick, too; for everything."""
+
+TOPICS = ("talk", "people", "screen", "keys", "mod")
+"""What /help is about, one at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class HelpOn:
+    """Show what can be typed; `topic` is one of TOPICS, or empty for all but the moderators'."""
+
+    topic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Say `text` to the one who last wrote to us alone."""
+
+    text: str
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Show nothing of `nick` any more; empty: tell who is ignored."""
+
+    nick: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unignore:
+    """Show what `nick` says again."""
+
+    nick: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Look for `words` in what was seen."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """Ring the bell when (one of BELLS)."""
+
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowTime:
+    """Show the time of messages, or do not."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Clear the screen."""
+
+
+Own: TypeAlias = HelpOn | Answer | Ignore | Unignore | Search | Bell | ShowTime | Clear
+
+
+_SLASH = re.compile(r"\s*/(\S*)\s?(.*)", re.DOTALL)
+
+
+def parse_line(line: str, tag: int = 0) -> Command | Own | None:
+    """Return what a line asks for; None when it is blank.  Refused, as `parse_typed` has it."""
+    match = _SLASH.fullmatch(clean(line))
+    if match is not None and match[1].lower() in _OWN:
+        return _OWN[match[1].lower()](match[2], tag)
+    try:
+        return parse_typed(line, tag)
+    except Refused as refused:
+        if refused.code != "unknown-command" or match is None:
+            raise
+        name = match[1].lower()
+        raise Refused("unknown-command", name or "?", nearest(name, OWN_COMMANDS)) from None
+
+
+def addressee(typed: str, correspondent: str = "") -> str:
+    """Return to whom alone a line goes that begins with `typed`; empty: to everyone, or to nobody yet.
+
+    `correspondent` is who /r answers.
+    """
+    begin = typed[:200]  # enough for any name: this is asked at every key
+    if "/" not in begin and ":" not in begin:
+        return ""
+    try:
+        command = parse_line(begin + "x" if begin[-1] in " :" else begin)
+    except Refused:
+        return ""
+    if isinstance(command, Answer):
+        return correspondent
+    return command.to if isinstance(command, Tell) else ""
+
+
+# ---- the client's own commands -------------------------------------------------------------------
+
+
+def _help(rest: str, _tag: int) -> Own:
+    topic = rest.strip().lower()
+    if topic and topic not in TOPICS:
+        raise Refused("usage", "help-topics")
+    return HelpOn(topic)
+
+
+def _answer(rest: str, tag: int) -> Own:
+    if not rest.strip():
+        raise Refused("usage", "r")
+    return Answer(message_text(rest), tag)
+
+
+def _one_of(words: tuple[str, ...], make: Callable[[str], Own], usage: str) -> Callable[[str, int], Own]:
+    def parse(rest: str, _tag: int) -> Own:
+        word = rest.strip().lower()
+        if word not in words:
+            raise Refused("usage", usage)
+        return make(word)
+
+    return parse
+
+
+def _name(rest: str, usage: str) -> str:
+    """Return the one word of `rest`, a name, without a colon; empty when there is none."""
+    words = rest.split()
+    if len(words) > 1:
+        raise Refused("usage", usage)
+    return words[0].rstrip(":") if words else ""
+
+
+def _unignore(rest: str, _tag: int) -> Own:
+    name = _name(rest, "unignore")
+    if not name:
+        raise Refused("usage", "unignore")
+    return Unignore(name)
+
+
+def _search(rest: str, _tag: int) -> Own:
+    if not rest.strip():
+        raise Refused("usage", "search")
+    return Search(rest.strip())
+
+
+def _clear(rest: str, _tag: int) -> Own:
+    if rest.strip():
+        raise Refused("usage", "clear")
+    return Clear()
+
+
+_OWN: dict[str, Callable[[str, int], Own]] = {
+    "help": _help,
+    "r": _answer,
+    "ignore": lambda rest, _tag: Ignore(_name(rest, "ignore")),
+    "unignore": _unignore,
+    "search": _search,
+    "bell": _one_of(BELLS, Bell, "bell"),
+    "time": _one_of(("on", "off"), lambda word: ShowTime(word == "on"), "time"),
+    "clear": _clear,
+}
+
+OWN_COMMANDS = tuple(_OWN)
+
+
+# ---- Tab ------------------------------------------------------------------------------------------
+
+_CHOICES = {"help": TOPICS, "bell": BELLS, "time": ("on", "off"), "quiet": ("on", "off")}
+
+
+def complete(before: str, nicks: Callable[[str], list[str]]) -> list[str]:
+    """Return what can stand instead of the last word of `before`, the text left of the cursor: best first.
+
+    `nicks` returns those that begin with a text, the best first.  A nick that begins the line gets the
+    colon that makes it private.
+    """
+    line = before.lstrip()
+    words = line.split(" ")
+    word = words[-1]
+    if line.startswith("/"):
+        if len(words) == 1:
+            names = sorted({*COMMANDS, *OWN_COMMANDS})
+            return [f"/{name} " for name in names if name.startswith(word[1:].lower())]
+        command = words[0][1:].lower()
+        if command in _CHOICES:
+            return [choice for choice in _CHOICES[command] if choice.startswith(word.lower())]
+    if not word:
+        return []
+    behind = ": " if len(words) == 1 else " "
+    return [nick + behind for nick in nicks(word)]

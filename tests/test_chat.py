@@ -1,0 +1,491 @@
+"""What a person has of the client: prompt, commands, bell, pasted blocks.  On both consoles, on a terminal.
+
+Opposite stands a `FakeServer` that does line by line what the test says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+from clients import ConsoleKind, Start, start_piped
+from scripted import AT, FakeServer, Seat
+from terminal import Terminal
+
+from messages import Acted, Here, Joined, Leave, Left, Past, Refusal, Renamed, Said, Say, Tell, Told
+
+DAY = 24 * 60 * 60 * 1000
+
+PASTE = "\x1b[200~{}\x1b[201~"
+
+
+@pytest.fixture
+def fake(stack: ExitStack) -> FakeServer:
+    """Return a server that says nothing by itself."""
+    server = FakeServer()
+    stack.callback(server.close)
+    return server
+
+
+@pytest.fixture(params=["stock", "prompt"])
+def kind(request: pytest.FixtureRequest) -> ConsoleKind:
+    """Return which console the client has."""
+    if request.param == "prompt":
+        pytest.importorskip("prompt_toolkit")
+    return request.param  # type: ignore[no-any-return]
+
+
+class Ana:
+    """ana's client on a terminal, and the server's end of her connection."""
+
+    def __init__(self, terminal: Terminal, seat: Seat) -> None:
+        self.terminal = terminal
+        self.seat = seat
+
+    def line_is(self, line: str) -> None:
+        """Wait until the cursor stands at the end of `line`, prompt and all."""
+
+        def there() -> bool:
+            row, column = self.terminal.cursor
+            return self.terminal.rows()[row] == line.rstrip() and column == len(line)
+
+        self.terminal.wait_until(there, f"the line {line!r}")
+
+    def sees(self, row: str) -> None:
+        """Wait for a row that is `row` behind its time or margin."""
+        self.terminal.wait_for(rf"^(?:\d\d:\d\d |      ){re.escape(row)}$")
+
+    def rows(self) -> list[str]:
+        """Return all rows behind the welcome, without their times and margins."""
+        rows = [re.sub(r"^(?:\d\d:\d\d |      )", "", row) for row in self.terminal.all_rows()]
+        return rows[next(n for n, row in enumerate(rows) if " here: " in row) + 1 :]
+
+
+@pytest.fixture
+def ana(fake: FakeServer, stack: ExitStack, kind: ConsoleKind) -> Ana:
+    """Let ana in: beto, Berta and eva are there."""
+    return let_in(fake, stack, kind)
+
+
+def let_in(fake: FakeServer, stack: ExitStack, kind: ConsoleKind) -> Ana:
+    terminal = Start(stack)(fake, "--nick", "ana", console=kind)
+    seat = stack.enter_context(fake.accept())
+    seat.let_in()
+    seat.tell(*(Joined(n, AT, nick) for n, nick in ((2, "beto"), (3, "Berta"), (4, "eva"))))
+    person = Ana(terminal, seat)
+    person.sees("* eva joined")
+    person.line_is("ana> ")
+    return person
+
+
+# --------------------------------------------------------------------------------------------------
+# The prompt
+# --------------------------------------------------------------------------------------------------
+
+
+def test_the_prompt_says_whom_alone_a_line_goes_to_while_it_is_typed(ana: Ana) -> None:
+    ana.terminal.type("BETO")
+    ana.line_is("ana> BETO")
+    ana.terminal.type(":")
+    ana.line_is("ana -> beto (private)> BETO:")
+    ana.terminal.type(" hola")
+    ana.line_is("ana -> beto (private)> BETO: hola")
+    ana.terminal.key("backspace", 6)
+    ana.line_is("ana> BETO")
+
+
+def test_the_prompt_says_that_nobody_has_that_nick(ana: Ana) -> None:
+    ana.terminal.type("beot: secret")
+    ana.line_is("ana (nobody is called beot)> beot: secret")
+    ana.seat.tell(Joined(5, AT, "beot"))
+    ana.line_is("ana -> beot (private)> beot: secret")
+    ana.seat.tell(Left(6, AT, "beot", "left"))
+    ana.line_is("ana (nobody is called beot)> beot: secret")
+
+
+def test_what_is_being_sent_is_in_the_prompt_until_it_is_confirmed(ana: Ana) -> None:
+    ana.terminal.enter("uno")
+    ana.terminal.enter("dos")
+    assert [ana.seat.command(), ana.seat.command()] == [Say("uno", 1), Say("dos", 2)]
+    ana.line_is("ana (2 sending)> ")
+    ana.seat.tell(Said(5, AT, 1, "ana", "uno"))
+    ana.line_is("ana (1 sending)> ")
+    ana.seat.tell(Said(6, AT, 2, "ana", "dos"))
+    ana.line_is("ana> ")
+
+
+def test_what_is_not_confirmed_for_long_is_named_once(
+    fake: FakeServer, stack: ExitStack, kind: ConsoleKind
+) -> None:
+    impatient = "import talker; talker.OVERDUE_AFTER = 0.2; import client, sys; sys.exit(client.main())"
+    start = Start(stack)
+    terminal = start(fake, "--nick", "ana", program=("-c", impatient), console=kind)
+    seat = stack.enter_context(fake.accept())
+    seat.let_in()
+    person = Ana(terminal, seat)
+    person.line_is("ana> ")
+    terminal.enter("are you there?")
+    person.sees("* Not confirmed yet: are you there?")
+    terminal.enter("/who")  # a question is not a message: it is not named
+    terminal.enter("second")
+    person.sees("* Not confirmed yet: second")
+    assert len(terminal.finds("Not confirmed yet")) == 2
+
+
+# --------------------------------------------------------------------------------------------------
+# Typing
+# --------------------------------------------------------------------------------------------------
+
+
+def test_tab_completes_nicks_recent_speakers_first_and_commands(ana: Ana) -> None:
+    ana.terminal.type("ev\t")
+    ana.line_is("ana -> eva (private)> eva: ")
+    ana.terminal.key("erase all")
+    ana.seat.tell(Said(5, AT, 0, "beto", "hola"))
+    ana.sees("beto: hola")
+    ana.terminal.type("hola be\t")
+    ana.terminal.wait_until(
+        lambda: ana.terminal.rows()[ana.terminal.cursor[0]].startswith("ana> hola beto"), "beto"
+    )
+    ana.terminal.key("Ctrl+C")
+
+
+def test_a_line_that_is_too_long_stays_in_the_line(ana: Ana) -> None:
+    text = "ñ" * 100 + "x" * 3997  # 4197 bytes
+    ana.terminal.type(PASTE.format(text))
+    ana.terminal.wait_until(lambda: ana.terminal.rows()[ana.terminal.cursor[0]].endswith("xxx"), "the text")
+    ana.terminal.key("enter")
+    ana.terminal.wait_for("has 4197 bytes, and is in the line again")
+    ana.terminal.key("backspace", 101)
+    ana.terminal.key("enter")
+    assert ana.seat.command() == Say(text[:-101], 2)
+
+
+def test_a_pasted_block_is_one_message(ana: Ana) -> None:
+    ana.terminal.type(PASTE.format("uno\ndos\ntres"))
+    ana.terminal.wait_for("tres")
+    ana.terminal.key("enter")
+    assert ana.seat.command() == Say("uno\ndos\ntres", 1)
+    ana.seat.tell(Said(5, AT, 1, "ana", "uno\ndos\ntres"))
+    ana.line_is("ana> ")
+    assert ana.rows()[-4:-1] == ["ana: uno", "     dos".strip(), "tres"] or ana.terminal.finds("ana: uno")
+
+
+BLOCK = "\n".join(f"line {number}" for number in range(1, 8))
+
+
+@pytest.mark.parametrize("answer", ["y", "Sí"])
+def test_a_block_over_five_lines_is_sent_when_the_answer_is_yes(ana: Ana, answer: str) -> None:
+    ana.terminal.type(PASTE.format(BLOCK))
+    ana.terminal.wait_for("line 7")
+    ana.terminal.key("enter")
+    ana.line_is("Send these 7 lines as one message? (y/n) ")
+    ana.terminal.enter(answer)
+    assert ana.seat.command() == Say(BLOCK, 1)
+
+
+def test_a_block_over_five_lines_is_in_the_line_again_when_the_answer_is_no(ana: Ana) -> None:
+    ana.terminal.type(PASTE.format(BLOCK))
+    ana.terminal.wait_for("line 7")
+    ana.terminal.key("enter")
+    ana.line_is("Send these 7 lines as one message? (y/n) ")
+    ana.terminal.enter("no")
+    ana.sees("* Nothing was sent: it is in the line again.")
+    ana.terminal.key("erase all", 8)
+    ana.terminal.key("backspace", 80)
+    ana.terminal.enter("hola")
+    assert ana.seat.command() == Say("hola", 2)
+
+
+def test_a_block_of_five_lines_is_not_asked_about(ana: Ana) -> None:
+    block = "\n".join("12345")
+    ana.terminal.type(PASTE.format(block))
+    ana.terminal.wait_for("5")
+    ana.terminal.key("enter")
+    assert ana.seat.command() == Say(block, 1)
+
+
+# --------------------------------------------------------------------------------------------------
+# Commands
+# --------------------------------------------------------------------------------------------------
+
+
+def test_r_answers_who_last_wrote_to_one_alone(ana: Ana) -> None:
+    ana.terminal.enter("/r hola")
+    ana.sees("! Nobody has written to you alone yet.")
+    ana.seat.tell(Told(5, AT, 0, "beto", "ana", "psst"))
+    ana.sees("beto -> you: psst")
+    ana.terminal.type("/r que")
+    ana.line_is("ana -> beto (private)> /r que")
+    ana.terminal.key("enter")
+    assert ana.seat.command() == Tell("beto", "que", 2)
+    ana.seat.tell(Told(6, AT, 2, "ana", "beto", "que"))
+    ana.sees("you -> beto: que")
+
+
+def test_who_is_ignored_is_not_seen_nor_heard_until_that_is_ended(ana: Ana) -> None:
+    ana.terminal.enter("/ignore BETO")
+    ana.terminal.wait_for("What beto says is not shown any more")
+    ana.seat.tell(
+        Said(5, AT, 0, "beto", "one"),
+        Told(6, AT, 0, "beto", "ana", "two"),
+        Acted(7, AT, 0, "beto", "three"),
+        Renamed(8, AT, 0, "beto", "otro"),
+        Said(9, AT, 0, "otro", "four"),
+        Past(Said(1, AT, 0, "otro", "five")),
+        Said(10, AT, 0, "eva", "hola"),
+    )
+    ana.sees("eva: hola")
+    assert not ana.terminal.finds("one|two|three|four|five")
+    ana.terminal.enter("/ignore")
+    ana.sees("* Ignored: otro")
+    ana.terminal.enter("/unignore otro")
+    ana.sees("* What otro says is shown again.")
+    ana.seat.tell(Said(11, AT, 0, "otro", "six"))
+    ana.sees("otro: six")
+    ana.terminal.enter("/unignore otro")
+    ana.sees("! 'otro' is not ignored.")
+    ana.terminal.enter("/ignore ana")
+    ana.terminal.wait_for("^      ! ")
+
+
+def test_search_finds_what_was_seen(ana: Ana) -> None:
+    ana.seat.tell(
+        Said(5, AT, 0, "beto", "mañana hay clase"),
+        Told(6, AT, 0, "eva", "ana", "mañana no puedo"),
+        Said(7, AT, 0, "beto", "hasta luego"),
+    )
+    ana.sees("beto: hasta luego")
+    ana.terminal.enter("/search MAÑANA")
+    ana.sees("* 2 messages seen here have 'MAÑANA':")
+    ana.line_is("ana> ")
+    assert len(ana.terminal.finds("mañana hay clase")) == 2
+    assert len(ana.terminal.finds("eva -> you: mañana no puedo")) == 2
+    ana.terminal.enter("/search pasado")
+    ana.sees("* 0 messages seen here have 'pasado'.")
+
+
+def bells(ana: Ana) -> int:
+    """Return how often the bell has rung: not the BEL that ends a title or so."""
+    return ana.terminal.printed.count(b"\a")
+
+
+def test_the_bell_rings_when_it_is_to(ana: Ana) -> None:
+    def hear(*messages: Said | Told | Acted) -> int:
+        """Return how often these let the bell ring, each for itself."""
+        before = bells(ana)
+        for message in messages:
+            ana.seat.tell(message)
+            ana.terminal.wait_for(f"n{message.id}")
+        ana.seat.tell(mark := Said(messages[-1].id + 1, AT, 0, "eva", f"m{messages[-1].id}"))
+        ana.sees(f"eva: {mark.text}")
+        return bells(ana) - before
+
+    first = 5
+
+    def all_kinds(begin: int) -> tuple[Said | Told | Acted, ...]:
+        return (
+            Said(begin, AT, 0, "beto", f"n{begin}"),
+            Said(begin + 1, AT, 0, "beto", f"hola Ana, n{begin + 1}"),
+            Told(begin + 2, AT, 0, "beto", "ana", f"n{begin + 2}"),
+            Said(begin + 3, AT, 1, "ana", f"ana n{begin + 3}"),
+        )
+
+    assert hear(*all_kinds(first)) == 1
+    for number, (when, rings) in enumerate([("off", 0), ("mention", 2), ("private", 1)]):
+        ana.terminal.enter(f"/bell {when}")
+        ana.terminal.wait_for("[Bb]ell")
+        ana.line_is("ana> ")
+        assert hear(*all_kinds(20 * (number + 1))) == rings, when
+    ana.terminal.enter("/bell all")
+    ana.terminal.wait_for("every message")
+    before = bells(ana)
+    ana.seat.tell(Said(200, AT, 0, "beto", "n200"))
+    ana.terminal.wait_until(lambda: bells(ana) == before + 1, "the bell")
+
+
+def test_times_are_shown_or_not(ana: Ana) -> None:
+    ana.terminal.enter("/time off")
+    ana.terminal.wait_for("no time any more")
+    ana.seat.tell(Said(5, AT, 0, "beto", "sin hora"))
+    ana.terminal.wait_for("^ *beto: sin hora$")
+    ana.terminal.enter("/time on")
+    ana.terminal.wait_for("have their time")
+    ana.seat.tell(Said(6, AT, 0, "beto", "con hora"))
+    ana.terminal.wait_for(r"^22:13 beto: con hora$")
+
+
+def test_clear_leaves_an_empty_screen_and_loses_nothing(ana: Ana) -> None:
+    ana.seat.tell(Said(5, AT, 0, "beto", "hola"))
+    ana.sees("beto: hola")
+    ana.terminal.enter("/clear")
+    ana.terminal.wait_until(lambda: ana.terminal.rows()[0] == "ana>", "an empty screen")
+    assert ana.terminal.finds("beto: hola")  # scrolled off, and still to be had
+    ana.terminal.type("x")
+    ana.line_is("ana> x")
+
+
+def test_help_is_by_topic(ana: Ana) -> None:
+    ana.terminal.enter("/help screen")
+    ana.terminal.wait_for("/bell off")
+    ana.line_is("ana> ")
+    assert not ana.terminal.finds("/msg")
+    ana.terminal.enter("/help keys")
+    ana.terminal.wait_for("Ctrl.R")
+    ana.terminal.enter("/help")
+    ana.terminal.wait_for("/msg")
+    ana.terminal.enter("/help mod")
+    ana.terminal.wait_for("/kick")
+
+
+def test_a_mistyped_command_suggests_the_nearest(ana: Ana) -> None:
+    ana.terminal.enter("/serach x")
+    ana.terminal.wait_for("/search\\?")
+    ana.terminal.enter("/hsitory")
+    ana.terminal.wait_for("/history\\?")
+
+
+def test_a_refusal_that_comes_later_shows_the_line(ana: Ana) -> None:
+    ana.terminal.enter("beot: mi secreto")
+    assert ana.seat.command() == Tell("beot", "mi secreto", 1)
+    ana.seat.tell(Refusal(1, "no-such-user", ("beot",)))
+    ana.sees("! It was: beot: mi secreto")
+
+
+# --------------------------------------------------------------------------------------------------
+# What arrives
+# --------------------------------------------------------------------------------------------------
+
+
+def test_the_change_of_a_day_is_marked(ana: Ana) -> None:
+    ana.seat.tell(Said(5, AT + DAY, 0, "beto", "buenos días"))
+    ana.sees("beto: buenos días")
+    rows = [row for row in ana.terminal.all_rows() if row]
+    day = next(n for n, row in enumerate(rows) if "15 November 2023" in row)
+    assert rows[day + 1].endswith("beto: buenos días")
+    ana.seat.tell(Said(6, AT + DAY, 0, "beto", "otra"))
+    ana.sees("beto: otra")
+    assert len(ana.terminal.finds("November 2023")) == 1
+
+
+def test_one_speaks_the_language_that_is_asked_for(
+    fake: FakeServer, stack: ExitStack, kind: ConsoleKind
+) -> None:
+    start = Start(stack)
+    terminal = start(fake, "--nick", "ana", "--lang", "es", console=kind)
+    seat = stack.enter_context(fake.accept())
+    seat.let_in()
+    terminal.wait_for("Eres ana")
+    seat.tell(Joined(2, AT, "beto"))
+    terminal.wait_for("beto ha entrado|beto entró|entra beto")
+    seat.tell(Refusal(0, "no-such-user", ("eva",)))
+    terminal.wait_for("Aquí nadie se llama|Nadie .*se llama")
+
+
+def test_the_history_that_is_asked_for_at_the_join(
+    fake: FakeServer, stack: ExitStack, kind: ConsoleKind
+) -> None:
+    Start(stack)(fake, "--nick", "ana", "--history", "7", console=kind)
+    seat = stack.enter_context(fake.accept())
+    seat.send("NICK\n")
+    hello = seat.command()
+    assert getattr(hello, "history", None) == 7
+
+
+# --------------------------------------------------------------------------------------------------
+# Scripts: --send and --json
+# --------------------------------------------------------------------------------------------------
+
+
+def test_send_says_its_texts_and_its_status_tells_that_they_were_confirmed(
+    fake: FakeServer, stack: ExitStack
+) -> None:
+    process = start_piped(fake, stack, "--send", "hola", "--send", "beto: psst")
+    with fake.accept() as seat:
+        seat.let_in("bot")
+        assert [seat.command(), seat.command()] == [Say("hola", 1), Tell("beto", "psst", 2)]
+        seat.tell(Said(5, AT, 0, "eva", "not for scripts"))
+        seat.tell(Said(6, AT, 1, "bot", "hola"), Told(7, AT, 2, "bot", "beto", "psst"))
+        assert seat.command() == Leave()
+        seat.send("BYE left\n")
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (0, b"", b"")
+
+
+def test_send_that_is_refused_is_status_4(fake: FakeServer, stack: ExitStack) -> None:
+    process = start_piped(fake, stack, "--send", "beto: psst")
+    with fake.accept() as seat:
+        seat.let_in("bot")
+        assert seat.command() == Tell("beto", "psst", 1)
+        seat.tell(Refusal(1, "no-such-user", ("beto",)))
+        assert seat.command() == Leave()
+        seat.send("BYE left\n")
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (4, b"")
+    assert b"Nobody here is called 'beto'" in err
+
+
+def test_send_whose_connection_is_lost_before_the_confirmation_is_status_1(
+    fake: FakeServer, stack: ExitStack
+) -> None:
+    process = start_piped(fake, stack, "--send", "hola")
+    with fake.accept() as seat:
+        seat.let_in("bot")
+        assert seat.command() == Say("hola", 1)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (1, b"")
+    assert b"perhaps not sent (1):\ncharla:     hola" in err
+
+
+def test_json_goes_both_ways(fake: FakeServer, stack: ExitStack) -> None:
+    import json
+
+    process = start_piped(fake, stack, "--json")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    read = partial(json.loads)
+    with fake.accept() as seat:
+        seat.let_in("bot")
+        assert read(process.stdout.readline())["type"] == "welcome"
+        assert read(process.stdout.readline())["nicks"] == ["bot"]
+        process.stdin.write(
+            b'{"type": "say", "text": "hola", "id": "a"}\n'
+            b"rubbish\n"
+            b'{"type": "tell", "to": "beto", "text": "psst", "id": 2}\n'
+            b'{"type": "line", "text": "eva: ho\xc3\xb1a"}\n'
+        )
+        process.stdin.flush()
+        refused = read(process.stdout.readline())
+        assert (refused["type"], refused["code"], refused["arguments"]) == ("refused", "malformed", ["json"])
+        commands = [seat.command() for _ in range(3)]
+        say, tell, line = commands
+        assert isinstance(say, Say)
+        assert isinstance(tell, Tell)
+        assert line == Tell("eva", "hoña", getattr(line, "tag", 0))
+        seat.tell(Said(5, AT, say.tag, "bot", "hola"), Refusal(tell.tag, "no-such-user", ("beto",)))
+        seat.tell(Told(6, AT, getattr(line, "tag", 0), "bot", "eva", "hoña"))
+        said = read(process.stdout.readline())
+        assert said == {
+            "type": "said",
+            "re": "a",
+            "id": 5,
+            "time": AT,
+            "nick": "bot",
+            "text": "hola",
+            "own": True,
+        }
+        refused = read(process.stdout.readline())
+        assert (refused["type"], refused["re"], refused["code"]) == ("refused", 2, "no-such-user")
+        assert read(process.stdout.readline())["text"] == "hoña"
+        seat.tell(Here(0, 1, 1, 1, ("bot",)))
+        assert read(process.stdout.readline())["type"] == "here"
+        process.stdin.write(b'{"type": "leave"}\n')
+        process.stdin.flush()
+        assert seat.command() == Leave()
+        seat.send("BYE left\n")
+        last = read(process.stdout.readline())
+        assert (last["type"], last["how"], last["code"]) == ("ended", "goodbye", "left")
+    assert process.wait(10) == 4  # something was refused

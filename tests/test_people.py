@@ -1,0 +1,101 @@
+"""Who is here, as a client knows it: what Tab, the prompt, /r and /ignore go by."""
+
+from __future__ import annotations
+
+from scripted import AT
+
+from messages import Acted, Crowd, Here, Joined, Left, Renamed, Said, Told, Welcome
+from people import People
+
+
+def room(*nicks: str, pages: int = 1, people: int = 0) -> People:
+    """Return what ana knows who has just come in."""
+    known = People()
+    known.take(Welcome(1, AT, "ana", people or len(nicks)), "")
+    known.take(Here(0, 1, pages, people or len(nicks), nicks), "ana")
+    return known
+
+
+def test_who_is_here_is_found_in_any_case_and_who_is_not_is_nobody() -> None:
+    people = room("@ana", "Beto", "ñu")
+    assert people.find("BETO") == ("Beto", True)
+    assert people.find("Ñu") == ("ñu", True)
+    assert people.find("ana") == ("ana", True)  # the @ is not part of it
+    assert people.find("eva") == ("", True)
+    assert people.count() == 3
+
+
+def test_who_comes_goes_and_is_renamed_is_followed() -> None:
+    people = room("ana")
+    people.take(Joined(2, AT, "beto"), "ana")
+    assert (people.find("beto"), people.count()) == (("beto", True), 2)
+    people.take(Renamed(3, AT, 0, "beto", "berta"), "ana")
+    assert (people.find("beto"), people.find("berta")) == (("", True), ("berta", True))
+    people.take(Left(4, AT, "berta", "left"), "ana")
+    assert (people.find("berta"), people.count()) == (("", True), 1)
+
+
+def test_in_a_great_room_nobody_is_surely_nobody() -> None:
+    people = room("ana", "beto", pages=3, people=120)
+    assert people.find("beto") == ("beto", True)
+    assert people.find("eva") == ("", False)
+    people.take(Said(5, AT, 0, "eva", "hola"), "ana")  # but who speaks is here
+    assert people.find("eva") == ("eva", True)
+    assert people.count() == 120
+
+
+def test_in_a_crowd_only_the_number_is_known() -> None:
+    people = room("ana", "beto")
+    people.take(Crowd(2, AT, 300, 1, 301), "ana")
+    assert people.find("eva") == ("", False)
+    assert people.count() == 301
+
+
+def test_after_a_gap_nothing_is_sure_until_all_are_listed() -> None:
+    people = room("ana")
+    people.missed()
+    assert people.find("eva") == ("", False)
+    people.take(Here(7, 1, 1, 2, ("ana", "beto")), "ana")
+    assert people.find("eva") == ("", True)
+
+
+def test_recent_speakers_come_first_and_the_others_by_name() -> None:
+    people = room("ana", "bea", "beto", "Berta", "benito", "carla")
+    people.take(Said(2, AT, 0, "beto", "uno"), "ana")
+    people.take(Acted(3, AT, 0, "Berta", "dos"), "ana")
+    assert people.beginning_with("BE", "ana") == ["Berta", "beto", "bea", "benito"]
+    people.take(Said(4, AT, 0, "beto", "tres"), "ana")
+    assert people.beginning_with("be", "ana")[:2] == ["beto", "Berta"]
+    people.take(Told(5, AT, 3, "ana", "benito", "psst"), "ana")  # whom one writes to counts as much
+    assert people.beginning_with("be", "ana")[0] == "benito"
+    people.take(Left(6, AT, "benito", "left"), "ana")
+    assert people.beginning_with("beni", "ana") == []
+
+
+def test_oneself_is_not_completed() -> None:
+    assert room("ana", "andrea").beginning_with("a", "ana") == ["andrea"]
+
+
+def test_who_wrote_to_one_alone_is_remembered_under_the_new_name() -> None:
+    people = room("ana", "beto", "eva")
+    assert people.last_who_wrote() == ""
+    people.take(Told(2, AT, 0, "beto", "ana", "psst"), "ana")
+    people.take(Told(3, AT, 1, "ana", "eva", "mine is no answer"), "ana")
+    assert people.last_who_wrote() == "beto"
+    people.take(Renamed(4, AT, 0, "beto", "berta"), "ana")
+    assert people.last_who_wrote() == "berta"
+
+
+def test_who_is_ignored_stays_so_under_another_name_and_is_not_answered() -> None:
+    people = room("ana", "Beto")
+    assert people.ignore("beto") == "Beto"
+    assert people.ignores("BETO")
+    people.take(Renamed(2, AT, 0, "Beto", "otro"), "ana")
+    assert people.ignored() == ["otro"]
+    assert people.ignores("otro")
+    assert not people.ignores("Beto")
+    people.take(Told(3, AT, 0, "otro", "ana", "psst"), "ana")
+    assert people.last_who_wrote() == ""
+    assert people.unignore("OTRO") == "otro"
+    assert people.unignore("otro") == ""
+    assert not people.ignores("otro")

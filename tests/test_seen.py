@@ -1,0 +1,38 @@
+"""What was seen, for /search."""
+
+from __future__ import annotations
+
+from scripted import AT
+
+from messages import Acted, Said, Told
+from seen import Seen
+
+
+def said(number: int, text: str, nick: str = "beto") -> Said:
+    return Said(number, AT + number, 0, nick, text)
+
+
+def test_all_words_in_any_case_and_in_names_too_are_found_oldest_first() -> None:
+    seen = Seen()
+    messages = [
+        said(1, "Mañana hay clase"),
+        Told(2, AT, 0, "eva", "ana", "mañana no puedo"),
+        Acted(3, AT, 0, "beto", "duerme"),
+    ]
+    for message in messages:
+        seen.add(message)
+    assert seen.search("MAÑANA") == messages[:2]
+    assert seen.search("no mañana") == [messages[1]]
+    assert seen.search("beto") == [messages[0], messages[2]]
+    assert seen.search("ana eva") == [messages[1]]
+    assert seen.search("pasado") == []
+
+
+def test_the_oldest_are_forgotten_by_number_and_by_size() -> None:
+    few = Seen(messages=3)
+    small = Seen(characters=10)
+    for number in range(5):
+        few.add(said(number, f"a{number}"))
+        small.add(said(number, f"abc{number}"))
+    assert [message.id for message in few.search("a")] == [2, 3, 4]
+    assert [message.id for message in small.search("abc")] == [3, 4]
