@@ -22,6 +22,7 @@ import protocol
 from door import Door, origin
 from fanout import Connection
 from items import Connected, Ended, Item
+from languages import N_, system_words
 from messages import Refused
 from reader import Reader
 from records import Seldom, record_turned_away
@@ -157,7 +158,8 @@ class Acceptor:
                     if not exhausted:
                         exhausted = True
                         many = len(self._readers)
-                        log.error("cannot accept (%s): %d connections; trying on", error.strerror, many)
+                        why = system_words(error)
+                        log.error(N_("cannot accept (%s): %d connections; trying on"), why, many)
                     self._room.make_place()
                     # The listener stays readable: without a pause this would be a busy loop.
                     selector.unregister(self._listener)
@@ -167,7 +169,7 @@ class Acceptor:
                     continue
                 if exhausted:  # and now nobody waits: accept wants a descriptor even then
                     exhausted = False
-                    log.warning("accepting again")
+                    log.warning(N_("accepting again"))
 
     def close(self) -> None:
         """Join the readers, and close everything; after `run`, and when the room has ended."""
@@ -244,7 +246,7 @@ class Acceptor:
             self._room.put(connection, [Ended("error")])
             connection.wait_let_go()
             connection.sock.close()
-            raise OSError(errno.EAGAIN, "no more threads") from None
+            raise OSError(errno.EAGAIN, N_("no more threads")) from None
 
     def _keep_alive(self, sock: socket.socket) -> None:
         """Have the kernel notice a dead link: most clients cannot be pinged in any other way."""

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from languages import N_, Words
 from messages import Acted, Event, Refused, Said
 from protocol import NATIVE
 
@@ -34,7 +35,7 @@ BATCH = 1000
 class StorageError(Exception):
     """The log cannot be opened, read or written: a sentence that says why and what to do, and a `code`."""
 
-    def __init__(self, sentence: str, code: str = "error") -> None:
+    def __init__(self, sentence: Words | str, code: str = "error") -> None:
         super().__init__(sentence)
         self.code = code
 
@@ -89,7 +90,9 @@ class Logged:
             try:
                 self._event = NATIVE.decode(self._line[:-1].decode())  # type: ignore[assignment]
             except (Refused, UnicodeDecodeError) as error:
-                raise StorageError(f"event {self.id} of the log is damaged", "damaged") from error
+                raise StorageError(
+                    Words(N_("event {number} of the log is damaged"), number=self.id), "damaged"
+                ) from error
         assert self._event is not None
         return self._event
 

@@ -52,29 +52,39 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's own name for it
 class Words:
     """Something to tell people that is worded when it is read: by `str`, in their language.
 
-    `template` is marked with N_; its fields may be such words themselves.  For what is told to people and
-    to programs: an error that is shown, and recorded as JSON as well.  Immutable.
+    `template` is marked with N_; `fields` go in by their names, or `arguments` by % (as in records), and may
+    be such words themselves.  For what is told to people and to programs: an error that is shown, and
+    recorded as JSON as well.  Immutable.
     """
 
-    def __init__(self, template: str, **fields: object) -> None:
+    def __init__(self, template: str, *arguments: object, **fields: object) -> None:
         self._template = template
+        self._arguments = arguments
         self._fields = fields
 
     def __str__(self) -> str:
-        return _(self._template).format(**self._fields) if self._fields else _(self._template)
+        return _worded(_(self._template), self._arguments, self._fields)
+
+    def __repr__(self) -> str:
+        return f"Words({self.english!r})"
 
     @property
     def english(self) -> str:
         """The same in English: for programs."""
-        if not self._fields:
-            return self._template
-        return self._template.format(**{name: english(value) for name, value in self._fields.items()})
+        fields = {name: _in_english(value) for name, value in self._fields.items()}
+        return _worded(self._template, tuple(map(_in_english, self._arguments)), fields)
 
 
-def english(value: object) -> object:
+def _worded(template: str, arguments: tuple[object, ...], fields: Mapping[str, object]) -> str:
+    if arguments:
+        return template % arguments
+    return template.format(**fields) if fields else template
+
+
+def _in_english(value: object) -> object:
     """Return `value`, in English where it is Words, or an error that was given Words."""
-    if isinstance(value, Exception) and value.args and isinstance(value.args[0], Words):
-        value = value.args[0]
+    if isinstance(value, Exception) and value.args:
+        value = value.args[0] if isinstance(value.args[0], Words) else value
     return value.english if isinstance(value, Words) else value
 
 

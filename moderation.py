@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
+from languages import N_
 from messages import Refused
 from nicks import look, nick_key
 
@@ -263,7 +264,7 @@ class Moderation:
                     case _:
                         raise ValueError(kind)
             except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
-                log.warning("the log holds a decision of moderators that cannot be read: %a", (kind, key))
+                log.warning(N_("the log holds a decision of moderators that cannot be read: %a"), (kind, key))
                 continue
             if nick_key(nick) != key:
                 moved.append((kind, key))

@@ -17,6 +17,7 @@ from door import is_loopback
 from eventlog import EventLog
 from fanout import Fanout
 from items import AskForPassword, Promote
+from languages import N_
 from messages import (
     BANS_SHOWN,
     Announce,
@@ -217,7 +218,7 @@ class Moderators:
     ) -> None:
         event = Moderated(*self._log.next(), tag, action, moderator.nick, nick, seconds, text)
         log.info(
-            "moderator %s: %s",
+            N_("moderator %s: %s"),
             *(moderator.nick, f"{action} {nick}".strip()),
             extra=fields("moderated", moderator=moderator.nick, action=action, nick=nick),
         )

@@ -7,12 +7,14 @@ import os
 import sys
 from collections.abc import Callable
 
+import languages
 import messages
 import protocol
 from door import PER_ADDRESS, PER_MINUTE
 from entrance import HANDSHAKE_TIMEOUT, MAX_WAITING
 from eventlog import HISTORY
 from fanout import BACKLOG_LIMIT, FLUSH_SIZE
+from languages import _
 from passwords import NotAsArgument
 from reader import BURST, DEAD_AFTER, PING_AFTER
 from room import GRACE
@@ -21,37 +23,54 @@ DEFAULT_PORT = 9000
 
 SECONDS_A_DAY = 24 * 60 * 60
 
-EXAMPLES = """\
-examples:
-  python3 server.py                          a room for the clients on this machine
-  python3 server.py --host 0.0.0.0           for everybody on the network
-  python3 server.py --port 7000 --welcome "Class 2B: be kind"
-  python3 server.py --db room.db             what is said survives the server
-  python3 server.py --host :: --tls --password-file room.secret
-                                             for friends, over the internet
-  CHARLA_PORT=7000 python3 server.py         every option is also an environment variable
+_EXAMPLE_WIDTH = 42  # columns; what a longer one does is told below it
 
-Ctrl+C tells everybody goodbye and ends the server.  SIGHUP reads the certificate again and opens the
-transcript again; SIGUSR1 records how the server is.
-The room's password can be in CHARLA_PASSWORD, too; never in an argument, which others see (ps).
-"""
+
+def _epilog() -> str:
+    examples = (
+        ("python3 server.py", _("a room for the clients on this machine")),
+        ("python3 server.py --host 0.0.0.0", _("for everybody on the network")),
+        (f'python3 server.py --port 7000 --welcome "{_("Class 2B: be kind")}"', ""),
+        ("python3 server.py --db room.db", _("what is said survives the server")),
+        (
+            "python3 server.py --host :: --tls --password-file room.secret",
+            _("for friends, over the internet"),
+        ),
+        ("CHARLA_PORT=7000 python3 server.py", _("every option is also an environment variable")),
+    )
+    lines = [_("examples:")]
+    for typed, meaning in examples:
+        if meaning and len(typed) > _EXAMPLE_WIDTH:
+            lines += [f"  {typed}", f"  {'':<{_EXAMPLE_WIDTH}} {meaning}"]
+        else:
+            lines.append(f"  {typed:<{_EXAMPLE_WIDTH}} {meaning}".rstrip())
+    hints = _(
+        "Ctrl+C tells everybody goodbye and ends the server.  SIGHUP reads the certificate again and opens\n"
+        "the transcript again; SIGUSR1 records how the server is.\n"
+        "The room's password can be in CHARLA_PASSWORD, too; never in an argument, which others see (ps)."
+    )
+    return "\n".join([*lines, "", hints, ""])
+
+
+def _wrong(words: str, text: str, **fields: object) -> argparse.ArgumentTypeError:
+    return argparse.ArgumentTypeError(words.format(text=text, **fields))
 
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a port: give a number from 0 to 65535")
+        raise _wrong(_("'{text}' is not a port: give a number from 0 to 65535"), text)
     return int(text)
 
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < len(text) <= 7 and int(text) >= 1):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of clients: give 1 or more")
+        raise _wrong(_("'{text}' is not a number of clients: give 1 or more"), text)
     return int(text)
 
 
 def _policy(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 7):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a limit: give a number, or 0 for none")
+        raise _wrong(_("'{text}' is not a limit: give a number, or 0 for none"), text)
     return int(text)
 
 
@@ -60,7 +79,8 @@ LOWEST_BACKLOG = 2 * FLUSH_SIZE // 1024  # KiB: a client that reads must never b
 
 def _kibibytes(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 7 and int(text) >= LOWEST_BACKLOG):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a backlog: give {LOWEST_BACKLOG} KiB or more")
+        words = _("'{text}' is not a backlog: give {lowest} KiB or more")
+        raise _wrong(words, text, lowest=LOWEST_BACKLOG)
     return int(text) * 1024
 
 
@@ -76,62 +96,62 @@ def _tls_folder() -> str:
 
 
 def _rate(text: str) -> float:
-    return _number(text, "a rate", 1_000_000, "give lines a second, or 0 for no limit")
+    return _number(text, 1_000_000, _("'{text}' is not a rate: give lines a second, or 0 for no limit"))
 
 
 def _events(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 7):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of events: give 0 or more")
+        raise _wrong(_("'{text}' is not a number of events: give 0 or more"), text)
     return int(text)
 
 
 def _seconds(text: str) -> float:
-    return _number(text, "a number of seconds", 1_000_000)
+    return _number(text, 1_000_000, _("'{text}' is not a number of seconds: give 0 or more"))
 
 
 def _seconds_above_0(text: str) -> float:
     seconds = _seconds(text)
     if not seconds:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds: give more than 0")
+        raise _wrong(_("'{text}' is not a number of seconds: give more than 0"), text)
     return seconds
 
 
 def _days(text: str) -> float:
-    return _number(text, "a number of days", 100_000) * SECONDS_A_DAY
+    return _number(text, 100_000, _("'{text}' is not a number of days: give 0 or more")) * SECONDS_A_DAY
 
 
-def _number(text: str, what: str, highest: float, advice: str = "give 0 or more") -> float:
+def _number(text: str, highest: float, complaint: str) -> float:
     try:
         number = float(text)
     except ValueError:
         number = -1.0
     if not 0 <= number <= highest:
-        raise argparse.ArgumentTypeError(f"'{text}' is not {what}: {advice}")
+        raise _wrong(complaint, text)
     return number
 
 
 def _sync(text: str) -> str:
     if text.lower() not in ("normal", "full"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a way to write: give normal or full")
+        raise _wrong(_("'{text}' is not a way to write: give normal or full"), text)
     return text.lower()
 
 
 def _welcome(text: str) -> str:
     text = messages.clean(text).strip()
     if len(text.encode()) > messages.MAX_TEXT:
-        raise argparse.ArgumentTypeError(f"the welcome is longer than {messages.MAX_TEXT} bytes: shorten it")
+        raise _wrong(_("the welcome is longer than {most} bytes: shorten it"), text, most=messages.MAX_TEXT)
     return text
 
 
 def _level(text: str) -> str:
     if text.lower() not in LOG_LEVELS:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a level: give one of {', '.join(LOG_LEVELS)}")
+        raise _wrong(_("'{text}' is not a level: give one of {levels}"), text, levels=", ".join(LOG_LEVELS))
     return text.lower()
 
 
 def _log_format(text: str) -> str:
     if text.lower() not in ("text", "json"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a format: give text or json")
+        raise _wrong(_("'{text}' is not a format: give text or json"), text)
     return text.lower()
 
 
@@ -150,16 +170,19 @@ def _check_different(parser: argparse.ArgumentParser, options: argparse.Namespac
         path = os.path.realpath(getattr(options, name)) if getattr(options, name) else ""
         other = seen.setdefault(path, name)
         if path and other != name and (other, name) != ("tls_cert", "tls_key"):
-            flags = " and ".join(f"--{one.replace('_', '-')}" for one in (other, name))
-            parser.error(f"{flags} are the same file: give each its own")
+            one, two = (f"--{flag.replace('_', '-')}" for flag in (other, name))
+            parser.error(_("{one} and {two} are the same file: give each its own").format(one=one, two=two))
 
 
 def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Return the options; explains itself and exits with status 2 when one is wrong."""
+    """Return the options; explains itself and exits with status 2 when one is wrong.
+
+    In the language that is spoken: it has to be chosen before (`languages.speak`).
+    """
     parser = argparse.ArgumentParser(
         prog="charla-server" if sys.argv[0].endswith("charla-server") else "server.py",
-        description="Charla, a chat room for terminals: the server.",
-        epilog=EXAMPLES,
+        description=_("Charla, a chat room for terminals: the server."),
+        epilog=_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # --password is not short for --password-file
     )
@@ -178,146 +201,189 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
         "--host",
         str,
         "127.0.0.1",
-        "ADDRESS",
-        'where to listen (127.0.0.1: this machine only; 0.0.0.0: everywhere; "::": with IPv6, too)',
+        _("ADDRESS"),
+        _('where to listen (127.0.0.1: this machine only; 0.0.0.0: everywhere; "::": with IPv6, too)'),
     )
-    add("--port", _port, DEFAULT_PORT, "N", f"the port ({DEFAULT_PORT}; 0 takes a free one)")
-    add("--max-clients", _count, 1000, "N", "people at the same time (1000)")
+    add(
+        "--port",
+        _port,
+        DEFAULT_PORT,
+        "N",
+        _("the port ({usual}; 0 takes a free one)").format(usual=DEFAULT_PORT),
+    )
+    add("--max-clients", _count, 1000, "N", _("people at the same time (1000)"))
     add(
         "--max-waiting",
         _count,
         MAX_WAITING,
         "N",
-        f"connections without a nickname at the same time ({MAX_WAITING}); with more the oldest goes",
+        _("connections without a nickname at the same time ({usual}); with more the oldest goes").format(
+            usual=MAX_WAITING
+        ),
     )
     add(
         "--handshake-timeout",
         _seconds_above_0,
         HANDSHAKE_TIMEOUT,
-        "SECONDS",
-        f"how long a connection may take to give a nickname ({HANDSHAKE_TIMEOUT:g})",
+        _("SECONDS"),
+        _("how long a connection may take to give a nickname ({usual:g})").format(usual=HANDSHAKE_TIMEOUT),
     )
     add(
         "--max-per-address",
         _policy,
         None,
         "N",
-        f"connections from one address (no limit for this machine and private networks, {PER_ADDRESS} for "
-        "others; 0: none for anybody)",
+        _(
+            "connections from one address (no limit for this machine and private networks, {usual} for "
+            "others; 0: none for anybody)"
+        ).format(usual=PER_ADDRESS),
     )
     add(
         "--connects-per-minute",
         _policy,
         None,
         "N",
-        f"new connections a minute from one address (the same, {PER_MINUTE})",
+        _("new connections a minute from one address (the same, {usual})").format(usual=PER_MINUTE),
     )
     add(
         "--backlog",
         _kibibytes,
         BACKLOG_LIMIT,
         "KIB",
-        f"KiB that may wait for a client that does not read, before it is dropped ({BACKLOG_LIMIT // 1024})",
+        _("KiB that may wait for a client that does not read, before it is dropped ({usual})").format(
+            usual=BACKLOG_LIMIT // 1024
+        ),
     )
     add(
         "--rate-limit",
         _rate,
         5.0,
         "N",
-        f"lines a second one client may send (5, after a burst of {BURST}; 0: no limit); "
-        "what is over waits, and is not lost",
+        _(
+            "lines a second one client may send (5, after a burst of {burst}; 0: no limit); "
+            "what is over waits, and is not lost"
+        ).format(burst=BURST),
     )
     add(
         "--history",
         _events,
         HISTORY,
         "N",
-        f"events kept in memory, for who joins and who comes back ({HISTORY})",
+        _("events kept in memory, for who joins and who comes back ({usual})").format(usual=HISTORY),
     )
     add(
         "--grace",
         _seconds,
         GRACE,
-        "SECONDS",
-        f"how long a seat is kept when its connection is lost ({GRACE:g}; 0: not at all)",
+        _("SECONDS"),
+        _("how long a seat is kept when its connection is lost ({usual:g}; 0: not at all)").format(
+            usual=GRACE
+        ),
     )
     add(
         "--db",
         str,
         "",
-        "FILE",
-        "keep the log in this file: history and seats survive the end of the server, kill -9 too",
+        _("FILE"),
+        _("keep the log in this file: history and seats survive the end of the server, kill -9 too"),
     )
     add(
         "--sync",
         _sync,
         "normal",
-        "WHEN",
-        "what a confirmed message in --db survives: normal (default): a crash of the server, not a power "
-        "cut; full: a power cut too, and the room waits for the disk at each batch",
+        _("WHEN"),
+        _(
+            "what a confirmed message in --db survives: normal (default): a crash of the server, not a power "
+            "cut; full: a power cut too, and the room waits for the disk at each batch"
+        ),
     )
     add(
         "--keep",
         _days,
         30.0 * SECONDS_A_DAY,
-        "DAYS",
-        "how long --db keeps what is said to everyone (30; 0: for ever); private messages only until "
-        "--grace after both ends have them",
+        _("DAYS"),
+        _(
+            "how long --db keeps what is said to everyone (30; 0: for ever); private messages only until "
+            "--grace after both ends have them"
+        ),
     )
     add(
         "--ping-after",
         _seconds,
         PING_AFTER,
-        "SECONDS",
-        f"silence after which a client is asked whether it is there ({PING_AFTER:g})",
+        _("SECONDS"),
+        _("silence after which a client is asked whether it is there ({usual:g})").format(usual=PING_AFTER),
     )
     add(
         "--dead-after",
         _seconds,
         DEAD_AFTER,
-        "SECONDS",
-        f"silence after which its connection counts as lost ({DEAD_AFTER:g})",
+        _("SECONDS"),
+        _("silence after which its connection counts as lost ({usual:g})").format(usual=DEAD_AFTER),
     )
     add(
         "--tls-cert",
         str,
         "",
-        "FILE",
-        "speak TLS, with this certificate (PEM, with what vouches for it behind it)",
+        _("FILE"),
+        _("speak TLS, with this certificate (PEM, with what vouches for it behind it)"),
     )
-    add("--tls-key", str, "", "FILE", "and this key")
+    add("--tls-key", str, "", _("FILE"), _("and this key"))
     parser.add_argument(
         "--tls",
         action="store_true",
         default=None,
-        help="speak TLS, with a certificate of one's own that is made and kept in the folder of the user's "
-        "configuration [CHARLA_TLS=1]",
+        help=_(
+            "speak TLS, with a certificate of one's own that is made and kept in the folder of the user's "
+            "configuration"
+        )
+        + " [CHARLA_TLS=1]",
     )
     add(
         "--password-file",
         str,
         "",
-        "FILE",
-        "whoever joins has to give the password in the first line of this file",
+        _("FILE"),
+        _("whoever joins has to give the password in the first line of this file"),
     )
     add(
         "--moderator-password-file",
         str,
         "",
-        "FILE",
-        "whoever gives the password in the first line of this file to /mod is a moderator",
+        _("FILE"),
+        _("whoever gives the password in the first line of this file to /mod is a moderator"),
     )
     add(
         "--transcript",
         str,
         "",
-        "FILE",
-        "write what is said to everyone into this file, one line each",
+        _("FILE"),
+        _("write what is said to everyone into this file, one line each"),
     )
-    add("--welcome", _welcome, "", "TEXT", "what everybody who joins is told first")
-    add("--log-level", _level, "info", "LEVEL", "what is recorded: debug, info (default), warning, error")
-    add("--log-format", _log_format, "text", "FORMAT", "how: text (default), or json, an object a line")
-    parser.add_argument("--version", action="version", version=f"Charla {protocol.__version__}")
+    add("--welcome", _welcome, "", _("TEXT"), _("what everybody who joins is told first"))
+    add(
+        "--log-level",
+        _level,
+        "info",
+        _("LEVEL"),
+        _("what is recorded: debug, info (default), warning, error"),
+    )
+    add("--log-format", _log_format, "text", _("FORMAT"), _("how: text (default), or json, an object a line"))
+    add(
+        "--lang",
+        languages.language,
+        languages.preferred(os.environ),
+        _("CODE"),
+        _("the language: {codes} (that of the environment: LANGUAGE, LC_ALL, LANG)").format(
+            codes=", ".join(languages.available())
+        ),
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"Charla {protocol.__version__}",
+        help=_("show program's version number and exit"),
+    )
     options = parser.parse_args(arguments)
     for name, kind in kinds.items():  # an option wins over its variable, and an empty one is as good as none
         if getattr(options, name) is None:
@@ -330,18 +396,18 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     if options.tls is None:
         value = os.environ.get("CHARLA_TLS", "").lower()
         if value not in ("", *_YES, *_NO):
-            parser.error(f"CHARLA_TLS: '{value}' is neither yes nor no: give 1 or 0")
+            parser.error("CHARLA_TLS: " + _("'{text}' is neither yes nor no: give 1 or 0").format(text=value))
         options.tls = value in _YES
     _check_different(parser, options)
     options.tls_folder = _tls_folder()
     if bool(options.tls_cert) != bool(options.tls_key):
-        parser.error("--tls-cert and --tls-key go together: give both, or --tls alone")
+        parser.error(_("--tls-cert and --tls-key go together: give both, or --tls alone"))
     if not 0 < options.ping_after < options.dead_after:
-        parser.error("--ping-after must be more than 0, and --dead-after more than that")
+        parser.error(_("--ping-after must be more than 0, and --dead-after more than that"))
     if options.sync == "full" and not options.db:
-        parser.error("--sync full is about the file of --db: give that too")
+        parser.error(_("--sync full is about the file of --db: give that too"))
     if 0 < options.keep <= options.grace + options.dead_after:
         parser.error(
-            "--keep must be longer than --grace and --dead-after together: who is away reads it then"
+            _("--keep must be longer than --grace and --dead-after together: who is away reads it then")
         )
     return options

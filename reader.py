@@ -44,6 +44,7 @@ from items import (
     Silent,
     TakeSeat,
 )
+from languages import N_, Words
 from messages import Command, Earlier, Hello, History, Leave, Mod, Past, Refused
 from nicks import LEAVE_WORDS, check_nick
 from passwords import Guard, Password
@@ -182,7 +183,7 @@ class Reader:
         except OSError as error:  # reset, timed out, unreachable
             log.debug("%s: %s", self._connection.peer, error)
         except Exception:
-            log.exception("internal error while reading from %s: hung up on", self._connection.peer)
+            log.exception(N_("internal error while reading from %s: hung up on"), self._connection.peer)
             reason = "error"
         finally:
             self._pending.append(Ended(reason))
@@ -201,7 +202,7 @@ class Reader:
             return True
         self._return_from_recv_after(HELLO_TIME)
         if not tls.begins_like_tls():
-            self._record("tls-needed", "%s turned away: it does not speak TLS")
+            self._record("tls-needed", N_("%s turned away: it does not speak TLS"))
             tls.send_in_the_clear(turn_away("tls-needed"))
             return False
         while True:
@@ -276,7 +277,7 @@ class Reader:
                     return b""
             except BlockingIOError:  # SO_RCVTIMEO has passed
                 if time.monotonic() - heard >= self._dead_after:
-                    raise TimeoutError(f"silent for {self._dead_after:g} s") from None
+                    raise TimeoutError(Words(N_("silent for %g s"), self._dead_after)) from None
                 self._pending.append(Silent())
                 self._hand_over()
 
@@ -405,7 +406,7 @@ class Reader:
             if time.monotonic() + delay > give_up or not self._wait(delay):
                 raise Refused("too-many-guesses", str(math.ceil(delay)))
         if not right:
-            self._record("wrong-password", "wrong password from %s")
+            self._record("wrong-password", N_("wrong password from %s"))
             raise Refused("wrong-password")
 
     # ---- what was before -------------------------------------------------------------------------
@@ -505,7 +506,9 @@ class Reader:
         try:
             return errand.answer.get(timeout=self._dead_after) is True
         except Empty:
-            raise TimeoutError(f"has not taken what it was sent for {self._dead_after:g} s") from None
+            raise TimeoutError(
+                Words(N_("has not taken what it was sent for %g s"), self._dead_after)
+            ) from None
 
     def _decode_answer(self, text: str) -> Command | None:
         if self._dialect is NATIVE:

@@ -4,6 +4,9 @@
 
 What comes from people (nicks, addresses, errors about them) can neither steer the terminal that shows it
 nor pass for a record of its own.
+
+The text is in the language that is spoken; the JSON form, which programs read, is in English.  So messages
+are marked with N_, and what goes into them may be Words: here both get their language.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from languages import N_, Words
 from messages import clean
 
 log = logging.getLogger("charla")
@@ -79,15 +83,17 @@ def _plain(value: object) -> str | int | float | None:
 class _Handover(logging.handlers.QueueHandler):
     """Hands records to the log thread; drops them, and counts, when that thread's terminal is stuck."""
 
-    def __init__(self, waiting: queue.Queue[Any]) -> None:
+    def __init__(self, waiting: queue.Queue[Any], *, translate: bool) -> None:
         super().__init__(waiting)
         self.waiting = waiting
+        self._translate = translate
         self.dropped = 0  # under the handler's own lock
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         """Return a copy in which all is text: what it was made of may change before it is written."""
         record = copy.copy(record)
-        record.msg, record.args = record.getMessage(), None
+        words = _words(record.msg, record.args if isinstance(record.args, tuple) else ())
+        record.msg, record.args = str(words) if self._translate else words.english, None
         if record.exc_info:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
             record.exc_info = None
@@ -99,6 +105,11 @@ class _Handover(logging.handlers.QueueHandler):
             self.waiting.put_nowait(record)
         except queue.Full:
             self.dropped += 1
+
+
+def _words(message: object, arguments: tuple[object, ...]) -> Words:
+    """Return the message of a record, with what goes into it."""
+    return message if isinstance(message, Words) else Words(str(message), *arguments)
 
 
 class _LogThread(logging.handlers.QueueListener):
@@ -121,7 +132,7 @@ def recording(level: str, form: str = "text") -> Iterator[None]:
     """
     terminal = logging.StreamHandler()
     terminal.setFormatter(_Json() if form == "json" else _Text())
-    handler = _Handover(queue.Queue(QUEUE_SIZE))
+    handler = _Handover(queue.Queue(QUEUE_SIZE), translate=form != "json")
     listener = _LogThread(handler.waiting, terminal)
     before = log.level, log.propagate
     log.addHandler(handler)
@@ -133,8 +144,9 @@ def recording(level: str, form: str = "text") -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         if handler.dropped:
-            told = ("%d records were dropped: the terminal did not take them", (handler.dropped,))
-            handler.waiting.put(log.makeRecord(log.name, logging.WARNING, "", 0, *told, None))
+            message = N_("%d records were dropped: the terminal did not take them")
+            told = log.makeRecord(log.name, logging.WARNING, "", 0, message, (handler.dropped,), None)
+            handler.waiting.put(handler.prepare(told))
         listener.stop()
         log.setLevel(before[0])
         log.propagate = before[1]
@@ -225,12 +237,10 @@ class Seldom:
 def record_turned_away(seldom: Seldom, who: str, code: str) -> None:
     """Record that a connection of the origin `who` was not let in; `code` as it is told."""
     extra = fields("turned-away", who=who, code=code)
-    seldom.record(logging.WARNING, f"{who} {code}", "%s turned away: %s", who, code, extra=extra)
+    seldom.record(logging.WARNING, f"{who} {code}", N_("%s turned away: %s"), who, code, extra=extra)
 
 
 def _with_count(
     message: str, args: tuple[object, ...], count: int, seconds: float
 ) -> tuple[str, tuple[object, ...]]:
-    if not args:
-        message = message.replace("%", "%%")  # as it stands until now
-    return f"{message} (and %s more like it in %.0f s)", (*args, f"{count:,}", seconds)
+    return N_("%s (and %s more like it in %.0f s)"), (_words(message, args), f"{count:,}", seconds)

@@ -32,6 +32,7 @@ from items import (
     Silent,
     TakeSeat,
 )
+from languages import N_, Words
 from mail import PrivateMail
 from messages import (
     Acted,
@@ -59,7 +60,7 @@ from records import Seldom, fields
 from seats import Kept, Seats, Session, new_token
 from talk import Talk
 from transcript import Transcript
-from wording import LEAVE_REASONS, STATUS_WORDS, left_words
+from wording import LEAVE_REASONS, STATUS_WORDS, leaving
 
 if TYPE_CHECKING:
     from storage import Stored
@@ -164,7 +165,7 @@ class Room:
                 self._refuse(connection, refused)
                 self._cannot(item)
             except Exception:
-                log.exception("internal error while serving %s: dropped", connection.peer)
+                log.exception(N_("internal error while serving %s: dropped"), connection.peer)
                 self._drop(connection, "error")
                 self._cannot(item)
             if self.fanout.batch_is_large:
@@ -216,7 +217,9 @@ class Room:
         try:
             self._log.commit()
         except StorageError as error:
-            log.error("%s. What is said from now on is kept in memory only, and is gone at the end.", error)
+            log.error(
+                N_("%s. What is said from now on is kept in memory only, and is gone at the end."), error
+            )
             self._log.give_up_storage()
             self._not_stored = error.code
             self.tell_everyone(Notice(*self._log.next(), "not-stored", (error.code,)))
@@ -241,7 +244,7 @@ class Room:
 
     def _connected(self, connection: Connection, item: Connected) -> None:
         self.fanout.open(connection)
-        log.debug("%s connected", connection.peer)
+        log.debug(N_("%s connected"), connection.peer)
         if self._closing:
             self._say_goodbye(connection, "closing")
             return
@@ -296,7 +299,7 @@ class Room:
             self.tell_alone(session, self._log.append(notice, to=number))
         item.answer.put(True)
         log.info(
-            "%s joined from %s (%s); %d here",
+            N_("%s joined from %s (%s); %d here"),
             *(hello.nick, connection.peer, item.dialect.name, people),
             extra=fields("joined", nick=hello.nick, peer=connection.peer, people=people),
         )
@@ -344,7 +347,7 @@ class Room:
         session = connection.session
         if session is None:
             if not connection.closing:
-                log.debug("%s went without a nick", connection.peer)
+                log.debug(N_("%s went without a nick"), connection.peer)
         elif session.kept is None or reason == "left":
             self._end(session, "restart" if self._closing else reason)
         else:
@@ -359,8 +362,8 @@ class Room:
         session.kept.reason = reason
         self._absent[session] = self._clock() + self._grace
         log.info(
-            "%s: %s; the seat is kept for %g s",
-            *(session.nick, LEAVE_REASONS[reason], self._grace),
+            N_("%s: %s; the seat is kept for %g s"),
+            *(session.nick, Words(LEAVE_REASONS[reason]), self._grace),
             extra=fields("link-lost", nick=session.nick, reason=reason),
         )
         for mail in session.kept.mail:
@@ -395,8 +398,8 @@ class Room:
         if not self._closing:
             people = len(self._seats)
             log.info(
-                "%s; %d here",
-                *(left_words(session.nick, reason), people),
+                N_("%s; %d here"),
+                *(leaving(session.nick, reason), people),
                 extra=fields("left", nick=session.nick, reason=reason, people=people),
             )
         self._tell_coming_or_going(Left(*self._log.next(), session.nick, reason))
@@ -466,7 +469,7 @@ class Room:
             if session.kept is None:
                 self._end(session, "restart")
         if self._absent:
-            log.info("seats kept for those who come back: %d", len(self._absent))
+            log.info(N_("seats kept for those who come back: %d"), len(self._absent))
 
     def _resume(self, connection: Connection, hello: Hello, answer: SimpleQueue[Answer]) -> None:
         """Give a session its new connection, and begin to send what that has missed."""
@@ -505,7 +508,7 @@ class Room:
         last = max(hello.last, session.id)
         self._mail.acknowledge(session, last)
         log.info(
-            "%s is back from %s, after event %d of %d",
+            N_("%s is back from %s, after event %d of %d"),
             *(session.nick, connection.peer, last, newest),
             extra=fields("resumed", nick=session.nick, peer=connection.peer),
         )
@@ -559,7 +562,7 @@ class Room:
         self._seldom.record(
             logging.INFO,
             f"{who} {refused.code}",
-            "refused %s: %s",
+            N_("refused %s: %s"),
             *(who, what),
             extra=fields("refused", who=who, code=refused.code),
         )
@@ -614,7 +617,7 @@ class Room:
         """Write the same into the record."""
         values = dict(zip(STATUS_WORDS, map(int, self.status()), strict=True))
         words = " ".join(f"{name}={value}" for name, value in values.items())
-        log.info("status: %s", words, extra=fields("status", **values))
+        log.info(N_("status: %s"), words, extra=fields("status", **values))
 
     # ---- time ------------------------------------------------------------------------------------
 

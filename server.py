@@ -48,6 +48,7 @@ from eventlog import HISTORY, EventLog, StorageError
 from fanout import BACKLOG_LIMIT, Connection, Fanout
 from inbox import Inbox
 from items import Connected, Ended, Errand, Item
+from languages import N_, Words, _, speak, system_words
 from options import DEFAULT_PORT, parse_options
 from passwords import Password, PasswordError
 from reader import BURST, DEAD_AFTER, PING_AFTER, Check, RateLimit, Reader, Work
@@ -206,7 +207,7 @@ class Server:
         self._room_thread.start()
         try:
             self._acceptor.run()
-            log.info("ending: everybody is told; once more ends it at once")
+            log.info(N_("ending: everybody is told; once more ends it at once"))
         finally:
             if threading.current_thread() is threading.main_thread():
                 signal.set_wakeup_fd(-1)
@@ -221,7 +222,7 @@ class Server:
                 self._storage.close()
             self._inbox.close()
         if self._room_failed:
-            raise RuntimeError("the room has failed; what happened is in the log")
+            raise RuntimeError(_("the room has failed; what happened is in the log"))
 
     def put(self, connection: Connection, items: list[Item]) -> None:
         """Hand the room items of a connection."""
@@ -257,9 +258,10 @@ class Server:
             if self._make_context is not None:
                 try:
                     self._acceptor.context = self._make_context()
-                    log.info("the certificate was read again: new connections get it")
+                    log.info(N_("the certificate was read again: new connections get it"))
                 except (TlsError, OSError) as error:
-                    log.error("the certificate stays as it was: %s", error)
+                    why = system_words(error) if isinstance(error, OSError) else error
+                    log.error(N_("the certificate stays as it was: %s"), why)
 
     # ---- room ------------------------------------------------------------------------------------
 
@@ -267,7 +269,7 @@ class Server:
         try:
             self._serve_room()
         except Exception:
-            log.critical("the room has failed: the server ends", exc_info=True)
+            log.critical(N_("the room has failed: the server ends"), exc_info=True)
             self._room_failed = True
             self.shutdown()
             self._abandon_room()
@@ -345,14 +347,23 @@ def _certificate(options: argparse.Namespace) -> tuple[str, str] | None:
     return own_certificate(options.tls_folder) if options.tls else None
 
 
+_NO_LISTENING = {
+    errno.EADDRINUSE: N_(
+        "port {port} is in use, perhaps by another Charla: choose another with --port, or 0 for a free one"
+    ),
+    errno.EADDRNOTAVAIL: N_("'{host}' is not an address of this machine: try --host 0.0.0.0 for all it has"),
+    errno.EACCES: N_("port {port} is for the administrator alone: choose one from 1024 on with --port"),
+}
+
+
 def _open_server(options: argparse.Namespace, certificate: tuple[str, str] | None) -> Server:
     """Return a listening server, or say in one line why there cannot be one and exit with status 2."""
-    where = f"{options.host}, port {options.port}"
     try:
         password = _password(options.password_file, os.environ.get("CHARLA_PASSWORD"))
         moderator_password = _password(options.moderator_password_file)
         if password is not None and password == moderator_password:
-            raise PasswordError("the room's and the moderators' password are the same: choose another one")
+            words = N_("the room's and the moderators' password are the same: choose another one")
+            raise PasswordError(Words(words))
         return Server(
             options.host,
             options.port,
@@ -379,24 +390,11 @@ def _open_server(options: argparse.Namespace, certificate: tuple[str, str] | Non
     except (StorageError, TlsError, PasswordError, TranscriptError) as error:
         _fail(str(error))
     except (socket.gaierror, UnicodeError):
-        _fail(f"'{options.host}' is not an address or a host name that can be found: try --host 0.0.0.0")
+        words = _("'{host}' is not an address or a host name that can be found: try --host 0.0.0.0")
+        _fail(words.format(host=options.host))
     except OSError as error:
-        match error.errno:
-            case errno.EADDRINUSE:
-                _fail(
-                    f"port {options.port} is in use, perhaps by another Charla: "
-                    "choose another with --port, or 0 for a free one"
-                )
-            case errno.EADDRNOTAVAIL:
-                _fail(
-                    f"'{options.host}' is not an address of this machine: try --host 0.0.0.0 for all it has"
-                )
-            case errno.EACCES:
-                _fail(
-                    f"port {options.port} is for the administrator alone: choose one from 1024 on with --port"
-                )
-            case _:
-                _fail(f"cannot listen on {where}: {error.strerror or error}")
+        words = _(_NO_LISTENING.get(error.errno or 0, N_("cannot listen on {host}, port {port}: {reason}")))
+        _fail(words.format(host=options.host, port=options.port, reason=system_words(error)))
 
 
 def _own_address() -> str:
@@ -417,35 +415,40 @@ def _announce(
     `typed`: the options that it was started with.
     """
     host, port = address
+    listening = Words(N_("listening on {address}"), address=host_port(host, port))
     if form == "json":
         tls_print = certificate_fingerprint(certificate[0]) if certificate is not None else ""
         extra = fields("listening", host=host, port=port, certificate=tls_print)
-        log.info("listening on %s", host_port(host, port), extra=extra)
+        log.info("%s", listening, extra=extra)
         return
     where = "" if port == DEFAULT_PORT else f" --port {port}"
     tls, nc = ("", "nc") if certificate is None else (" --tls", "ncat --ssl")
-    lines = [f"listening on {host_port(host, port)}"]
+    lines = [str(listening)]
     if certificate is not None:
-        lines.append(f"TLS, with the certificate {certificate_fingerprint(certificate[0])}")
+        words = _("TLS, with the certificate {fingerprint}")
+        lines.append(words.format(fingerprint=certificate_fingerprint(certificate[0])))
     if ipaddress.ip_address(host).is_loopback:
         here = where if host == "127.0.0.1" else f" --host {host}{where}"
+        join = _("To join, in another terminal: {client}   (or: {nc})")
+        let_in = _("Only this machine can join. To let others in: {server}")
+        again = shlex.join(["python3", "server.py", *typed, "--host", "0.0.0.0"])
         lines += [
-            f"To join, in another terminal: python3 client.py{here}{tls}   (or: {nc} {host} {port})",
-            "Only this machine can join. To let others in: "
-            + shlex.join(["python3", "server.py", *typed, "--host", "0.0.0.0"]),
+            join.format(client=f"python3 client.py{here}{tls}", nc=f"{nc} {host} {port}"),
+            let_in.format(server=again),
         ]
     else:
         reachable = _own_address() if ipaddress.ip_address(host).is_unspecified else host
+        join = _("To join, on the other machines:")
         lines += [
-            f"To join, on the other machines: python3 client.py --host {reachable}{where}{tls}",
-            f"                            or: {nc} {reachable} {port}",
+            f"{join} python3 client.py --host {reachable}{where}{tls}",
+            f"{_('or:'):>{len(join)}} {nc} {reachable} {port}",
         ]
     try:
         # One write: the log's thread writes to the same terminal.
         sys.stdout.write("\n".join([*lines, ""]))
         sys.stdout.flush()
     except OSError as error:
-        log.warning("%s; and nobody can be told so: %s", lines[0], error.strerror)
+        log.warning(N_("%s; and nobody can be told so: %s"), listening, system_words(error))
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor at exit
 
 
@@ -459,7 +462,7 @@ def _raise_descriptor_limit(connections: int) -> None:
         soft = hard
     if soft != resource.RLIM_INFINITY and soft < connections + 20:
         log.warning(
-            "only %d descriptors: room for some %d connections, not %d (ulimit -n)",
+            N_("only %d descriptors: room for some %d connections, not %d (ulimit -n)"),
             *(soft, soft - 20, connections),
         )
 
@@ -518,9 +521,10 @@ def _obey_signals(server: Server) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the server as a command; return its exit status."""
+    speak(sys.argv[1:] if arguments is None else arguments, os.environ)
     options = parse_options(arguments)
     if not hasattr(socket, "MSG_DONTWAIT"):
-        _fail("the server needs Linux, macOS or another Unix (on Windows: WSL); the client does not")
+        _fail(_("the server needs Linux, macOS or another Unix (on Windows: WSL); the client does not"))
     with recording(options.log_level, options.log_format):
         _raise_descriptor_limit(options.max_clients + options.max_waiting)
         try:
@@ -529,7 +533,8 @@ def main(arguments: list[str] | None = None) -> int:
             _fail(str(error))
         server = _open_server(options, certificate)
         if server.sends_passwords_in_the_clear:
-            log.warning("there is a password and no TLS: everybody on the way can read it; give --tls")
+            words = N_("there is a password and no TLS: everybody on the way can read it; give --tls")
+            log.warning(words)
         _obey_signals(server)
         typed = sys.argv[1:] if arguments is None else arguments
         _announce(server.address, certificate, options.log_format, typed)

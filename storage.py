@@ -32,6 +32,7 @@ except ImportError:  # not on Windows, where server.py does not start
     fcntl = None  # type: ignore[assignment]
 
 from eventlog import Logged, SessionRow, StorageError
+from languages import N_, Words, system_words
 
 log = logging.getLogger("charla")
 
@@ -341,7 +342,7 @@ class Storage:
                 # The room will meet the same when it writes, and says so; here it is tried again.
                 if str(error) != complained:
                     complained = str(error)
-                    log.warning("housekeeping: %s; trying on", _error(self._path, error))
+                    log.warning(N_("housekeeping: %s; trying on"), _error(self._path, error))
                 with contextlib.suppress(sqlite3.Error):
                     self._keeper.rollback()
             if ending:
@@ -400,19 +401,23 @@ def _lock_file(path: str) -> int:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)  # it has private messages
     except OSError as error:
-        raise StorageError(
-            f"the log '{path}' cannot be opened for writing ({error.strerror}): look at --db"
-        ) from error
+        words = Words(
+            N_("the log '{path}' cannot be opened for writing ({reason}): look at --db"),
+            path=path,
+            reason=system_words(error),
+        )
+        raise StorageError(words) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise StorageError(f"'{path}' is no file: look at --db")
+        raise StorageError(Words(N_("'{path}' is no file: look at --db"), path=path))
     with contextlib.suppress(OSError):  # somebody else's, whose group we are in
         os.fchmod(descriptor, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        raise StorageError(f"the log '{path}' is in use by another server: give each its own --db") from error
+        words = Words(N_("the log '{path}' is in use by another server: give each its own --db"), path=path)
+        raise StorageError(words) from error
     return descriptor
 
 
@@ -424,12 +429,14 @@ def _migrate(path: str, connection: sqlite3.Connection, migrations: tuple[tuple[
     (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
     try:
         if tables and application != APPLICATION_ID:
-            raise StorageError(f"'{path}' is the database of another program: give another file with --db")
+            words = N_("'{path}' is the database of another program: give another file with --db")
+            raise StorageError(Words(words, path=path))
         if version > len(migrations):
-            raise StorageError(
-                f"the log '{path}' was written by a newer Charla (its schema is {version}, this one knows "
-                f"{len(migrations)}): use that one, or give another file with --db"
+            words = N_(
+                "the log '{path}' was written by a newer Charla (its schema is {version}, this one knows "
+                "{known}): use that one, or give another file with --db"
             )
+            raise StorageError(Words(words, path=path, version=version, known=len(migrations)))
         for statements in migrations[version:]:
             for statement in statements:
                 connection.execute(statement)
@@ -443,13 +450,34 @@ def _migrate(path: str, connection: sqlite3.Connection, migrations: tuple[tuple[
 
 # What SQLite says (error codes are not to be had before Python 3.11), a code for it, and words for a person.
 _EXPLANATIONS = (
-    ("not a database", "damaged", "is damaged, or no log of Charla: move it away, or give another file"),
-    ("malformed", "damaged", "is damaged: move it away and start anew, or put a copy in its place"),
-    ("readonly", "read-only", "cannot be written: look at its permissions and those of its folder"),
-    ("unable to open", "not-opened", "cannot be opened: look at the permissions of its folder"),
-    ("full", "disk-full", "cannot be written, the disk is full: make room"),
-    ("disk I/O", "disk-error", "cannot be read or written: the disk fails, or is full"),
-    ("locked", "locked", "is held by another program: end that"),
+    (
+        *("not a database", "damaged"),
+        N_("the log '{path}' is damaged, or no log of Charla: move it away, or give another file"),
+    ),
+    (
+        *("malformed", "damaged"),
+        N_("the log '{path}' is damaged: move it away and start anew, or put a copy in its place"),
+    ),
+    (
+        *("readonly", "read-only"),
+        N_("the log '{path}' cannot be written: look at its permissions and those of its folder"),
+    ),
+    (
+        *("unable to open", "not-opened"),
+        N_("the log '{path}' cannot be opened: look at the permissions of its folder"),
+    ),
+    (
+        *("full", "disk-full"),
+        N_("the log '{path}' cannot be written, the disk is full: make room"),
+    ),
+    (
+        *("disk I/O", "disk-error"),
+        N_("the log '{path}' cannot be read or written: the disk fails, or is full"),
+    ),
+    (
+        *("locked", "locked"),
+        N_("the log '{path}' is held by another program: end that"),
+    ),
 )
 
 
@@ -458,5 +486,5 @@ def _error(path: str, error: Exception) -> StorageError:
     what = str(error)
     for words, code, explanation in _EXPLANATIONS:
         if words in what:
-            return StorageError(f"the log '{path}' {explanation}", code)
-    return StorageError(f"the log '{path}' cannot be used ({what})", "error")
+            return StorageError(Words(explanation, path=path), code)
+    return StorageError(Words(N_("the log '{path}' cannot be used ({what})"), path=path, what=what), "error")

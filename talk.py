@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from eventlog import EventLog, Logged
 from fanout import Fanout
+from languages import N_
 from mail import PrivateMail
 from messages import (
     WHO_PAGE,
@@ -168,7 +169,7 @@ class Talk:
         old = session.nick
         self._seats.rename(session, nick)
         self._log.save_session(session.id, session.row())
-        log.info("%s is now %s", old, nick)
+        log.info(N_("%s is now %s"), old, nick)
         self._room.tell_everyone(Renamed(*self._log.next(), command.tag, old, nick), session)
 
     def _who(self, session: Session, command: Who) -> None:

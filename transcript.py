@@ -30,6 +30,7 @@ from functools import lru_cache
 from queue import Empty, SimpleQueue
 from typing import TypeAlias, TypeGuard
 
+from languages import N_, Words, _, ngettext, system_words
 from messages import Acted, Event, Moderated, Said, clean
 
 log = logging.getLogger("charla")
@@ -108,7 +109,8 @@ class Transcript:
         size = _size(event)
         if self._put - self._taken + size > QUEUE_LIMIT:
             if not self._left_out:
-                log.error("the transcript '%s' is not written fast enough: messages are left out", self._path)
+                words = N_("the transcript '%s' is not written fast enough: messages are left out")
+                log.error(words, self._path)
             self._left_out += 1
             return
         self._tell_left_out()
@@ -138,7 +140,7 @@ class Transcript:
             self._thread.start()
         self._thread.join(CLOSE_TIME)
         if self._thread.is_alive():  # in a write that does not end: a daemon, it ends with the process
-            log.error("the transcript '%s' lacks what was said last: it is not written", self._path)
+            log.error(N_("the transcript '%s' lacks what was said last: it is not written"), self._path)
 
     # ---- the thread ------------------------------------------------------------------------------
 
@@ -190,11 +192,12 @@ class Transcript:
                 self._at += os.write(self._file, self._chunk[self._at :])
         except OSError as error:
             if not self._failing:
-                log.error("the transcript '%s' cannot be written (%s): trying on", self._path, error.strerror)
+                why = system_words(error)
+                log.error(N_("the transcript '%s' cannot be written (%s): trying on"), self._path, why)
             self._failing = True
             return False
         if self._failing:
-            log.warning("the transcript '%s' is written again", self._path)
+            log.warning(N_("the transcript '%s' is written again"), self._path)
         self._failing = False
         return True
 
@@ -226,7 +229,7 @@ class Transcript:
                     lost += 1
                 elif isinstance(entry, _Missing):
                     lost += entry.count
-        log.error("the transcript '%s' lacks the last messages: %d", self._path, lost)
+        log.error(N_("the transcript '%s' lacks the last messages: %d"), self._path, lost)
         self._close_file()
 
 
@@ -257,17 +260,19 @@ def _ends_with_newline(path: str) -> bool:
         return True
 
 
-def _explain(path: str, error: OSError | ValueError) -> str:
+def _explain(path: str, error: OSError | ValueError) -> Words:
     """Return why the file cannot be opened, and what to do."""
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.EISDIR:
-        return f"the transcript '{path}' is a folder: give a file"
+        return Words(N_("the transcript '{path}' is a folder: give a file"), path=path)
     if number == errno.ENOENT:
-        return f"the transcript '{path}' cannot be made: there is no such folder"
+        return Words(N_("the transcript '{path}' cannot be made: there is no such folder"), path=path)
     if number == errno.ENXIO:
-        return f"the transcript '{path}' is a pipe that nobody reads: start its reader first"
-    reason = error.strerror if isinstance(error, OSError) else error
-    return f"the transcript '{path}' cannot be written: {reason}"
+        return Words(
+            N_("the transcript '{path}' is a pipe that nobody reads: start its reader first"), path=path
+        )
+    reason = system_words(error) if isinstance(error, OSError) else error
+    return Words(N_("the transcript '{path}' cannot be written: {reason}"), path=path, reason=reason)
 
 
 def _size(entry: Said | Acted | Moderated | _Missing) -> int:
@@ -282,14 +287,15 @@ def _is_announcement(event: Event) -> TypeGuard[Moderated]:
 def _line(entry: Said | Acted | Moderated | _Missing) -> bytes:
     """Return an entry as one line of UTF-8, with its LF."""
     if isinstance(entry, _Missing):
-        line = f"# {entry.count} messages are missing here"
+        words = ngettext("{n} message is missing here", "{n} messages are missing here", entry.count)
+        line = "# " + words.format(n=entry.count)
     else:
         nick = _escape(entry.by if isinstance(entry, Moderated) else entry.nick)
         mark = f"{nick}:"
         if isinstance(entry, Acted):
             mark = f"~ {nick}"
         elif isinstance(entry, Moderated):
-            mark = f"* {nick} announces:"
+            mark = f"* {_('{by} announces').format(by=nick)}:"
         line = f"{_moment(entry.time // 1000)} {mark} {_escape(entry.text)}"
     return line.encode("utf-8", "replace") + b"\n"
 

@@ -592,7 +592,7 @@ def test_the_name_of_the_host_is_checked_too(secure: FakeServer, pair: Pair, sta
     thread = threading.Thread(target=accept)
     thread.start()
     try:
-        with pytest.raises(Distrusted, match="not valid for '127.0.0.2'"):
+        with pytest.raises(Distrusted, match=r"not valid for '127\.0\.0\.2'"):
             ana.network.connect()
         ana.network.close()
     finally:

@@ -184,7 +184,8 @@ def test_an_over_long_line_is_refused_and_the_connection_goes_on(room: Room) -> 
 def test_an_absent_addressee_and_nobody_else_sees_the_line(room: Room) -> None:
     ana, beto = room
     ana.send("bteo: my secret\n/msg carla my secret\n/msgbeto my secret\nhola\n")
-    ana.expect(absent("bteo"), absent("carla"), "! " + wording.sentence("unknown-command", ("msgbeto", "msg")))
+    unknown = wording.sentence("unknown-command", ("msgbeto", "msg"))
+    ana.expect(absent("bteo"), absent("carla"), f"! {unknown}")
     beto.expect("ana: hola")
 
 
