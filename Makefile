@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+CLIENT := $(VENV)-client
 SOURCES := $(wildcard *.py) tests bench
 
 .DEFAULT_GOAL := help
@@ -15,8 +16,11 @@ help:  ## this list
 server serv:  ## run the server (nothing to install)
 	$(PYTHON) server.py $(ARGS)
 
-client cli:  ## run the client (nothing to install)
-	$(PYTHON) client.py $(ARGS)
+client cli:  ## run the client (the first time installs prompt_toolkit for it, where that can be done)
+	@$(MAKE) --silent --no-print-directory $(CLIENT)/installed 2>/dev/null \
+		|| echo 'That cannot be done here (no network? no venv?): the client runs without it.'
+	@if test -e $(CLIENT)/installed -a -x $(CLIENT)/bin/python; \
+		then exec $(CLIENT)/bin/python client.py $(ARGS); else exec $(PYTHON) client.py $(ARGS); fi
 
 test: $(VENV)/installed  ## run the tests (makes its own virtual environment)
 	$(BIN)/python -m pytest $(ARGS)
@@ -53,6 +57,15 @@ clean:  ## remove what was made
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+# Quick to give up: whoever has no network wants to talk all the same, and it is tried again the next time.
+$(CLIENT)/installed: pyproject.toml
+	echo 'Installing prompt_toolkit for the client, this once...'
+	mkdir -p $(CLIENT)
+	test -x $(CLIENT)/bin/pip || $(PYTHON) -m venv --clear $(CLIENT)
+	PIP_RETRIES=0 PIP_DEFAULT_TIMEOUT=5 $(CLIENT)/bin/python -m pip install --quiet \
+		--disable-pip-version-check --editable '.[prompt]'
 	touch $@
 
 $(VENV)-fuzz/installed: pyproject.toml
