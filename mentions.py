@@ -9,6 +9,9 @@ from messages import MAX_NICK
 from nicks import nick_key
 
 _WORD = re.compile(r"[\w.-]+")
+_AT_ONCE = (
+    500  # characters that are normalized together: for some texts that takes the square of their number
+)
 _LONGEST = 4 * MAX_NICK  # characters of a word that can be a nick, as in nicks.py
 
 
@@ -25,13 +28,17 @@ def spans(text: str, nick: str) -> list[tuple[int, int]]:
     key = nick_key(nick)
     if not key:
         return []
-    if text.isascii():
-        if key not in text.lower():
-            return []
-        words = [match.span() for match in _WORD.finditer(text)]
-    else:
-        words = _words(text)
+    if len(text) <= _AT_ONCE and key not in _folded(text):  # as mostly
+        return []
+    words = [match.span() for match in _WORD.finditer(text)] if text.isascii() else _words(text)
     return [span for word in words for span in _as_nick(text, *word, key)]
+
+
+def _folded(text: str) -> str:
+    """Return `text` as nick_key has it."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def _words(text: str) -> list[tuple[int, int]]:

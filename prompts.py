@@ -50,6 +50,7 @@ def status(columns: int, *, room: str, nick: str, people: int, connection: str, 
         (nick, here, connection, waiting),
         (here, connection, waiting),
         (connection, waiting),
+        (waiting or connection,),
     ]
     rows = [" " + " \u00b7 ".join(filter(None, parts)) for parts in steps]
     columns = columns or _ENDLESS

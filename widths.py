@@ -11,8 +11,11 @@ import functools
 import re
 import unicodedata
 
-# Letters and signs of one column, none of which joins what stands before it: most of what is said.
-_NARROW = re.compile("[\x20-\x7e\xa0-\u02ff]*")
+# Letters and signs of one column, none of which joins what stands before it: Latin, Greek, Cyrillic.
+_NARROW = re.compile(
+    "[\x20-\x7e\xa0-\u02ff\u0370-\u0377\u037a-\u037f\u0384-\u038a\u038c\u038e-\u03a1\u03a3-\u0482\u048a-\u052f"
+    "\u1e00-\u1eff\u2010-\u2027\u20ac]*"
+)
 
 # Of the format characters (Cf) those without a form of their own.  Others have one: soft hyphens...
 _JOINERS = re.compile("[\u200b-\u200d\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
@@ -71,6 +74,8 @@ def _follows(character: str) -> bool:
 def cluster_end(text: str, start: int) -> int:
     """Return where what a person sees as one character, and begins at `start`, ends."""
     end = start + 1
+    if text[end : end + 1] < "\u0300":  # what mostly follows, or nothing: it joins nothing
+        return end
     if _is_regional(text[start]) and _is_regional(text[end : end + 1]):
         end += 1  # two letters are a flag
     while end < min(len(text), start + _LONGEST_CLUSTER):
@@ -100,6 +105,8 @@ def wrap(text: str, first: int, rest: int) -> list[str]:
 def cuts(text: str, first: int, rest: int) -> list[tuple[int, int]]:
     """Return where the lines that `wrap` makes of `text` begin and end in it."""
     narrow = _NARROW.fullmatch(text) is not None
+    if display_width(text) <= first:
+        return [(0, len(text))]
     lines: list[tuple[int, int]] = []
     start, columns = 0, first
     while True:
@@ -113,15 +120,19 @@ def cuts(text: str, first: int, rest: int) -> list[tuple[int, int]]:
         else:
             if not lines and first < rest and _word_fits(text, rest):
                 end = start  # it is whole on the next line
-            elif end == start and lines:  # not even one character fits as it is
-                end = _filled_in_parts(text, start, columns)
+            elif end == start and (lines or (first >= rest and _character_width(text[start]) <= first)):
+                end = _filled_in_parts(text, start, columns)  # no line has room for it as it is
             lines.append((start, end))  # may be empty, when the first line has no room at all
             start = end
         columns = max(rest, 1)
 
 
 def _word_fits(text: str, columns: int) -> bool:
-    return display_width(text[: columns + 1].partition(" ")[0]) <= columns
+    """Say whether the first word fits in `columns`: not where a line may end between any two (Han)."""
+    words = text.lstrip(" ")
+    word = text[: len(text) - len(words) + len(words.partition(" ")[0])]
+    width = display_width(word)
+    return width <= min(columns, len(word))
 
 
 def _filled(text: str, start: int, columns: int) -> int:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from wcwidth import wcwidth
 
+import topics
 from messages import (
     Acted,
     AskNick,
@@ -41,8 +40,9 @@ from messages import (
     Welcome,
     clean,
 )
-from screen import Screen, display_width, use_color, wrap
-from wording import MODERATORS_USAGE, USAGE
+from screen import Screen
+from widths import display_width
+from wording import CLIENT_USAGE, MODERATORS_USAGE, USAGE, usage_words
 
 AT = 1_700_000_000_000  # 14 November 2023, 22:13:20 UTC
 
@@ -59,13 +59,13 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def screen(columns: int = 0, color: bool = False, now: int = AT) -> Screen:
-    return Screen(lambda: columns, color, lambda: now / 1000)
+def screen(columns: int = 0, color: bool = False, now: int = AT, **options: Any) -> Screen:
+    return Screen(lambda: columns, color, now=lambda: now / 1000, **options)
 
 
 def plain(line: str) -> str:
     """Return `line` without its colours."""
-    return re.sub(r"\x1b\[\d+m", "", line)
+    return re.sub(r"\x1b\[[\d;]+m", "", line)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def test_colours_change_no_word(message: Message, lines: list[str]) -> None:
     assert [plain(line) for line in colored] == lines
     for line in colored:
         assert "\x1b[" in line or line.startswith("      "), "every line that begins something has a colour"
-        codes = re.findall(r"\x1b\[(\d+)m", line)
+        codes = re.findall(r"\x1b\[([\d;]+)m", line)
         assert all((code == "0") == bool(position % 2) for position, code in enumerate(codes)), line
         assert not codes or codes[-1] == "0", "a colour goes on behind its line"
 
@@ -158,32 +158,13 @@ def test_colours_change_no_word(message: Message, lines: list[str]) -> None:
 def test_a_nick_has_one_colour_and_not_all_have_the_same() -> None:
     def color(nick: str) -> str:
         line = screen(80, color=True).lines(Said(1, AT, 0, nick, "hola"), "ana")[0]
-        match = re.search(rf"\x1b\[(\d+)m{nick}\x1b\[0m: hola$", line)
+        match = re.search(rf"\x1b\[([\d;]+)m{nick}\x1b\[0m: hola$", line)
         assert match is not None, line
         return match[1]
 
     nicks = [f"nick{number}" for number in range(30)]
     assert [color(nick) for nick in nicks] == [color(nick) for nick in nicks]
     assert len({color(nick) for nick in nicks}) > 3
-
-
-def test_help_tells_everything_that_can_be_typed() -> None:
-    lines = screen().help()
-    assert len(lines) == len(USAGE)
-    for (typed, meaning), line in zip(USAGE.values(), lines, strict=True):
-        assert line.startswith(f"      * {typed} ")
-        assert line.endswith(f" {meaning}")
-
-
-def test_help_tells_what_moderators_can_do_in_columns() -> None:
-    lines = screen().help(moderators=True)
-    assert len(lines) == len(MODERATORS_USAGE)
-    starts = set()
-    for (typed, meaning), line in zip(MODERATORS_USAGE.values(), lines, strict=True):
-        assert line.startswith(f"      * {typed} ")
-        assert line.endswith(f"  {meaning}")
-        starts.add(len(line) - len(meaning))
-    assert len(starts) == 1
 
 
 def test_an_announcement_stands_out() -> None:
@@ -198,15 +179,178 @@ def test_a_notice_and_an_error_have_their_marks() -> None:
     assert screen(18).error("uno dos tres") == ["      ! uno dos", "        tres"]
 
 
-def test_the_prompt_tells_who_one_is_and_what_is_unsent() -> None:
-    assert screen().prompt("ana", 0) == "ana> "
-    assert screen().prompt("ana", 3) == "ana (3 unsent)> "
+def test_a_notice_is_dim_and_an_error_plain() -> None:
+    assert screen(80, color=True).notice("uno") == ["\x1b[2m      * uno\x1b[0m"]
+    assert screen(80, color=True).error("uno") == ["      ! uno"]
 
-    assert screen().prompt("ana", 0, reconnecting=True) == "ana (reconnecting)> "
-    assert screen().prompt("ana", 3, reconnecting=True) == "ana (reconnecting, 3 unsent)> "
+
+@pytest.mark.parametrize(("terminal", "prefix"), [("xterm", ""), ("xterm-256color", "38;5;")])
+def test_the_terminal_says_how_many_colours_it_has(
+    monkeypatch: pytest.MonkeyPatch, terminal: str, prefix: str
+) -> None:
+    for name in ("COLORTERM", "WT_SESSION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", terminal)
+    said, told = (
+        screen(80, color=True).lines(message, "ana")[0]
+        for message in (Said(1, AT, 0, "beto", "hola"), Told(1, AT, 0, "beto", "ana", "hola"))
+    )
+    assert re.search(rf"\x1b\[{prefix}\d+mbeto\x1b", said)
+    assert re.search(rf"\x1b\[1;{prefix}\d+mbeto -> you\x1b", told)
+
+
+# --------------------------------------------------------------------------------------------------
+# One's own nick
+# --------------------------------------------------------------------------------------------------
+
+
+def test_ones_own_nick_stands_out() -> None:
+    line = screen(80, color=True).lines(Said(1, AT, 0, "beto", "hola ANA, banana"), "ana")[0]
+    assert line.endswith(": hola \x1b[1;7mANA\x1b[0m, banana")
+    told = screen(80, color=True).lines(Told(1, AT, 0, "beto", "ana", "hola ana"), "ana")[0]
+    assert told.endswith(": hola \x1b[1;7mana\x1b[0m")
+
+
+def test_ones_own_nick_stands_out_on_every_line_that_has_some_of_it() -> None:
+    lines = screen(20, color=True).lines(Said(1, AT, 0, "beto", "x ana bernardo-de-la y"), "bernardo-de-la")
+    assert [re.sub(r"\x1b\[1;7m([^\x1b]*)\x1b\[0m", r"<\1>", line).lstrip() for line in lines[1:]] == [
+        "<bernardo-de-la>",
+        "y",
+    ]
+    lines = screen(20, color=True).lines(Said(1, AT, 0, "beto", "bernardo-de-la-fu y"), "bernardo-de-la-fu")
+    marked = re.findall(r"\x1b\[1;7m([^\x1b]*)\x1b\[0m", "".join(lines))
+    assert len(marked) == 2
+    assert "".join(marked) == "bernardo-de-la-fu"
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        (Said(1, AT, 0, "beto", "hola ana"), "22:13 beto (names you): hola ana"),
+        (Acted(1, AT, 0, "beto", "saluda a Ana"), "22:13 ~ beto (names you) saluda a Ana"),
+        (Told(1, AT, 0, "beto", "ana", "hola ana"), "22:13 beto -> you: hola ana"),
+        (Said(1, AT, 7, "ana", "soy ana"), "22:13 ana: soy ana"),
+        (Past(Said(1, AT, 0, "beto", "hola ana")), "[22:13] beto: hola ana"),
+    ],
+)
+def test_without_colours_words_say_that_one_is_named(message: Message, line: str) -> None:
+    assert screen(80).lines(message, "ana") == [line]
+
+
+def test_in_a_pipe_nothing_says_that_one_is_named() -> None:
+    lines = screen(0, terminal=False).lines(Said(1, AT, 0, "beto", "hola ana"), "ana")
+    assert lines == ["22:13 beto: hola ana"]
+
+
+# --------------------------------------------------------------------------------------------------
+# Days, and times
+# --------------------------------------------------------------------------------------------------
 
 
 DAY = 24 * 60 * 60 * 1000
+MIDNIGHT = AT - AT % DAY + DAY  # the first moment of 15 November
+
+
+def said(at: int) -> Said:
+    return Said(1, at, 0, "beto", "hola")
+
+
+def test_another_day_is_marked_before_its_first_line() -> None:
+    on = screen(80)
+    shown = [line for at in (AT, MIDNIGHT - 1, MIDNIGHT, MIDNIGHT + 1) for line in on.lines(said(at), "ana")]
+    assert shown == [
+        "22:13 beto: hola",
+        "23:59 beto: hola",
+        "-- Wednesday, 15 November 2023 --",
+        "00:00 beto: hola",
+        "00:00 beto: hola",
+    ]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Acted(1, AT + DAY, 0, "beto", "x"),
+        Told(1, AT + DAY, 0, "beto", "ana", "x"),
+        Joined(1, AT + DAY, "beto"),
+        Left(1, AT + DAY, "beto", "left"),
+        Renamed(1, AT + DAY, 0, "a", "b"),
+        Crowd(1, AT + DAY, 1, 2, 3),
+        Unread(1, AT + DAY, "beto", 1),
+        Notice(1, AT + DAY, "x"),
+        Moderated(1, AT + DAY, 0, "mod", "beto"),
+        Welcome(1, AT + DAY, "ana", 1),
+    ],
+    ids=str,
+)
+def test_everything_that_has_a_time_can_begin_a_day(message: Message) -> None:
+    on = screen(80, color=True)
+    on.lines(said(AT), "ana")
+    assert on.lines(message, "ana")[0] == "\x1b[2m-- Wednesday, 15 November 2023 --\x1b[0m"
+    assert plain(on.lines(message, "ana")[0]).startswith("22:13 ")
+
+
+def test_every_line_stands_under_its_day_also_when_a_clock_goes_back() -> None:
+    on = screen(80)
+    marks = [on.lines(said(at), "ana")[:-1] for at in (AT, AT + DAY, AT, AT - DAY, AT - DAY, AT + 400 * DAY)]
+    assert marks == [
+        [],
+        ["-- Wednesday, 15 November 2023 --"],
+        ["-- Tuesday, 14 November 2023 --"],
+        ["-- Monday, 13 November 2023 --"],
+        [],
+        ["-- Wednesday, 18 December 2024 --"],
+    ]
+
+
+def test_what_is_from_before_marks_no_day() -> None:
+    on = screen(80)
+    on.lines(said(AT), "ana")
+    assert len(on.lines(Past(said(AT - DAY)), "ana")) == 1
+    assert len(on.found([said(AT - DAY)], "ana")) == 1
+    assert len(on.lines(said(AT), "ana")) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "mark"),
+    [
+        (33, "-- Wednesday, 15 November 2023 --"),
+        (32, "-- 15 Nov 2023 --"),
+        (16, "-- 15 Nov --"),
+        (8, "-- 15 N…"),
+    ],
+)
+def test_a_day_takes_one_row(columns: int, mark: str) -> None:
+    on = screen(columns)
+    on.lines(said(AT), "ana")
+    assert on.lines(said(AT + DAY), "ana")[0] == mark
+
+
+def test_a_day_is_the_local_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "<-03>3")  # midnight is at 03:00 UTC there
+    time.tzset()
+    on = screen(80)
+    marks = [len(on.lines(said(MIDNIGHT + hours * 3_600_000), "ana")) > 1 for hours in (0, 1, 2, 3, 4)]
+    assert marks == [False, False, False, True, False]
+
+
+@pytest.mark.parametrize(("message", "lines"), MESSAGES, ids=str)
+def test_without_times_all_else_is_aligned_as_before(message: Message, lines: list[str]) -> None:
+    on = screen(100)
+    on.time_shown = False
+    past = isinstance(message, Past)
+    assert on.lines(message, "ana") == [line if past else line[6:] for line in lines]
+
+
+def test_times_come_and_go_while_messages_arrive() -> None:
+    on = screen(80)
+    assert on.lines(said(AT), "ana") == ["22:13 beto: hola"]
+    on.time_shown = False
+    assert on.lines(said(AT), "ana") == ["beto: hola"]
+    assert on.notice("uno dos") == ["* uno dos"]
+    assert on.error("uno\ndos") == ["! uno", "! dos"]
+    on.time_shown = True
+    assert on.lines(said(AT + 60_000), "ana") == ["22:14 beto: hola"]
 
 
 @pytest.mark.parametrize(
@@ -230,96 +374,9 @@ def test_what_is_past_is_dim_from_one_end_to_the_other() -> None:
     assert all(re.fullmatch(r"\x1b\[2m[^\x1b]+\x1b\[0m", line) for line in lines)
 
 
-@pytest.mark.parametrize(
-    ("choice", "terminal", "environment", "colored"),
-    [
-        ("auto", True, {}, True),
-        ("auto", True, {"NO_COLOR": "1"}, False),
-        ("auto", True, {"NO_COLOR": ""}, True),
-        ("auto", True, {"TERM": "dumb"}, False),
-        ("auto", False, {}, False),
-        ("always", False, {"NO_COLOR": "1", "TERM": "dumb"}, True),
-        ("never", True, {}, False),
-    ],
-)
-def test_when_there_are_colours(
-    monkeypatch: pytest.MonkeyPatch, choice: str, terminal: bool, environment: dict[str, str], colored: bool
-) -> None:
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
-    assert use_color(choice) == colored
-
-
 # --------------------------------------------------------------------------------------------------
-# Widths
+# Nothing passes for somebody else's line
 # --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "width"),
-    [
-        ("", 0),
-        ("hola", 4),
-        ("ñandú ¿qué?", 11),
-        ("n\u0303", 1),  # a combining tilde
-        ("日本語", 6),
-        ("한국어", 6),
-        ("ａｂ", 4),  # full width
-        ("😀", 2),
-        ("a\u200db\u200c\u200b", 2),
-        ("สวัสดี", 4),
-        ("\u00ad", 1),  # a soft hyphen is seen
-        ("\u2764\ufe0f", 2),  # a heart: a symbol of one column, with the selector an emoji of two
-    ],
-)
-def test_the_width_of_a_text(text: str, width: int) -> None:
-    assert display_width(text) == width
-
-
-def test_no_character_is_taken_for_narrower_than_a_terminal_makes_it() -> None:
-    # Wider is harmless: a line is wrapped early.  Narrower would let the terminal wrap it, to the left edge.
-    narrower = [
-        f"U+{number:04X}"
-        for number in (*range(0x20, 0xD800), *range(0xE000, 0x110000))
-        if clean(chr(number)) == chr(number) and wcwidth(chr(number)) > display_width(chr(number))
-    ]
-    assert narrower == []
-
-
-# --------------------------------------------------------------------------------------------------
-# Cutting lines
-# --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "first", "rest", "lines"),
-    [
-        ("", 10, 10, [""]),
-        ("hola", 4, 4, ["hola"]),
-        ("hola a todos", 6, 6, ["hola a", "todos"]),
-        ("hola a todos", 7, 7, ["hola a", "todos"]),
-        ("hola  todos", 6, 6, ["hola ", "todos"]),
-        ("a b  c", 99, 99, ["a b  c"]),
-        ("   hola todos", 8, 8, ["   hola", "todos"]),
-        ("otorrinolaringólogo", 8, 8, ["otorrino", "laringól", "ogo"]),
-        ("un otorrinolaringólogo", 8, 8, ["un", "otorrino", "laringól", "ogo"]),
-        ("corta y larga", 5, 8, ["corta", "y larga"]),
-        ("日本語テキスト", 5, 5, ["日本", "語テ", "キス", "ト"]),
-        ("日本 語", 5, 5, ["日本", "語"]),
-        ("e\u0301e\u0301e\u0301", 2, 2, ["e\u0301e\u0301", "e\u0301"]),
-        ("日本", 1, 1, ["", "日", "本"]),  # nothing fits: one to a line
-        ("abc", 0, 2, ["", "ab", "c"]),
-        ("abc", -3, 0, ["", "a", "b", "c"]),
-        ("", -3, -3, [""]),
-        ("hola ", 4, 4, ["hola"]),
-    ],
-)
-def test_wrap_cuts_at_spaces_where_there_are_any(text: str, first: int, rest: int, lines: list[str]) -> None:
-    assert wrap(text, first, rest) == lines
-
 
 TEXTS = st.text(
     st.one_of(
@@ -331,54 +388,33 @@ TEXTS = st.text(
 
 
 @many
-@given(TEXTS, st.integers(-3, 40), st.integers(-3, 40))
-@example("a" * 20 + " " * 30 + "b", 7, 5)
-def test_wrap_loses_nothing_but_one_space_at_each_cut(text: str, first: int, rest: int) -> None:
-    lines = wrap(text, first, rest)
-    assert re.fullmatch("".join(re.escape(line) + " ?" for line in lines), text)
-
-
-@many
-@given(TEXTS, st.integers(-3, 40), st.integers(-3, 40))
-def test_wrap_fills_no_line_beyond_its_width_where_a_character_fits(text: str, first: int, rest: int) -> None:
-    lines = wrap(text, first, rest)
-    assert lines[0] == "" or display_width(lines[0]) <= max(first, 0)
-    for line in lines[1:]:
-        fits = display_width(line) <= max(rest, 1)
-        assert fits or rest < 2, f"{line!r} is wider than {rest}"
-
-
-@many
-@given(TEXTS.map(lambda text: text.replace(" ", "")), st.integers(2, 40))
-def test_wrap_fills_lines_without_spaces_as_far_as_it_can(text: str, width: int) -> None:
-    lines = wrap(text, width, width)
-    for line, following in itertools.pairwise(lines):
-        assert display_width(line) + display_width(following[:1]) > width
-
-
-@many
 @given(
     st.lists(TEXTS, min_size=1, max_size=4).map("\n".join),
     st.sampled_from(["a", "beto", "日本語日本語日本語日本語", "n" * 24, "漢" * 24]),
     st.integers(20, 120),
+    st.booleans(),
 )
-def test_only_what_the_screen_puts_there_is_at_the_left_edge(text: str, nick: str, columns: int) -> None:
+def test_only_what_the_screen_puts_there_is_at_the_left_edge(
+    text: str, nick: str, columns: int, times: bool
+) -> None:
     at = screen(columns)
+    at.time_shown = times
+    clock, margin = ("22:13 ", " " * 6) if times else ("", "")
     for message, beginning in (
-        (Said(1, AT, 0, nick, text), f"22:13 {nick}:"),
-        (Acted(1, AT, 0, nick, text), f"22:13 ~ {nick}"),
-        (Told(1, AT, 0, nick, "ana", text), f"22:13 {nick} -> you:"),
+        (Said(1, AT, 0, nick, text), f"{clock}{nick}:"),
+        (Acted(1, AT, 0, nick, text), f"{clock}~ {nick}"),
+        (Told(1, AT, 0, nick, "ana", text), f"{clock}{nick} -> you:"),
         (Past(Said(1, AT, 0, nick, text)), f"[22:13] {nick}:"),
         (Past(Acted(1, AT, 0, nick, text)), f"[22:13] ~ {nick}"),
-        (Left(1, AT, nick, text.replace("\n", "")), f"22:13 * {nick} left"),
-        (Moderated(1, AT, 0, "announce", nick, "", 0, text), f"22:13 * {nick} announces:"),
-        (Moderated(1, AT, 0, "kick", nick, "eva", 0, text), f"22:13 * {nick} removed eva"),
-        (Topic(0, True, text or "sol"), "      * Topic:"),
-        (Banned(0, 1, 1, nick, "", 0, "eva", text), f"      * 1 of 1: {nick}"),
+        (Left(1, AT, nick, text.replace("\n", "")), f"{clock}* {nick} left"),
+        (Moderated(1, AT, 0, "announce", nick, "", 0, text), f"{clock}* {nick} announces:"),
+        (Moderated(1, AT, 0, "kick", nick, "eva", 0, text), f"{clock}* {nick} removed eva"),
+        (Topic(0, True, text or "sol"), f"{margin}* Topic:"),
+        (Banned(0, 1, 1, nick, "", 0, "eva", text), f"{margin}* 1 of 1: {nick}"),
     ):
         first, *others = at.lines(message, "ana")
         assert first.startswith(beginning) or beginning.startswith(first.rstrip())
-        assert all(line.startswith("     ") for line in others)
+        assert all(line.startswith("     " if times else "  ") for line in others)
         assert all(display_width(line) <= columns for line in (first, *others))
 
 
@@ -395,3 +431,112 @@ def test_what_was_said_is_all_on_the_screen(text: str, columns: int) -> None:
 def test_without_a_width_nothing_is_cut(text: str) -> None:
     lines = screen(0).lines(Said(1, AT, 0, "beto", text), "ana")
     assert [line[12:] for line in lines] == text.split("\n")
+
+
+# --------------------------------------------------------------------------------------------------
+# What was found, and the help
+# --------------------------------------------------------------------------------------------------
+
+
+def test_what_was_found_looks_like_the_history() -> None:
+    found = screen(60, color=True).found(
+        [
+            Said(1, AT - DAY, 0, "beto", "uno"),
+            Acted(2, AT, 0, "eva", "saluda"),
+            Told(3, AT, 0, "beto", "ana", "uno\ndos"),
+            Told(4, AT, 0, "ana", "beto", "tres"),
+        ],
+        "ana",
+    )
+    assert all(re.fullmatch(r"\x1b\[2m[^\x1b]+\x1b\[0m", line) for line in found)
+    assert [plain(line) for line in found] == [
+        "[13 Nov 22:13] beto: uno",
+        "[22:13] ~ eva saluda",
+        "[22:13] beto -> you: uno",
+        " " * 21 + "dos",
+        "[22:13] you -> beto: tres",
+    ]
+
+
+TALK = [
+    "      * Talking:",
+    "        TEXT            say it to everyone",
+    "        USER: TEXT      say it to USER alone",
+    "        /msg USER TEXT  the same",
+    "        /r TEXT         answer the one who last wrote to you alone",
+    "        /say TEXT       say it to everyone as it stands: /say note: no class today",
+    "        /me TEXT        tell what you do",
+]
+
+
+@pytest.mark.parametrize("columns", [0, 100])
+def test_the_help_on_a_topic_is_in_columns(columns: int) -> None:
+    assert screen(columns).help("talk") == TALK
+
+
+def test_the_help_goes_on_in_its_column() -> None:
+    lines = screen(60).help("talk")
+    assert lines[6:8] == [
+        "        /say TEXT       say it to everyone as it stands:",
+        "                        /say note: no class today",
+    ]
+
+
+def test_on_a_narrow_screen_the_meaning_stands_under_what_is_typed() -> None:
+    assert screen(30).help("talk")[:7] == [
+        "      * Talking:",
+        "  TEXT",
+        "    say it to everyone",
+        "  USER: TEXT",
+        "    say it to USER alone",
+        "  /msg USER TEXT",
+        "    the same",
+    ]
+
+
+@pytest.mark.parametrize("columns", range(12, 130, 3))
+@pytest.mark.parametrize("times", [False, True])
+@pytest.mark.parametrize("topic", ["", *topics.TOPICS])
+def test_the_help_fits_and_loses_nothing(topic: str, times: bool, columns: int) -> None:
+    def words(lines: list[str]) -> str:
+        return re.sub(r"\s", "", "".join(lines))
+
+    on = screen(columns)
+    on.time_shown = times
+    lines = on.help(topic, alt_enter=True)
+    assert all(display_width(line) <= columns for line in lines)
+    assert words(lines) == words(screen(0).help(topic, alt_enter=True))
+
+
+def test_the_help_tells_everything_that_can_be_typed() -> None:
+    lines = screen().help()
+    for name, usage in {**USAGE, **CLIENT_USAGE}.items():
+        typed, meaning = usage_words(usage)
+        rows = [line for line in lines if re.fullmatch(rf" +{re.escape(typed)} +{re.escape(meaning)}", line)]
+        assert len(rows) == (name != "help"), typed
+    assert not any("/kick" in line for line in lines)
+    assert [line for line in lines if "*" in line][-1] == "      * Keys:"
+
+
+def test_the_help_tells_what_moderators_can_do() -> None:
+    lines = screen().help("mod")
+    assert lines[0] == "      * For moderators:"
+    assert len(lines) == 1 + len(MODERATORS_USAGE)
+
+
+def test_the_keys_are_those_that_there_are() -> None:
+    def told(on: Screen, key: str, **options: bool) -> bool:
+        return any(line.strip().startswith(key) for line in on.help("keys", **options))
+
+    assert told(screen(80), "Alt+Enter", alt_enter=True)
+    assert not told(screen(80), "Alt+Enter")
+    assert told(screen(80), "Tab")
+    for without in (screen(0, plain=True), screen(0, terminal=False)):
+        assert not told(without, "Tab")
+        assert told(without, "Ctrl+C")
+
+
+def test_the_help_on_what_there_is_not_says_on_what_there_is() -> None:
+    assert screen(0).help("x") == [
+        "      ! There is no help on 'x', but on these: talk, people, screen, keys, mod."
+    ]
