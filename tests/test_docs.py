@@ -19,6 +19,7 @@ import options
 import passwords
 import wording
 from passwords import Password
+from settings import parse_simple
 
 Serve = Callable[..., RunningServer]
 Connect = Callable[..., LineClient]
@@ -101,6 +102,31 @@ def test_every_option_is_in_the_readme(
     assert flags
     for flag in flags:
         assert re.search(rf"`{flag}[ `,]", DOCUMENTS[name]), flag
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [("README.md", "The client"), ("docs/README.es.md", "Opciones del cliente")]
+)
+def test_every_option_of_the_client_has_its_row_with_its_variable_and_its_line_of_the_file(
+    name: str, title: str
+) -> None:
+    rows = [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", row)]
+        for row in re.findall(r"^\|( `--.*)\|$", section(title, DOCUMENTS[name]), re.MULTILINE)
+    ]
+    assert all(len(row) == 5 for row in rows)
+    by_flag = {row[0].split("`")[1].split(" ")[0]: row for row in rows}
+    assert list(by_flag) == [f"--{option.name}" for option in client_options.OPTIONS] + [
+        "--config",
+        "--version",
+    ]
+    for option in client_options.OPTIONS:
+        flags, variable, line, *_ = by_flag[f"--{option.name}"]
+        assert f"`{option.variable}`" in variable
+        ((written, value),) = parse_simple(line.strip("`")).items()
+        assert written == option.name
+        assert isinstance(value, option.written)
+        assert (f"`--no-{option.name}`" in flags) is (not option.metavar)
 
 
 # ---- modules -------------------------------------------------------------------------------------
