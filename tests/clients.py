@@ -21,12 +21,12 @@ _WITHOUT_PROMPT_TOOLKIT = str(ROOT / "tests" / "without_prompt_toolkit")
 # Clients on consoles without GNU readline's extra calls, and without readline.
 WITHOUT_GNU = (
     "import client, readline_console, sys;"
-    "readline_console._GnuReadline.find = classmethod(lambda cls: None);"
+    "readline_console.GnuReadline.find = classmethod(lambda cls: None);"
     "sys.exit(client.main())"
 )
 WITHOUT_READLINE = (
     "import sys; sys.modules['readline'] = None;"
-    "import client; client.CONFIRM_TIME = 10;"  # what comes later is seen at the next Enter only
+    "import chat, client; chat.CONFIRM_TIME = 10;"  # what comes later is seen at the next Enter only
     "sys.exit(client.main())"
 )
 

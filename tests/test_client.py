@@ -29,6 +29,7 @@ import client_options
 import console
 import joining
 import link
+import script
 import wording
 from messages import (
     NEW_SESSION,
@@ -372,8 +373,8 @@ def test_what_is_typed_while_a_confirmation_is_waited_for_is_not_echoed_twice(
 ) -> None:
     ana, seat = start.seated(fake)
     ana.type("uno\rdos\rtres\rcuatro a medias")
-    ana.wait_for_prompt("ana (3 unsent)> ", "cuatro a medias")
-    assert talk(ana) == ["ana (3 unsent)> cuatro a medias"]
+    ana.wait_for_prompt("ana (3 sending)> ", "cuatro a medias")
+    assert talk(ana) == ["ana (3 sending)> cuatro a medias"]
     seat.tell(*(Said(tag + 1, AT, tag, "ana", text) for tag, text in enumerate(("uno", "dos", "tres"), 1)))
     ana.wait_for_prompt("ana> ", "cuatro a medias")
     assert talk(ana) == ["ana: uno", "ana: dos", "ana: tres", "ana> cuatro a medias"]
@@ -399,9 +400,9 @@ def test_a_hundred_lines_at_once_are_all_confirmed_and_the_prompt_is_plain_again
 def test_the_prompt_changes_with_the_nick_while_something_is_typed(fake: FakeServer, start: Start) -> None:
     ana, seat = start.seated(fake)
     ana.enter("/nick aina")
-    ana.wait_for_prompt("ana (1 unsent)> ")
+    ana.wait_for_prompt("ana (1 sending)> ")
     ana.type("a medias")
-    ana.wait_for_prompt("ana (1 unsent)> ", "a medias")
+    ana.wait_for_prompt("ana (1 sending)> ", "a medias")
     seat.tell(Renamed(2, AT, 1, "ana", "aina"))
     ana.wait_for_prompt("aina> ", "a medias")
     seat.tell(Renamed(3, AT, 0, "beto", "berta"))
@@ -508,16 +509,16 @@ def test_an_own_message_appears_once_and_only_when_the_room_has_confirmed_it(
     ana, seat = start.seated(fake)
     ana.enter("hola a todos")
     assert seat.command() == Say("hola a todos", 1)
-    ana.wait_for_prompt("ana (1 unsent)> ")
+    ana.wait_for_prompt("ana (1 sending)> ")
     assert not ana.finds("hola a todos")
     seat.tell(Said(2, AT, 0, "beto", "antes"))
     ana.wait_for("antes")
-    ana.wait_for_prompt("ana (1 unsent)> ")
+    ana.wait_for_prompt("ana (1 sending)> ")
     assert not ana.finds("hola a todos")
     ana.enter("beto: y tú")
-    ana.wait_for_prompt("ana (2 unsent)> ")
+    ana.wait_for_prompt("ana (2 sending)> ")
     seat.tell(Said(3, AT, 1, "ana", "hola a todos"))
-    ana.wait_for_prompt("ana (1 unsent)> ")
+    ana.wait_for_prompt("ana (1 sending)> ")
     seat.tell(Told(4, AT, 2, "ana", "beto", "y tú"))
     ana.wait_for_prompt("ana> ")
     assert talk(ana) == ["beto: antes", "ana: hola a todos", "you -> beto: y tú", "ana>"]
@@ -526,7 +527,7 @@ def test_an_own_message_appears_once_and_only_when_the_room_has_confirmed_it(
 def test_the_prompt_does_not_flicker_when_the_confirmation_comes_soon(
     server: ServerProgram, start: Start
 ) -> None:
-    patient = "import client, sys; client.CONFIRM_TIME = 10; sys.exit(client.main())"
+    patient = "import chat, client, sys; chat.CONFIRM_TIME = 10; sys.exit(client.main())"
     ana = start(server, "--nick", "ana", program=("-c", patient))
     ana.wait_for_prompt("ana> ")
     for number in range(20):
@@ -668,7 +669,7 @@ def test_a_second_ctrl_c_does_not_wait_and_tells_what_is_not_confirmed(
 ) -> None:
     ana, seat = start.seated(fake)
     ana.enter("hola")
-    ana.wait_for_prompt("ana (1 unsent)> ")
+    ana.wait_for_prompt("ana (1 sending)> ")
     ana.key("Ctrl+C")
     ana.wait_for("Ctrl\\+C: leave now")
     ana.key("Ctrl+C")
@@ -753,10 +754,10 @@ def test_what_was_not_confirmed_is_listed_when_the_connection_is_lost(
     ana.enter("uno")
     ana.enter("beto: dos")
     ana.enter("tres")
-    ana.wait_for_prompt("ana (3 unsent)> ")
+    ana.wait_for_prompt("ana (3 sending)> ")
     assert [seat.command() for _ in range(3)] == [Say("uno", 1), Tell("beto", "dos", 2), Say("tres", 3)]
     seat.tell(Said(2, AT, 1, "ana", "uno"))
-    ana.wait_for_prompt("ana (2 unsent)> ")
+    ana.wait_for_prompt("ana (2 sending)> ")
     if how == "goodbye":
         seat.tell(Goodbye("closing"))
     if how == "reset":
@@ -775,7 +776,7 @@ def test_what_was_not_confirmed_is_listed_when_the_connection_is_lost(
 
 
 def test_a_server_that_does_not_answer_is_not_waited_for_for_ever(fake: FakeServer, start: Start) -> None:
-    impatient = "import client, sys; client.ANSWER_TIME = 0.3; sys.exit(client.main())"
+    impatient = "import client, sys, talker; talker.ANSWER_TIME = 0.3; sys.exit(client.main())"
     ana, seat = start.seated(fake, program=("-c", impatient))  # type: ignore[arg-type]
     ana.enter("exit")
     assert ana.status() == 0
@@ -823,7 +824,7 @@ def test_what_is_being_typed_stays_while_the_connection_is_lost_and_got_back(
     with fake.accept() as seat:
         seat.resume(1, Said(2, AT, 0, "beto", "entretanto"))
         assert seat.command() == Say("a med<ias", 1)
-        ana.wait_for_prompt("ana (1 unsent)> ", "y más")
+        ana.wait_for_prompt("ana (1 sending)> ", "y más")
         seat.tell(Said(3, AT, 1, "ana", "a med<ias"))
         ana.wait_for_prompt("ana> ", "y más")
     assert [re.sub(r"after \d+ s", "after N s", row) for row in talk(ana)][:4] == [
@@ -873,7 +874,7 @@ def test_a_seat_that_was_not_kept_is_told_and_what_was_sent_is_in_doubt(
         ana.wait_for_prompt("ana> ")
         ana.enter("uno")
         assert seat.command() == Say("uno", 1)
-        ana.wait_for_prompt("ana (1 unsent)> ")
+        ana.wait_for_prompt("ana (1 sending)> ")
         fake.close()
     ana.wait_for_prompt("ana (reconnecting, 1 unsent)> ")
     ana.enter("dos")
@@ -956,7 +957,7 @@ def test_without_reconnecting_a_lost_connection_is_status_1(fake: FakeServer, st
         seat.let_in(token="tok")
         ana.wait_for_prompt("ana> ")
         ana.enter("uno")
-        ana.wait_for_prompt("ana (1 unsent)> ")
+        ana.wait_for_prompt("ana (1 sending)> ")
     assert ana.status() == 1
     assert talk(ana) == [
         "      ! Not confirmed, so perhaps not sent (1):",
@@ -1158,7 +1159,7 @@ def test_in_a_pipe_a_server_that_restarts_is_waited_for(fake: FakeServer, stack:
 
 
 def test_in_a_pipe_it_is_given_up_after_a_while(fake: FakeServer, stack: ExitStack) -> None:
-    impatient = "import client, sys; client.GIVE_UP_AFTER = 0.1; sys.exit(client.main())"
+    impatient = "import client, script, sys; script.GIVE_UP_AFTER = 0.1; sys.exit(client.main())"
     process = start_piped(fake, stack, program=("-c", impatient))
     assert process.stdin is not None
     with fake.accept() as seat:
@@ -1173,7 +1174,7 @@ def test_in_a_pipe_it_is_given_up_after_a_while(fake: FakeServer, stack: ExitSta
         "charla: The connection is lost: trying to get it back.",
         "charla: Not confirmed, so perhaps not sent (1):",
         "charla:     uno",
-        "charla: The connection to the server is lost: 5 minutes of trying did not get it back.",
+        "charla: The connection to the server is lost: 0 minutes of trying did not get it back.",
     ]
 
 
@@ -1403,19 +1404,19 @@ def test_in_a_pipe_nothing_is_over_before_it_is_confirmed(fake: FakeServer, stac
 def test_of_a_pipe_only_so_much_is_sent_unconfirmed(fake: FakeServer, stack: ExitStack) -> None:
     process = start_piped(fake, stack)
     assert process.stdin is not None
-    process.stdin.write(b"".join(b"%d\n" % number for number in range(client.PIPE_WINDOW + 2)))
+    process.stdin.write(b"".join(b"%d\n" % number for number in range(script.PIPE_WINDOW + 2)))
     process.stdin.close()
     process.stdin = None  # for `communicate`
     seat = stack.enter_context(fake.accept())
     seat.let_in("bot")
-    for number in range(client.PIPE_WINDOW):
+    for number in range(script.PIPE_WINDOW):
         assert seat.command() == Say(str(number), number + 1)
     seat.silent()
     seat.tell(Said(2, AT, 1, "bot", "0"))
-    assert seat.command() == Say(str(client.PIPE_WINDOW), client.PIPE_WINDOW + 1)
+    assert seat.command() == Say(str(script.PIPE_WINDOW), script.PIPE_WINDOW + 1)
     seat.tell(Said(3, AT, 2, "bot", "1"))
-    assert seat.command() == Say(str(client.PIPE_WINDOW + 1), client.PIPE_WINDOW + 2)
-    seat.tell(*(Said(n, AT, n, "bot", str(n - 1)) for n in range(3, client.PIPE_WINDOW + 3)))
+    assert seat.command() == Say(str(script.PIPE_WINDOW + 1), script.PIPE_WINDOW + 2)
+    seat.tell(*(Said(n, AT, n, "bot", str(n - 1)) for n in range(3, script.PIPE_WINDOW + 3)))
     assert seat.command() == Leave()
     seat.tell(Goodbye("left"))
     _, errors = process.communicate(timeout=DEADLINE)
@@ -1578,7 +1579,7 @@ def hostile_lines(me: str) -> list[str]:
 
 
 def test_a_hostile_server_cannot_steer_the_terminal(fake: FakeServer, start: Start) -> None:
-    ana = start(fake, "--nick", "ana", "--color", "never", columns=200)
+    ana = start(fake, "--nick", "ana", "--color", "never", "--bell", "off", columns=200)
     with fake.accept() as seat:
         seat.send("NICK\n")
         seat.line()
