@@ -258,6 +258,7 @@ def test_a_program_gives_its_commands_ids_of_its_own(own: jsonlines.Id) -> None:
 @pytest.mark.parametrize("own", [True, [], {}, MAX_NUMBER + 1, "x" * 101, "a\x1b[2J", "\ud800", "a\u202eb"])
 def test_an_id_that_could_not_be_given_back_is_refused(own: object) -> None:
     assert wrong(type="leave", id=own) == ("malformed", "id")
+    assert refusal('{"type": "leave", "id": 1e400}') == ("malformed", "id")  # which is no number any more
 
 
 @pytest.mark.parametrize(
