@@ -12,21 +12,27 @@ MONTHS = N_(
 )
 SHORT_MONTHS = N_("Jan, Feb, Mar, Apr, May, Jun, Jul, Aug, Sep, Oct, Nov, Dec")
 
+_LATEST = 32_503_680_000  # seconds: the year 3000; of later ones Windows has no local time
+
+
+def _local(at: int) -> time.struct_time:
+    return time.localtime(min(at / 1000, _LATEST))
+
 
 def clock(at: int) -> str:
     """Return the time of day of `at`, in ms of Unix time: "22:13"."""
-    return time.strftime("%H:%M", time.localtime(at / 1000))
+    return time.strftime("%H:%M", _local(at))
 
 
 def day_of(at: int) -> tuple[int, int, int]:
     """Return the year, month and day of `at`, in ms of Unix time."""
-    then = time.localtime(at / 1000)
+    then = _local(at)
     return then.tm_year, then.tm_mon, then.tm_mday
 
 
 def day_words(at: int) -> list[str]:
     """Return the day of `at` in words, from "Saturday, 21 November 2026" to "21 Nov"."""
-    then = time.localtime(at / 1000)
+    then = _local(at)
     short = _(SHORT_MONTHS).split(", ")[then.tm_mon - 1]
     full = _("{weekday}, {day} {month} {year}").format(
         weekday=_(WEEKDAYS).split(", ")[then.tm_wday],
@@ -39,7 +45,7 @@ def day_words(at: int) -> list[str]:
 
 def when(at: int, now: float) -> str:
     """Return the time of `at` (ms); with the day, and the year, when these are not those of `now` (s)."""
-    then, today = time.localtime(at / 1000), time.localtime(now)
+    then, today = _local(at), time.localtime(now)
     told = time.strftime("%H:%M", then)
     if then[:3] == today[:3]:
         return told

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from languages import _, ngettext
 from messages import clean
-from widths import display_width, shortened
-
-_ENDLESS = 10_000
-"""Columns where lines are not wrapped."""
+from widths import UNLIMITED, display_width, shortened
 
 
 def prompt(
@@ -26,7 +23,7 @@ def prompt(
 
     `to` is who alone is to read it; `nobody`: there is none of that nick.  These two are told to the last.
     """
-    room = columns // 2 + 2 if columns else _ENDLESS
+    room = columns // 2 + 2 if columns else UNLIMITED
     to = clean(to).replace("\n", " ")
     if to and nobody:
         steps = _to_nobody(nick, _state(unsent, reconnecting), to, room)
@@ -53,7 +50,7 @@ def status(columns: int, *, room: str, nick: str, people: int, connection: str, 
         (waiting or connection,),
     ]
     rows = [" " + " \u00b7 ".join(filter(None, parts)) for parts in steps]
-    columns = columns or _ENDLESS
+    columns = columns or UNLIMITED
     return next((row for row in rows if display_width(row) <= columns), shortened(rows[-1], columns))
 
 

@@ -41,7 +41,7 @@ from messages import (
     Welcome,
 )
 from palette import BOLD, DIM, MARKED, Palette, has_many_colors, paint, use_color
-from widths import cuts, display_width, shortened, wrap
+from widths import UNLIMITED, cuts, display_width, shortened, wrap
 from wording import (
     banned_words,
     crowd_words,
@@ -211,9 +211,9 @@ class Screen:
             return []
         if self._plain:
             return spoken.notice(day_words(at)[0])
-        columns = self._width()
+        columns = self._columns()
         rows = [f"-- {words} --" for words in day_words(at)]
-        fitting = (row for row in rows if not columns or display_width(row) <= columns)
+        fitting = (row for row in rows if display_width(row) <= columns)
         return [self._paint(DIM, next(fitting, shortened(rows[-1], columns)))]
 
     def _margin(self) -> str:
@@ -234,7 +234,7 @@ class Screen:
         color = ""
         if self._palette:
             color = self._palette.private if isinstance(event, Told) else self._palette.of_nick(event.nick)
-        return self._laid_out(begin, DIM, head, color, tail, event.text, me if named else "")
+        return self._laid_out(begin, head, tail, event.text, dim=DIM, color=color, named=me if named else "")
 
     def _past(self, event: Said | Acted | Told, me: str) -> list[str]:
         """Lay a message of the history out like a live one, but all dim, and its time in brackets."""
@@ -242,33 +242,31 @@ class Screen:
         if self._plain:
             return spoken.earlier(event, told, me)
         head, tail = _who(event, me)
-        lines = self._laid_out(f"[{told}] ", "", head, "", tail, event.text, "")
-        return [self._paint(DIM, line) for line in lines]
+        return [self._paint(DIM, line) for line in self._laid_out(f"[{told}] ", head, tail, event.text)]
 
     def _laid_out(
-        self, begin: str, dim: str, head: str, color: str, tail: str, text: str, named: str
+        self, begin: str, head: str, tail: str, text: str, *, dim: str = "", color: str = "", named: str = ""
     ) -> list[str]:
-        """Lay `text` out behind `begin` (in the colour `dim`), `head` (in `color`) and `tail`."""
-        columns = self._width()
-        indent = taken = len(begin) + display_width(head) + len(tail)
-        if columns and taken > columns // 2:  # a narrow screen, or a long nick
+        """Lay `text` out behind `begin` (in the colour `dim`), `head` (in `color`) and `tail`.
+
+        In colours, what names `named` stands out in the text.
+        """
+        columns = self._columns()
+        width = display_width(begin)
+        indent = taken = width + display_width(head) + len(tail)
+        if taken > columns // 2:  # a narrow screen, or a long nick
             indent = max(1, min(_MARGIN if begin else 2, columns // 4))
-        begin = self._paint(dim, begin[:-1]) + " " if begin else ""
-        if columns and taken >= columns:  # not even the name fits on a row: it is wrapped with the text
-            text = head + tail + text
-            taken = taken - display_width(head) - len(tail)
-        else:
-            begin += self._paint(color, head) + tail
+        start = self._paint(dim, begin[:-1]) + begin[-1:]
+        if taken < columns:
+            start += self._paint(color, head) + tail
+        else:  # not even the name fits on a row: it is wrapped with the text
+            text, taken = head + tail + text, width
         lines: list[str] = []
         for paragraph in text.split("\n"):
-            marked = spans(paragraph, named) if named and self._palette else []
-            for start, end in (
-                cuts(paragraph, columns - (indent if lines else taken), columns - indent)
-                if columns
-                else [(0, len(paragraph))]
-            ):
-                line = _with_marks(paragraph, start, end, marked) if marked else paragraph[start:end]
-                lines.append((" " * indent if lines else begin) + line)
+            marks = spans(paragraph, named) if named and self._palette else []
+            for first, last in cuts(paragraph, columns - (indent if lines else taken), columns - indent):
+                line = _with_marks(paragraph, first, last, marks) if marks else paragraph[first:last]
+                lines.append((" " * indent if lines else start) + line)
         return lines
 
     # ---- notices -------------------------------------------------------------------------------------
@@ -284,32 +282,30 @@ class Screen:
 
         `under` is for what somebody has typed: its second paragraph must not pass for another notice.
         """
-        columns = self._width()
-        width = columns - len(begin) - len(mark)
+        width = self._columns() - len(begin) - len(mark)
         margin = " " * (len(begin) + len(mark))
         lines: list[str] = []
         for paragraph in text.split("\n"):
-            pieces = wrap(paragraph, width, width) if columns else [paragraph]
+            pieces = wrap(paragraph, width, width)
             first = margin if under and lines else begin + mark
             lines += [first + pieces[0], *(margin + piece for piece in pieces[1:])]
         return [self._paint(color, line) for line in lines]
 
     def _usage(self, typed: str, meaning: str, column: int) -> list[str]:
         """Lay out a row of the help: in two columns, or one under the other."""
-        columns = self._width()
-        margin = " " * (2 if columns and columns < _NARROW_HELP else len(self._margin()) + 2)
-        if not columns:
-            return [f"{margin}{typed}{' ' * (column - display_width(typed))}{meaning}"]
-        if columns - len(margin) - column >= _MEANING:
-            room = columns - len(margin) - column
-            first, *others = wrap(meaning, room, room)
-            row = f"{margin}{typed}{' ' * (column - display_width(typed))}{first}"
-            return [row, *(f"{margin}{' ' * column}{piece}" for piece in others)]
+        columns = self._columns()
+        margin = " " * (2 if columns < _NARROW_HELP else len(self._margin()) + 2)
         room = columns - len(margin)
-        return [
-            *(margin + piece for piece in wrap(typed, room, room)),
-            *(f"{margin}  {piece}" for piece in wrap(meaning, room - 2, room - 2)),
-        ]
+        if room - column < _MEANING:
+            lines = [*wrap(typed, room, room), *(f"  {line}" for line in wrap(meaning, room - 2, room - 2))]
+        else:
+            first, *others = wrap(meaning, room - column, room - column)
+            lines = [typed + " " * (column - display_width(typed)) + first]
+            lines += [" " * column + line for line in others]
+        return [margin + line for line in lines]
+
+    def _columns(self) -> int:
+        return self._width() or UNLIMITED
 
     def _paint(self, color: str, text: str) -> str:
         return paint(color, text) if self._palette and color and text else text

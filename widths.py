@@ -33,6 +33,9 @@ _FOLLOWERS = re.compile(
 _ZWJ = "\u200d"
 _VIRAMA = 9  # the combining class (UAX #44) of signs that join two consonants of Indian scripts
 
+UNLIMITED = 1_000_000
+"""Columns, where lines are not to be wrapped: more than any text takes."""
+
 _LONGEST_CLUSTER = 32
 """Characters: longer ones than the stream-safe text of UAX #15 has (a letter and 30 marks) are an attack."""
 

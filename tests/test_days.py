@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 import languages
-from days import MONTHS, SHORT_MONTHS, WEEKDAYS, day_words, when
+from days import MONTHS, SHORT_MONTHS, WEEKDAYS, clock, day_of, day_words, when
 from languages import _
+from messages import MAX_NUMBER
 
 SATURDAY = 1_795_266_000_000  # 21 November 2026, 13:00 UTC
 DAY = 24 * 60 * 60 * 1000
@@ -54,3 +55,8 @@ def test_spanish_days_are_told_as_in_spanish() -> None:
     if _(WEEKDAYS) == WEEKDAYS:
         pytest.skip("not translated yet")
     assert "21 de noviembre de 2026" in day_words(SATURDAY)[0]
+
+
+def test_a_time_that_is_beyond_every_calendar_is_told_as_some_time() -> None:
+    assert day_of(MAX_NUMBER)[0] == 3000
+    assert len(clock(MAX_NUMBER)) == len("00:00")

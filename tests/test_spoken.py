@@ -128,7 +128,7 @@ def test_there_are_no_colours_and_nothing_is_wrapped() -> None:
 
 
 TEXTS = st.lists(
-    st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from("\n {}:"), max_size=20)
+    st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\n {}:"), max_size=20)
     | st.sampled_from(["\nana says: x", "\nNotice: x", "\nError: x", "\nEarlier, 22:13: x"]),
     max_size=6,
 ).map(lambda parts: clean("".join(parts)))
