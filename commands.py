@@ -12,12 +12,10 @@ from typing import TypeAlias
 
 from grammar import COMMANDS, message_text, nearest, parse_typed
 from messages import Command, Refused, Tell, clean
+from topics import TOPICS
 
 BELLS = ("off", "private", "mention", "all")
 """When the bell rings: never; for what is said to one alone; for one's own nick, too; for everything."""
-
-TOPICS = ("talk", "people", "screen", "keys", "mod")
-"""What /help is about, one at a time."""
 
 
 @dataclass(frozen=True, slots=True)
