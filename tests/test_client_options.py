@@ -591,20 +591,25 @@ def test_whatever_it_takes_tomllib_takes_too_and_for_the_same(rest: str, start: 
 @pytest.mark.parametrize(
     "text",
     [
-        "[t]",
-        "a.b = 1",
-        '"a" = 1',
-        "a = [1]",
-        "a = {}",
-        "a = 1979-05-27",
-        "a = inf",
-        "a = 0x1f",
-        'a = """x"""',
+        *(
+            "[t]",
+            "a.b = 1",
+            '"a" = 1',
+            "a = [1]",
+            "a = {}",
+            "a = 1979-05-27",
+            "a = inf",
+            "a = 0x1f",
+            'a = """x"""',
+        ),
+        *("a", "a =", "a = b", "a = 1 2", "a = 01", "a = 1_", "a = 1.", "a = True", "a = 'x", 'a = "x\\"'),
+        *('a = "\x01"', "a = '\x7f'", "# \x1f", "a = 1\r# no end of a line", 'a = "\\x41"', 'a = "\\ud800"'),
+        *('a = "\\U00110000"', "first = 2", f"a = {'9' * 5000}"),
     ],
 )
-def test_what_else_toml_has_is_refused_with_its_line(text: str) -> None:
+def test_anything_else_is_refused_with_its_line(text: str) -> None:
     with pytest.raises(settings.NotSimple) as refused:
-        settings.parse_simple(f"# a comment\n{text}\n")
+        settings.parse_simple(f"first = 1 # of all\n{text}\n")
     assert refused.value.line == 2
 
 
