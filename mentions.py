@@ -9,9 +9,7 @@ from messages import MAX_NICK
 from nicks import nick_key
 
 _WORD = re.compile(r"[\w.-]+")
-_AT_ONCE = (
-    500  # characters that are normalized together: for some texts that takes the square of their number
-)
+_AT_ONCE = 500  # characters that are normalized together: of marks that takes the square of their number
 _LONGEST = 4 * MAX_NICK  # characters of a word that can be a nick, as in nicks.py
 
 
@@ -58,8 +56,8 @@ def _as_nick(text: str, start: int, end: int, key: str) -> list[tuple[int, int]]
     """Return the word from `start` to `end` when it is that nick, perhaps without what ends a sentence."""
     while start < end and text[start] in "-.":
         start += 1
-    while start < end <= start + _LONGEST:
-        if nick_key(text[start:end]) == key:
+    while start < end:
+        if end - start <= _LONGEST and nick_key(text[start:end]) == key:
             return [(start, end)]
         if text[end - 1] not in "-.":
             break

@@ -81,7 +81,7 @@ class Screen:
     ) -> None:
         self.time_shown = True  # main writes; each method reads it once: either is as good
         self._width = width
-        self._palette = Palette(has_many_colors(os.environ)) if color and not plain else None
+        self._palette = Palette(has_many_colors(os.environ)) if color else None
         self._plain = plain
         self._terminal = terminal
         self._now = now

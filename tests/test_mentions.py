@@ -23,6 +23,7 @@ from messages import MAX_TEXT
         ("¿ana?", "ana", ["ana"]),
         ("(ana) «ana» 'ana' @ana -ana", "ana", ["ana"] * 5),
         ("ana...", "ana", ["ana"]),
+        ("ana" + "." * 200, "ana", ["ana"]),
         ("ana: hola", "ana", ["ana"]),
         ("ana\nana", "ana", ["ana", "ana"]),
         ("banana anana mañana ana2 ana_ an", "ana", []),

@@ -126,6 +126,10 @@ def test_no_line_begins_or_ends_inside_of_one(characters: list[str], columns: in
         assert display_width(text[start:end]) <= columns
 
 
+def test_a_pile_of_marks_is_not_one_character() -> None:
+    assert 30 < cluster_end("e" + "\u0301" * 1000, 0) < 100
+
+
 def test_what_is_too_wide_for_a_line_is_cut_all_the_same() -> None:
     assert wrap(FAMILY * 2, 4, 4) == ["👩\u200d👩\u200d", "👧", "👩\u200d👩\u200d", "👧"]
 
