@@ -379,7 +379,7 @@ class _Choice:
         first, second = self._given[one], self._given[other]
         if first.rank == second.rank:
             self._parser.error(
-                _("{one} and {other} do not go together: either of them is enough").format(
+                _("{one} and {other} do not go together: give one of them").format(
                     one=first.place, other=second.place
                 )
             )

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clients import run
 from hypothesis import given
 from hypothesis import strategies as st
-from support import ROOT
+from support import ROOT, LineClient, ServerProgram
 
 import client_options
 import languages
@@ -622,6 +623,23 @@ def test_on_python_3_10_the_file_is_read_in_that_way(
     assert (options.nick, options.port) == ("ana", 7)
     path = write("nick = 'ana'\n[table]\n")
     assert f"'{path}', line 2, cannot be understood" in refuse()
+
+
+# ---- the program -----------------------------------------------------------------------------------
+
+
+def test_the_client_finds_everything_it_needs_in_a_file(tmp_path: Path) -> None:
+    with ServerProgram() as server, LineClient(server.address) as eva:
+        eva.join_plain("eva")
+        path = tmp_path / "bot.toml"
+        path.write_text(f'port = {server.port}\nnick = "bot"\nsend = "the build is green"\n')
+        done = run("--config", str(path))
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert eva.until("the build is green")
+
+        done = run("--config", str(path), "--send", "")
+        assert done.returncode == 2
+        assert "there is nothing to say in it" in done.stderr
 
 
 # ---- the example -----------------------------------------------------------------------------------
