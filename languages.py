@@ -19,7 +19,7 @@ import os
 import re
 import site
 import struct
-import sysconfig
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 ENGLISH = "en"
@@ -193,6 +193,8 @@ def speak(arguments: Sequence[str], environment: Mapping[str, str], configured: 
     except ValueError:
         use(preferred(environment))
     argparse_speaks()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that its encoding lacks is no failure
+        sys.stdout.reconfigure(errors="replace")
 
 
 def argparse_speaks() -> None:
@@ -201,6 +203,15 @@ def argparse_speaks() -> None:
 
     argparse._ = _  # type: ignore[attr-defined] # where it looks for them, since Python 3.2
     argparse.ngettext = ngettext  # type: ignore[attr-defined]
+    if sys.version_info < (3, 11):  # there this one is not translated
+
+        def worded(error: argparse.ArgumentError) -> str:
+            fields = {"argument_name": error.argument_name, "message": error.message}
+            if error.argument_name is None:
+                return str(error.message)
+            return _("argument %(argument_name)s: %(message)s") % fields
+
+        argparse.ArgumentError.__str__ = worded  # type: ignore[assignment,method-assign]
 
 
 def language(text: str) -> str:
@@ -248,6 +259,8 @@ def _folder() -> str:
     folder = os.path.join(here, "languages")
     if os.path.isdir(folder):
         return folder
+    import sysconfig  # not at the start of what was not installed: that takes 2 ms
+
     bases = [here, sysconfig.get_path("data"), site.getuserbase()]  # pip install --target, as usual, --user
     folders = [os.path.join(base, "share", "charla", "languages") for base in bases]
     return next(filter(os.path.isdir, folders), folder)

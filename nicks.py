@@ -34,7 +34,7 @@ RESERVED_NICKS = LEAVE_WORDS | {
     *("admin", "administrator", "administrador", "administradora"),
     *("kick", "ban", "bans", "unban", "mute", "unmute", "announce", "topic", "quiet", "status"),
     *("password", "pass", "everyone", "nobody", "announcement"),
-    *("todos", "nadie", "ayuda", "privado", "anuncio"),
+    *("todos", "nadie", "ayuda", "privado", "anuncio", "notice", "aviso"),
 }
 
 

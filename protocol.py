@@ -246,8 +246,9 @@ class PlainDialect:
                 return status_words(message)
             case HelpText(moderators):
                 usage = MODERATORS_USAGE if moderators else USAGE
-                lines = map(usage_words, usage.values())
-                return "\n".join(f"{typed:<24}{meaning}" for typed, meaning in lines)
+                lines = [usage_words(line) for line in usage.values()]
+                width = max(24, max(len(typed) for typed, _meaning in lines) + 2)
+                return "\n".join(f"{typed:<{width}}{meaning}" for typed, meaning in lines)
             case Goodbye(reason=reason):
                 return goodbye_words(reason)
             case _:

@@ -110,7 +110,7 @@ SENTENCES: dict[str, str] = {
         "for everyone to read the line, begin with /say."
     ),
     "too-long": N_("Nothing was sent: that is longer than {0} bytes. Send it in parts."),
-    "not-utf8": "Nothing was sent: that line is not UTF-8 text. Set your terminal to UTF-8.",
+    "not-utf8": N_("Nothing was sent: that line is not UTF-8 text. Set your terminal to UTF-8."),
     "unfinished": N_("Your last line was not sent: it had no line end."),
     "malformed": N_("That line is not of the protocol ({0}): see docs/PROTOCOL.md."),
     "hello-first": N_("Nothing was sent: HELLO comes first."),

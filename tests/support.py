@@ -125,7 +125,11 @@ class Program:
     def __init__(
         self, *arguments: str, stdin: int = subprocess.DEVNULL, environment: Mapping[str, str] | None = None
     ) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("CHARLA_")}
+        clean = {  # the same on every machine: in English, unless `environment` says otherwise
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("CHARLA_", "LC_")) and name not in ("LANGUAGE", "LANG")
+        }
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=ROOT,
