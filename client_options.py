@@ -356,7 +356,7 @@ class _Choice:
             elif os.environ.get(variable):  # an empty one is as good as none
                 self._given[option.name] = self._judged(option, os.environ[variable], 2, variable)
             elif texts.get(option.name):
-                place = f"'{file.path}': {option.name}"
+                place = _("'{path}': {name}").format(path=file.path, name=option.name)
                 self._given[option.name] = self._judged(option, texts[option.name], 1, place)
             else:
                 self._given[option.name] = _Given(option.default, 0, flag)
