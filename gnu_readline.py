@@ -1,0 +1,216 @@
+"""What GNU readline (7 or later) has and Python's module does not export.  Main thread only.
+
+It is reached with ctypes, in the very library that Python's module uses.  Names and meanings are those of
+the readline manual ("Programming with GNU Readline").
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from typing import Any
+
+from console import write
+from widths import display_width
+
+try:
+    import readline
+except ImportError:  # not on Windows, nor in every Python
+    readline = None  # type: ignore[assignment]
+
+Guard = Callable[[Callable[..., Any], Any], Callable[..., Any]]
+"""Makes a function that C may call of one that may be interrupted or fail, and of what it returns then."""
+
+_STATE_CALLBACK = 0x80000  # readline.h: between rl_callback_handler_install and the end of the line
+
+_ENTER_KEYS = (10, 13)
+_CTRL_L = 12
+
+# Terminals that wrap anew what is on the screen when their window is resized, by what they say of themselves.
+_REWRAPPING = (
+    "TMUX",
+    "VTE_VERSION",
+    "KONSOLE_VERSION",
+    "KITTY_WINDOW_ID",
+    "ALACRITTY_WINDOW_ID",
+    "TERM_PROGRAM",
+    "WT_SESSION",
+)
+
+_SETTINGS = (
+    "enable-bracketed-paste on",  # Python's module has it off
+    # Tab puts in what is likeliest, and the next one in its place when it is pressed again: there is no
+    # list, so none is in the way of what arrives.
+    "completion-ignore-case on",
+    "menu-complete-display-prefix off",
+    "show-all-if-ambiguous off",
+    "show-all-if-unmodified off",
+    # Where a list is asked for (Alt+?), no question that waits for a key in the middle of it.
+    "completion-query-items 0",
+    "page-completions off",
+    "bell-style none",  # the bell is for messages
+    "revert-all-at-newline on",  # what was edited, and not entered, is nowhere
+)
+_KEYS = (
+    "tab: menu-complete",
+    r'"\e[Z": menu-complete-backward',
+    r'"\e\C-m": "\C-v\C-j"',  # Alt+Enter: a new row
+)
+
+
+class GnuReadline:
+    """The line being edited: on and off the screen, with whatever prompt."""
+
+    _CALLS = (
+        "clear_visible_line",
+        "set_prompt",
+        "on_new_line",
+        "redisplay",
+        "tty_set_echoing",
+        "reset_screen_size",
+        "bind_key",
+    )
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._library = library
+        self._flush = ctypes.CDLL(None).fflush  # readline draws through C's stdout
+        self._state = ctypes.c_ulong.in_dll(library, "rl_readline_state")
+        self._version = self._number("rl_readline_version").value
+        self._done = self._number("rl_done")
+        self._point = self._number("rl_point")
+        self._row = self._number("_rl_last_v_pos")  # of the cursor, within the line
+        self._sort_matches = self._number("rl_sort_completion_matches")
+        self._catch_sigwinch = self._number("rl_catch_sigwinch")
+        # What stands before the line, and what it was told to put there: they differ while it searches.
+        self._prompt_shown = ctypes.c_void_p.in_dll(library, "rl_display_prompt")
+        self._prompt = ctypes.c_void_p.in_dll(library, "rl_prompt")
+        self._redisplay_function = ctypes.c_void_p.in_dll(library, "rl_redisplay_function")
+        library.rl_set_prompt.argtypes = [ctypes.c_char_p]
+        self._not_asking = self._redisplay_function.value
+        self._asking: int | None = None
+        self._ask: Callable[[], str] = lambda: ""
+        self._callbacks: list[object] = []  # C holds pointers to them
+
+    @classmethod
+    def find(cls) -> GnuReadline | None:
+        """Return the one that Python's module uses; None when that is another editor, or hidden."""
+        try:
+            library = ctypes.CDLL(readline.__file__)
+            for name in cls._CALLS:
+                getattr(library, f"rl_{name}")
+            return cls(library)
+        except (AttributeError, OSError, TypeError, ValueError):
+            return None
+
+    def _number(self, name: str) -> ctypes.c_int:
+        return ctypes.c_int.in_dll(self._library, name)
+
+    def take_over(
+        self, ask: Callable[[], str], enter: Callable[[], None], clear: Callable[[], None], guard: Guard
+    ) -> None:
+        """Leave the terminal's mode and its size to the caller, and ask for what only that knows.
+
+        `ask` returns the prompt, whenever the line is about to be drawn; `enter` is called when Enter is
+        pressed, and ends the line without moving to a new one; `clear` when the screen is to be cleared.
+        """
+        for name in ("rl_prep_term_function", "rl_deprep_term_function"):
+            ctypes.c_void_p.in_dll(self._library, name).value = None
+        self._library.rl_tty_set_echoing(1)
+        self._catch_sigwinch.value = 0
+        self._sort_matches.value = 0
+        for setting in _SETTINGS:
+            readline.parse_and_bind(f"set {setting}")
+        for key in _KEYS:
+            readline.parse_and_bind(key)
+        self._ask = ask
+
+        def end_line(_count: int, _key: int) -> int:
+            enter()
+            self._done.value = 1
+            return 0
+
+        def clear_screen(_count: int, _key: int) -> int:
+            clear()
+            return 0
+
+        command = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int)
+        for function, keys in ((end_line, _ENTER_KEYS), (clear_screen, (_CTRL_L,))):
+            callback = command(guard(function, 0))
+            self._callbacks.append(callback)
+            for number in keys:
+                self._library.rl_bind_key(number, callback)
+        redisplay = ctypes.CFUNCTYPE(None)(guard(self._draw, None))
+        self._callbacks.append(redisplay)
+        self._asking = ctypes.cast(redisplay, ctypes.c_void_p).value
+
+    def begin_line(self) -> None:
+        """Ask for the prompt from now on.  Before each line."""
+        self._redisplay_function.value = self._asking
+
+    def break_off(self) -> None:
+        """Do not ask any more.  Before an exception ends the line: readline draws once more on the way.
+
+        Python code that C calls while an exception is on its way loses it.
+        """
+        self._redisplay_function.value = self._not_asking
+
+    def takes_pasted_blocks(self) -> bool:
+        """Whether a pasted block can come as one line with newlines in it (from readline 8.1 on)."""
+        return self._version >= 0x0801
+
+    def waits_for_key(self) -> bool:
+        """Whether a line is being edited, so that there is one to draw."""
+        return bool(self._state.value & _STATE_CALLBACK)
+
+    def take_off_screen(self) -> None:
+        """Erase every row of prompt and text; the cursor stands where they began."""
+        self._library.rl_clear_visible_line()
+        self._flush(None)
+
+    def take_off_for_good(self) -> None:
+        """Erase prompt and text, and draw nothing more: what ends a line from outside would, once."""
+        self.take_off_screen()
+        self._library.rl_tty_set_echoing(0)
+
+    def draw_anew(self) -> None:
+        """Draw the line at the cursor, which stands at the left edge; its cursor where it was in the text."""
+        self._library.rl_on_new_line()
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw what has changed in the line, and its prompt."""
+        self._draw()
+        self._flush(None)
+
+    def _draw(self) -> None:
+        prompt = self._ask().encode()
+        # While readline searches (Ctrl+R) it has a prompt of its own there.
+        searching = self._prompt_shown.value != self._prompt.value
+        if not searching and prompt != ctypes.string_at(self._prompt.value or b""):
+            # What it has drawn so far, it erases with the help of the prompt that it knows.
+            self._library.rl_clear_visible_line()
+            self._library.rl_on_new_line()
+            self._library.rl_set_prompt(prompt)
+        self._library.rl_redisplay()
+
+    def look_at_size(self) -> None:
+        """Take note of the window's size."""
+        self._library.rl_reset_screen_size()
+
+    def take_off_resized(self, columns: int) -> None:
+        """Erase the line in a window that has `columns` from now on.
+
+        Where the cursor is, depends on whether the terminal has wrapped the line anew.  Where nobody knows,
+        what is above the line is not touched: rows of it may stay there, but no message is lost.
+        """
+        columns = max(columns, 1)
+        text = readline.get_line_buffer().encode(errors="surrogateescape")[: self._point.value]
+        before = ctypes.string_at(self._prompt_shown.value or b"") + text
+        *whole, last = before.decode(errors="replace").split("\n")
+        wrapped = sum(max(-(-display_width(row) // columns), 1) for row in whole)
+        wrapped += display_width(last) // columns
+        rewraps = any(name in os.environ for name in _REWRAPPING)
+        up = wrapped if rewraps else min(self._row.value, wrapped)
+        write(f"\r\x1b[{up}A\x1b[J" if up else "\r\x1b[J")
+        self.look_at_size()
