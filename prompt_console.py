@@ -35,13 +35,14 @@ from prompt_toolkit.buffer import Buffer, CompletionState
 from prompt_toolkit.completion import Completion
 from prompt_toolkit.data_structures import Point
 from prompt_toolkit.document import Document
-from prompt_toolkit.filters import Condition, has_completions, is_searching
+from prompt_toolkit.filters import Condition, has_completions, is_done, is_searching
 from prompt_toolkit.history import DummyHistory
 from prompt_toolkit.input.defaults import create_input
 from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout import (
+    AnyContainer,
     BufferControl,
     CompletionsMenu,
     ConditionalContainer,
@@ -338,6 +339,7 @@ class PromptConsole(Interruptible):
             self._give_terminal_back(termios.TCSADRAIN)
             os.kill(os.getpid(), signal.SIGSTOP)
             self._take_terminal(mode)
+            self._print_taken("\r\x1b[K")  # what was typed before, and the terminal has echoed
 
     def _take_terminal(self, mode: list[Any]) -> None:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, mode)
@@ -352,9 +354,12 @@ class PromptConsole(Interruptible):
             termios.tcsetattr(sys.stdin, when, self._terminal_mode)
 
     def new_application(
-        self, layout: Layout, keys: KeyBindings, before_render: Callable[[], None]
+        self, shown: AnyContainer, focus: Window, keys: KeyBindings, before_drawing: Callable[[], None]
     ) -> Application[_End]:
-        """Return an application on this console's terminal; Ctrl+C and Ctrl+Z are added to its keys."""
+        """Return an application on this console's terminal; Ctrl+C and Ctrl+Z are added to its keys.
+
+        It shows nothing when it ends before it is drawn: of a line that was typed ahead, with its Enter.
+        """
 
         @keys.add("c-c", filter=~is_searching)
         def _interrupt(_event: KeyPressEvent) -> None:
@@ -364,14 +369,18 @@ class PromptConsole(Interruptible):
         def _suspend(_event: KeyPressEvent) -> None:
             self.suspend()
 
+        def ask(application: Application[_End]) -> None:
+            if not application.is_done:  # it is not drawn then, but taken off the screen
+                before_drawing()
+
         return Application(
-            layout=layout,
+            layout=Layout(ConditionalContainer(shown, ~is_done), focused_element=focus),
             key_bindings=keys,
             include_default_pygments_style=False,
             erase_when_done=True,
             max_render_postpone_time=None,
             terminal_size_polling_interval=None if hasattr(signal, "SIGWINCH") else 0.5,
-            before_render=lambda _application: before_render(),
+            before_render=ask,
             input=self._input,
             output=self._output,
         )
@@ -391,7 +400,7 @@ class _LineEditor:
         self._last_line = ""
         self._history = _History()
         self._buffer = Buffer(history=self._history, accept_handler=self._accept)
-        self.application = console.new_application(self._layout(), self._keys(), self._ask)
+        self.application = console.new_application(*self._containers(), self._keys(), self._ask)
 
     @property
     def text(self) -> str:
@@ -425,7 +434,8 @@ class _LineEditor:
         self._console.end(buffer.text)
         return True  # the text stays: it is drawn once more
 
-    def _layout(self) -> Layout:
+    def _containers(self) -> tuple[HSplit, Window]:
+        """Return all that is shown, and what of it is the line."""
         search = SearchToolbar(
             backward_search_prompt=lambda: _("Search back: "),
             forward_search_prompt=lambda: _("Search forward: "),
@@ -454,7 +464,7 @@ class _LineEditor:
             Condition(lambda: bool(self._status) and self._console.rows() > 2),
         )
         upper = FloatContainer(HSplit([line, search, room_for_menu], align=VerticalAlign.TOP), [menu])
-        return Layout(HSplit([upper, status], align=VerticalAlign.TOP), focused_element=line)
+        return HSplit([upper, status], align=VerticalAlign.TOP), line
 
     def _menu_rows(self) -> int:
         state = self._buffer.complete_state
@@ -529,8 +539,8 @@ class _SecretReader:
             focusable=True,
             get_cursor_position=lambda: Point(len(self._prompt), 0),
         )
-        layout = Layout(Window(control, wrap_lines=True, dont_extend_height=True))
-        self.application = console.new_application(layout, self._keys(), lambda: None)
+        window = Window(control, wrap_lines=True, dont_extend_height=True)
+        self.application = console.new_application(window, window, self._keys(), lambda: None)
 
     def begin(self, prompt: str) -> None:
         self._prompt, self._typed = prompt, ""
@@ -540,7 +550,8 @@ class _SecretReader:
 
         @keys.add(Keys.Any)
         def _type(event: KeyPressEvent) -> None:
-            self._typed += event.data
+            if not isinstance(event.key_sequence[0].key, Keys):  # arrow keys and the like
+                self._typed += event.data
 
         @keys.add(Keys.BracketedPaste)
         def _paste(event: KeyPressEvent) -> None:
@@ -555,6 +566,7 @@ class _SecretReader:
             self._typed = ""
 
         @keys.add("enter")
+        @keys.add("c-j")
         def _enter(_event: KeyPressEvent) -> None:
             typed, self._typed = self._typed, ""
             self._console.end(typed)

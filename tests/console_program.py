@@ -72,6 +72,7 @@ class Talk:
                 self._console.forget_line()
                 show(["forgotten"])
             case "!drop":
+                show(["waiting"])
                 _wait_for(arguments[0])
                 self._console.drop_typed()
                 show(["dropped"])
@@ -83,6 +84,8 @@ class Talk:
                     show(["held"])
                     _wait_for(arguments[0])
                     show(["let go"])
+            case "!stop":
+                self._console.stop()
             case "!bell":
                 self._console.ring()
             case "!clear":
@@ -95,7 +98,7 @@ class Talk:
     def _flood(self, rate: int, count: int) -> None:
         begin = time.monotonic()
         for number in range(count):
-            self._console.show([f"{GREEN}beto{PLAIN}: {number} ¡mañana 你好!"])
+            self._console.show([f"{GREEN}beto{PLAIN}: {number} ñ 你好"])
             time.sleep(max(0.0, begin + number / rate - time.monotonic()))
         self._console.show(["flood done"])
 
