@@ -82,6 +82,7 @@ def _to_one(nick: str, state: list[str], to: str, room: int) -> list[str]:
         _row(f"-> {to}", private),
         _row(f"-> {_cut(to, room - display_width(_row('-> ', private)))}", private),
         _row("", private),
+        f"-> {_cut(to, room - len('-> > '))}> ",
         "-> > ",
         "->> ",
     ]

@@ -172,10 +172,10 @@ class Screen:
                 for heading, rows in sections
                 for line in (heading, *(spoken.usage(typed, meaning) for typed, meaning in rows))
             ]
-        column = max(display_width(typed) for _heading, rows in sections for typed, _meaning in rows) + 2
         lines: list[str] = []
         for heading, rows in sections:
             lines += self._marked(BOLD, self._margin(), "* ", heading)
+            column = max(display_width(typed) for typed, _meaning in rows) + 2
             for typed, meaning in rows:
                 lines += self._usage(typed, meaning, column)
         return lines
