@@ -15,7 +15,22 @@ from clients import ConsoleKind, Start, start_piped
 from scripted import AT, FakeServer, Seat
 from terminal import Terminal
 
-from messages import Acted, Here, Joined, Leave, Left, Past, Refusal, Renamed, Said, Say, Tell, Told
+from messages import (
+    Acted,
+    Goodbye,
+    Here,
+    Joined,
+    Leave,
+    Left,
+    Past,
+    Refusal,
+    Renamed,
+    Said,
+    Say,
+    Tell,
+    Told,
+    Who,
+)
 
 DAY = 24 * 60 * 60 * 1000
 
@@ -59,9 +74,8 @@ class Ana:
         self.terminal.wait_for(rf"^(?:\d\d:\d\d |      ){re.escape(row)}$")
 
     def rows(self) -> list[str]:
-        """Return all rows behind the welcome, without their times and margins."""
-        rows = [re.sub(r"^(?:\d\d:\d\d |      )", "", row) for row in self.terminal.all_rows()]
-        return rows[next(n for n, row in enumerate(rows) if " here: " in row) + 1 :]
+        """Return all rows behind the welcome, which has three, without their times and margins."""
+        return [re.sub(r"^(?:\d\d:\d\d |      )", "", row) for row in self.terminal.all_rows()][3:]
 
 
 @pytest.fixture
@@ -371,18 +385,69 @@ def test_the_change_of_a_day_is_marked(ana: Ana) -> None:
     assert len(ana.terminal.finds("November 2023")) == 1
 
 
-def test_one_speaks_the_language_that_is_asked_for(
-    fake: FakeServer, stack: ExitStack, kind: ConsoleKind
+SESSION = {
+    "en": [
+        "* beto joined",
+        "beto -> you: psst",
+        "you -> beto: te digo",
+        "* beto is now berta",
+        "! Nobody here is called 'beot', so nothing was sent, to anyone. /who tells who is here; for everyone to "
+        "read it, begin with /say.",
+        "! It was: beot: secreto",
+        "* berta left (connection lost)",
+        "! There is no command /whoo, so nothing was sent. Did you mean /who? /help lists them; for everyone to "
+        "read the line, begin with /say.",
+        "! It was: /whoo",
+        "* 1 here: ana",
+    ],
+    "es": [
+        "* ha entrado beto",
+        "beto -> tú: psst",
+        "tú -> beto: te digo",
+        "* beto ahora se llama berta",
+        "! Aquí nadie se llama «beot», así que no se ha enviado nada, a nadie. /who dice quién está; para que lo "
+        "lean todos, empieza por /say.",
+        "! Era: beot: secreto",
+        "* ha salido berta (conexión perdida)",
+        "! No existe la orden /whoo, así que no se ha enviado nada. ¿Querías decir /who? /help las enumera; para "
+        "que todos lean la línea, empieza por /say.",
+        "! Era: /whoo",
+        "* 1 aquí: ana",
+    ],
+}
+
+
+@pytest.mark.parametrize("language", SESSION)
+def test_the_same_session_in_each_language(
+    fake: FakeServer, stack: ExitStack, kind: ConsoleKind, language: str
 ) -> None:
-    start = Start(stack)
-    terminal = start(fake, "--nick", "ana", "--lang", "es", console=kind)
+    terminal = Start(stack)(
+        fake, "--nick", "ana", console=kind, columns=200, LANG=f"{language}_XX.UTF-8", LC_ALL=""
+    )
     seat = stack.enter_context(fake.accept())
     seat.let_in()
-    terminal.wait_for("Eres ana")
-    seat.tell(Joined(2, AT, "beto"))
-    terminal.wait_for("beto ha entrado|beto entró|entra beto")
-    seat.tell(Refusal(0, "no-such-user", ("eva",)))
-    terminal.wait_for("Aquí nadie se llama|Nadie .*se llama")
+    person = Ana(terminal, seat)
+    person.line_is("ana> ")
+    seat.tell(Joined(2, AT, "beto"), Told(3, AT, 0, "beto", "ana", "psst"))
+    terminal.wait_for("psst")
+    terminal.enter("/r te digo")
+    assert seat.command() == Tell("beto", "te digo", 1)
+    seat.tell(Told(4, AT, 1, "ana", "beto", "te digo"), Renamed(5, AT, 0, "beto", "berta"))
+    terminal.enter("beot: secreto")
+    assert seat.command() == Tell("beot", "secreto", 2)
+    seat.tell(Refusal(2, "no-such-user", ("beot",)), Left(6, AT, "berta", "lost"))
+    terminal.wait_for("berta.*\\(")
+    terminal.enter("/whoo")
+    terminal.wait_for("/whoo$")
+    terminal.enter("/who")
+    assert seat.command() == Who(1, 4)
+    seat.tell(Here(4, 1, 1, 1, ("ana",)))
+    person.line_is("ana> ")
+    terminal.enter("SALIR")
+    assert seat.command() == Leave()
+    seat.tell(Goodbye("left"))
+    assert terminal.status() == 0
+    assert [row for row in person.rows() if row] == SESSION[language]
 
 
 def test_the_history_that_is_asked_for_at_the_join(
@@ -441,8 +506,6 @@ def test_send_whose_connection_is_lost_before_the_confirmation_is_status_1(
 
 
 def test_json_goes_both_ways(fake: FakeServer, stack: ExitStack) -> None:
-    import json
-
     process = start_piped(fake, stack, "--json")
     assert process.stdin is not None
     assert process.stdout is not None
