@@ -391,12 +391,12 @@ SESSION = {
         "beto -> you: psst",
         "you -> beto: te digo",
         "* beto is now berta",
-        "! Nobody here is called 'beot', so nothing was sent, to anyone. /who tells who is here; for everyone to "
-        "read it, begin with /say.",
+        "! Nobody here is called 'beot', so nothing was sent, to anyone. /who tells who is here; for "
+        "everyone to read it, begin with /say.",
         "! It was: beot: secreto",
         "* berta left (connection lost)",
-        "! There is no command /whoo, so nothing was sent. Did you mean /who? /help lists them; for everyone to "
-        "read the line, begin with /say.",
+        "! There is no command /whoo, so nothing was sent. Did you mean /who? /help lists them; for "
+        "everyone to read the line, begin with /say.",
         "! It was: /whoo",
         "* 1 here: ana",
     ],
@@ -405,12 +405,12 @@ SESSION = {
         "beto -> tú: psst",
         "tú -> beto: te digo",
         "* beto ahora se llama berta",
-        "! Aquí nadie se llama «beot», así que no se ha enviado nada, a nadie. /who dice quién está; para que lo "
-        "lean todos, empieza por /say.",
+        "! Aquí nadie se llama «beot», así que no se ha enviado nada, a nadie. /who dice quién está; para "
+        "que lo lean todos, empieza por /say.",
         "! Era: beot: secreto",
         "* ha salido berta (conexión perdida)",
-        "! No existe la orden /whoo, así que no se ha enviado nada. ¿Querías decir /who? /help las enumera; para "
-        "que todos lean la línea, empieza por /say.",
+        "! No existe la orden /whoo, así que no se ha enviado nada. ¿Querías decir /who? /help las enumera; "
+        "para que todos lean la línea, empieza por /say.",
         "! Era: /whoo",
         "* 1 aquí: ana",
     ],
