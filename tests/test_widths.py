@@ -204,12 +204,12 @@ def test_wrap_fills_no_line_beyond_its_width_where_a_character_fits(text: str, f
 
 @many
 @given(TEXTS.map(lambda text: text.replace(" ", "")), st.integers(2, 40))
+@example("aaaaaaaa\U0001f3fb", 2)
 def test_wrap_fills_lines_without_spaces_as_far_as_it_can(text: str, width: int) -> None:
-    lines = wrap(text, width, width)
-    for line, following in itertools.pairwise(lines):
-        whole = following[: cluster_end(following, 0)]
-        one = whole if display_width(whole) <= width else following[0]
-        assert display_width(line + one) > width
+    for (start, end), (following, _) in itertools.pairwise(cuts(text, width, width)):
+        one = text[following : cluster_end(text, following)]
+        if display_width(one) <= width:  # what is wider than a line is cut somewhere
+            assert display_width(text[start:end] + one) > width
 
 
 @pytest.mark.parametrize(
