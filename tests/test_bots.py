@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -61,11 +61,18 @@ class Bot:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,
             )
 
     def ended(self) -> tuple[int, str]:
         """Wait for its end; return the exit status, and what it wrote."""
         return self.process.wait(DEADLINE), self._output.read_text()
+
+    def kill(self) -> None:
+        """Kill it, and all that it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(DEADLINE)
 
 
 @pytest.fixture
@@ -74,8 +81,7 @@ def start(tmp_path: Path, stack: ExitStack) -> Callable[..., Bot]:
 
     def started(program: list[str], text: str, *arguments: str) -> Bot:
         bot = Bot(tmp_path, program, text, *arguments)
-        stack.callback(bot.process.wait, DEADLINE)
-        stack.callback(bot.process.kill)
+        stack.callback(bot.kill)
         return bot
 
     return started
@@ -157,8 +163,10 @@ def test_the_bot_in_python_answers_pings_passes_over_what_it_does_not_know_and_t
     answer = seat.command()
     assert isinstance(answer, Say)
     assert answer.tag == 1  # the first answer that it gave
-    seat.tell(Ping(8))
+    seat.send(b"PING 8\nPI")  # TCP cuts where it likes
     assert seat.command() == Pong(8)
+    seat.send(b"NG 9\n")
+    assert seat.command() == Pong(9)
     seat.tell(Goodbye("kicked"))
     assert bot.ended() == (1, "Welcome dice\nthe server ended it: kicked\n")
 
@@ -179,12 +187,12 @@ def test_the_bot_in_python_says_what_it_was_told_instead_of_nick(
 
 @pytest.fixture(params=["nc", "ncat", "nc.traditional"])
 def shell_bot(request: pytest.FixtureRequest) -> str:
-    """Return the bot in shell for each nc that is installed, more often sure that the server is there."""
+    """Return the bot in shell, for each nc that there is; it sends empty lines when there is a file `now`."""
     if not shutil.which(request.param):
         pytest.skip(f"there is no {request.param}")
+    assert SHELL.count("\nnc ") == SHELL.count("while sleep 30 &&") == 1
     text = SHELL.replace("\nnc ", f"\n{request.param} ")
-    assert "while sleep 30 " in text
-    return text.replace("sleep 30", "sleep 0.2")
+    return text.replace("sleep 30", 'until test -e "$TMPDIR/now"; do sleep 0.1; done; sleep 0.1')
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
@@ -196,18 +204,21 @@ def test_the_bot_in_shell_answers_and_ends_with_the_server(
     ana.send("!time\n")  # the history
     bot = start([shell], shell_bot, *address(server), "clock")
     ana.expect("* clock_ joined")
-    ana.send("hola\n/me !time\nclock_: $(date) `date` \\ *\n$(touch x) !time\n!time\n")
+    ana.send(
+        "hola\n/me nota: !time\n/say nota: !time\nclock_: $(date) `date` \\ *\n$(touch x) !time\n!time\n"
+    )
     ana.expect("[to clock_] $(date) `date` \\ *")
     assert re.fullmatch(f"clock_: {TIME}", ana.line())
     ana.send("clock_: !time\n")
     ana.expect("[to clock_] !time")
     assert re.fullmatch(rf"\[private\] clock_: {TIME}", ana.line())
+    (tmp_path / "now").touch()
     ana.close()
     server.server.shutdown()
     status, output = bot.ended()
     assert status == 0
     assert output.startswith("! 'clock' is taken")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bot", "output"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bot", "now", "output"]
 
 
 # ---- with client.py --json ---------------------------------------------------------------------------
