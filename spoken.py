@@ -13,7 +13,7 @@ from messages import Acted, Said, Told
 
 def talk(event: Said | Acted | Told, me: str) -> list[str]:
     """Return what somebody said or did, as `me` hears it: a line for each of its own that is not blank."""
-    first, *others = [line for line in event.text.split("\n") if line.strip()] or [event.text]
+    first, *others = [line for line in event.text.split("\n") if line.strip()] or [""]
     words = _talk_words(event, me)
     further = _("You continue: {text}") if event.nick == me else _("{nick} continues: {text}")
     to = event.to if isinstance(event, Told) else ""

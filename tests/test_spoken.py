@@ -53,6 +53,7 @@ HEARD: list[tuple[Message, list[str]]] = [
     (Said(1, AT, 7, "ana", "hola"), ["You say: hola"]),
     (Said(1, AT, 0, "beto", "hola Ana"), ["beto says, naming you: hola Ana"]),
     (Said(1, AT, 0, "beto", "uno\n\n{dos}"), ["beto says: uno", "beto continues: {dos}"]),
+    (Said(1, AT, 0, "beto", "\n \n"), ["beto says: "]),
     (Said(1, AT, 7, "ana", "uno\ndos"), ["You say: uno", "You continue: dos"]),
     (Acted(1, AT, 0, "beto", "saluda"), ["Action: beto saluda"]),
     (Acted(1, AT, 0, "beto", "saluda a ana"), ["Action, naming you: beto saluda a ana"]),
