@@ -4,10 +4,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 CLIENT := $(VENV)-client
-SOURCES := $(wildcard *.py) tests bench
+SOURCES := $(wildcard *.py) tests bench docs
 
 .DEFAULT_GOAL := help
-.PHONY: help server serv client cli test check format bench bench-client chaos attacks fuzz clean
+.PHONY: help server serv client cli test check format bench bench-client pictures chaos attacks fuzz clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench:  ## measure against ncat --broker and ngIRCd (apt install ncat ngircd gcc
 
 bench-client: $(VENV)/installed  ## measure the client on a terminal: keys to echo, start, memory
 	$(BIN)/python bench/client_bench.py $(ARGS)
+
+pictures: $(VENV)/installed  ## draw the pictures of the READMEs from a real run (port 9000 must be free)
+	PYTHONPATH=.:tests $(BIN)/python docs/pictures.py
 
 chaos:  ## the fault test: links cut 2,000 times, the server killed 20 times, nothing may be lost
 	PYTHONPATH=tests $(PYTHON) -m chaos.run $(ARGS)
