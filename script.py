@@ -21,6 +21,7 @@ from grammar import parse_typed
 from languages import _
 from listener import Arrival, Back, Ended, Ending
 from messages import (
+    Act,
     Command,
     Done,
     Earlier,
@@ -32,6 +33,8 @@ from messages import (
     Refusal,
     Refused,
     Renamed,
+    Say,
+    Tell,
     Welcome,
 )
 from outbox import Tagged
@@ -238,6 +241,7 @@ class JsonScript(Script):
         # tag -> what the program calls that command.  Main adds before it sends, the network thread reads
         # and takes out.
         self._ids: dict[int, jsonlines.Id] = {}
+        self._history_tag = 0  # network thread: of the HISTORY whose messages are coming
 
     def _do(self, line: str) -> bool:
         if not line.strip():
@@ -245,6 +249,8 @@ class JsonScript(Script):
         tag = self.outbox.new_tag()
         try:
             request = jsonlines.decode(line, tag)
+            if isinstance(request.command, (Say, Act, Tell)) and may_hold_password(request.command.text):
+                raise jsonlines.RequestRefused(Refused("usage", "mod"), tag, request.id)
         except jsonlines.RequestRefused as refused:
             self._refuse_request(refused, refused.id)
             return True
@@ -290,8 +296,10 @@ class JsonScript(Script):
             self._refused = self._refused or isinstance(message, Refusal)
             tag = getattr(message, "tag", 0)
             lines.append(jsonlines.encode(message, re=self._ids.get(tag)))
+            if isinstance(message, Earlier):
+                self._history_tag = tag
             if line is not None:  # answered, all of it
-                self._ids.pop(tag, None)
+                self._ids.pop(self._history_tag if isinstance(message, Past) else tag, None)
         self.console.show([line for line in lines if line])
 
     def down(self, reason: str) -> None:
