@@ -51,10 +51,10 @@ def test_colours_and_faces_are_drawn_as_the_program_asks_for_them() -> None:
     assert found["all"]["font-style"] == "italic"
 
 
-@pytest.mark.parametrize("number", ["38;5;2", "38;2;2;22;2"])
-def test_a_number_that_belongs_to_a_colour_is_not_taken_for_dim(number: str) -> None:
+@pytest.mark.parametrize(("number", "color"), [("38;5;22", "#005f00"), ("38;2;2;22;2", "#021602")])
+def test_a_number_that_belongs_to_a_colour_is_not_taken_for_dim(number: str, color: str) -> None:
     (attributes,) = texts(drawn(f"\x1b[{number}mhola\x1b[0m")).values()
-    assert attributes["fill"] not in (DARK.dim, DARK.text)
+    assert attributes["fill"] == color
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=lambda theme: theme.name)
