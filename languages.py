@@ -284,7 +284,7 @@ def read_catalogue(text: str) -> dict[str, str]:
             context = f"{entry['msgctxt']}\4" if "msgctxt" in entry else ""
             catalogue[context + "\0".join(keys)] = "\0".join(forms)
 
-    for line in text.replace("\r\n", "\n").split("\n"):
+    for line in text.split("\n"):  # a CR before it does not matter
         if name.startswith("msgstr") and not line.startswith(("msgstr", '"')):
             end_entry()
             entry, name, fuzzy = {}, "", False

@@ -691,6 +691,20 @@ def test_what_is_wrong_with_an_option_is_told_in_spanish(
         assert done.stderr.startswith("uso: server.py")
 
 
+def test_argparse_takes_its_plurals_from_the_language(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("_", "ngettext"):
+        monkeypatch.setattr(argparse, name, getattr(argparse, name))
+    monkeypatch.setattr(argparse.ArgumentError, "__str__", argparse.ArgumentError.__str__)
+    languages.speak(["--lang", "es"], {})
+    parser = argparse.ArgumentParser(prog="x")
+    parser.add_argument("--size", nargs=2)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--size", "1"])
+    assert capsys.readouterr().err.endswith("x: error: argumento --size: lleva 2 valores\n")
+
+
 def test_a_language_that_there_is_not_is_told_in_the_one_of_the_locale() -> None:
     done = run("server.py", "--lang", "tlh")
     assert done.returncode == 2

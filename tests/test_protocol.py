@@ -249,6 +249,33 @@ def test_a_typed_line_is_refused(line: str, code: str) -> None:
     assert "{" not in sentence(code, caught.value.arguments)
 
 
+@pytest.mark.parametrize(
+    ("line", "arguments"),
+    [
+        ("/whp", ("whp", "who")),
+        ("/HISTROY 5", ("histroy", "history")),
+        ("/msgbeto hola", ("msgbeto", "msg")),
+        ("/anounce x", ("anounce", "announce")),
+        ("/slir", ("slir", "salir")),
+        ("/xyzzy", ("xyzzy",)),
+        ("/", ("?",)),
+        ("/" + "who" * 1000, ("who" * 33 + "w",)),  # no more of it than fits in an argument
+    ],
+)
+def test_a_mistyped_command_is_told_the_nearest_one(line: str, arguments: tuple[str, ...]) -> None:
+    with pytest.raises(Refused) as caught:
+        parse_typed(line)
+    assert (caught.value.code, caught.value.arguments) == ("unknown-command", arguments)
+    assert ("Did you mean" in sentence("unknown-command", arguments)) == (len(arguments) == 2)
+
+
+def test_the_nearest_of_further_commands_too() -> None:
+    assert grammar.nearest("serch") == ""
+    assert grammar.nearest("serch", ("search", "clear")) == "search"
+    assert grammar.nearest("") == ""
+    assert set(grammar.COMMANDS) >= {"who", "msg", "kick", "exit", "salir"}
+
+
 def test_the_longest_text_is_taken() -> None:
     assert parse_typed("x" * MAX_TEXT) == Say("x" * MAX_TEXT)
     assert parse_typed("beto: " + "ñ" * (MAX_TEXT // 2)) == Tell("beto", "ñ" * (MAX_TEXT // 2))
