@@ -486,7 +486,7 @@ def test_ctrl_z_while_a_secret_is_typed(start: Callable[..., Terminal]) -> None:
     ana.type("ge")
     ana.suspend()
     ana.signal(signal.SIGCONT)
-    ana.wait_until(lambda: ana.printed.count(b"Password: ") == 2, "the prompt again")
+    ana.wait_until(lambda: ana.printed.count(b"Password:") == 2, "the prompt again")
     ana.enter("heim")
     ana.wait_for("^secret 'geheim'$")
 
