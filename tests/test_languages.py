@@ -213,7 +213,7 @@ def test_the_words_of_argparse_are_all_known() -> None:
     to_programmers = re.compile(
         "merge actions|invalid argument for positionals|invalid option string|dest= is required|"
         "conflict|mutually exclusive arguments must|not callable|__call__|with mode|sub|parser|can't open|"
-        "default|^$"
+        "default|deprecated|warning|^$"
     )
     unknown = [words for words in said if not to_programmers.search(" ".join(map(str, words[:1])))]
     known = {_forms(words) for words in catalogue.ARGPARSE}
