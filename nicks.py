@@ -29,7 +29,7 @@ LEAVE_WORDS = frozenset({"exit", "quit", "salir"})
 # keep order in it or, in "ana -> you" and "[to beto]", for the reader.
 RESERVED_NICKS = LEAVE_WORDS | {
     *("nick", "say", "who", "me", "msg", "help", "history", "hello", "bye", "welcome", "error"),
-    *("server", "servidor", "charla", "system", "sistema", "root", "you", "tú", "private", "to"),
+    *("server", "servidor", "charla", "system", "sistema", "root", "you", "tú", "tu", "private", "to"),
     *("mod", "moderator", "moderador", "moderadora", "operator"),
     *("admin", "administrator", "administrador", "administradora"),
     *("kick", "ban", "bans", "unban", "mute", "unmute", "announce", "topic", "quiet", "status"),
