@@ -92,7 +92,7 @@ def charla(python: str, *options: str, top: Path = TOP) -> Starter:
     @contextmanager
     def start() -> Iterator[Server]:
         with Process(command, cwd=top) as process:
-            yield started(process, "listening on")
+            yield started(process, " 127.0.0.1:")  # "listening on", in whatever language
             status = process.end()
             if status != 0:
                 raise Failed(f"our server ended with status {status}, not 0{process.last_words()}")
