@@ -34,7 +34,8 @@ from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-from console import MAIN_THREAD, Interruptible, Stopped, Typing, interruption
+from console import MAIN_THREAD, Stopped, Typing, interruption
+from exits import silence_output
 from keyboard import keys_one_by_one
 from messages import Refused
 from prompt_editor import LineEditor, Reader, SecretReader
@@ -51,6 +52,9 @@ of a core (1.3 ms a drawing, measured)."""
 
 MOST_WAITING = 2000
 """Lines that may wait to be printed while a line is read; then who shows more has to wait."""
+
+PATIENCE = 0.5
+"""Seconds after which a second Ctrl+C, SIGTERM or SIGHUP does not wait any more until something is drawn."""
 
 WAIT = 0.005
 """Seconds after which who waits looks again whether it may go on."""
@@ -76,6 +80,7 @@ class PromptConsole(TerminalConsole):
         self._reader: Reader | None = None  # the one of them that reads
         self._next_drawing: asyncio.TimerHandle | None = None
         self._last_drawing = 0.0  # by the loop's clock
+        self._interrupted_at = 0.0  # by time.monotonic
 
     def open(self) -> None:
         super().open()
@@ -132,7 +137,7 @@ class PromptConsole(TerminalConsole):
         try:
             end = self._loop.run_until_complete(task)
         except BaseException:
-            task.cancel()  # a second signal has broken into it: let it restore the terminal
+            task.cancel()  # when a signal has broken into it: let it restore the terminal
             with contextlib.suppress(BaseException):
                 self._loop.run_until_complete(task)
             raise
@@ -223,11 +228,18 @@ class PromptConsole(TerminalConsole):
         return self._in_loop or super()._is_busy(frame)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._is_busy(frame) and self._interrupted is None:
-            self._interrupted = interruption(number)
+        if self._is_busy(frame) and self._interrupted and time.monotonic() > self._interrupted_at + PATIENCE:
+            self._interrupted = None
+            silence_output()  # the terminal takes nothing: there is no other way out of that
+            raise interruption(number)
+        if self._is_busy(frame) and not self._interrupted:
+            self._interrupted_at = time.monotonic()
             self._wake(self._end_if_asked)
-        else:  # a second one does not wait
-            Interruptible._interrupt(self, number, frame)
+        super()._interrupt(number, frame)
+
+    def _raise_if_interrupted(self) -> None:
+        if not self._holding:  # else it is asked again when that is over
+            super()._raise_if_interrupted()
 
     def _on_ctrl_z(self, number: int, frame: FrameType | None) -> None:
         if self._in_loop:

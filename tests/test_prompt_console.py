@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 from console_program import EOF, INTERRUPTED, STOPPED, TERMINATED
+from support import eventually
 from terminal import Terminal
+
+from prompt_console import PATIENCE
 
 PROMPT = "ana> "
 
@@ -561,6 +564,23 @@ def test_signals_end_it_whatever_it_does(
     assert ana.status() == status  # which looks at the terminal's mode, too
     assert b"Traceback" not in ana.printed
     assert ana.printed.rstrip().endswith(b"\x1b[?2004l")
+
+
+def test_a_second_signal_ends_it_while_the_terminal_takes_nothing(start: Callable[..., Terminal]) -> None:
+    ana = start()
+    ana.enter("!flood 1000000 100000")
+    ana.wait_for("beto: 10 ")
+
+    signalled = [0.0]
+
+    def ended() -> bool:
+        if time.monotonic() > signalled[0] + PATIENCE + 0.1:
+            signalled[0] = time.monotonic()
+            ana.signal(signal.SIGTERM)
+        return not ana._child.isalive()
+
+    eventually(ended, "the program's end")  # nobody reads from the terminal meanwhile
+    assert ana.status() == TERMINATED
 
 
 def test_ctrl_z_gives_the_terminal_back_and_the_line_goes_on_afterwards(
