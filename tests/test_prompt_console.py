@@ -571,6 +571,7 @@ def test_a_second_signal_ends_it_while_the_terminal_takes_nothing(start: Callabl
     ana.enter("!flood 1000000 100000")
     ana.wait_for("beto: 10 ")
 
+    time.sleep(0.3)  # nobody reads meanwhile, so the program waits; if not yet, this ends more easily
     signalled = [0.0]
 
     def ended() -> bool:
@@ -579,7 +580,7 @@ def test_a_second_signal_ends_it_while_the_terminal_takes_nothing(start: Callabl
             ana.signal(signal.SIGTERM)
         return not ana._child.isalive()
 
-    eventually(ended, "the program's end")  # nobody reads from the terminal meanwhile
+    eventually(ended, "the program's end")
     assert ana.status() == TERMINATED
 
 
