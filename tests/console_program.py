@@ -84,6 +84,7 @@ class Talk:
                     show(["held"])
                     _wait_for(arguments[0])
                     show(["let go"])
+                    show(["and all the rest"])
             case "!stop":
                 self._console.stop()
             case "!bell":
