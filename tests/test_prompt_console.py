@@ -179,6 +179,16 @@ def test_the_status_stands_under_the_line_and_never_goes_on_in_a_second_row(
     ana.wait_until(lambda: ana.rows()[:2] == ["ana>", ""], "no status")
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_window_of_hardly_a_row_has_the_line_alone(start: Callable[..., Terminal], rows: int) -> None:
+    ana = start(rows=rows, status="sala")
+    ana.enter("hola")
+    ana.wait_for(re.escape(said("hola")))
+    ana.type("be" + TAB)
+    ana.wait_for_prompt(PROMPT, "beto ")
+    assert b"sala" not in ana.printed
+
+
 def test_the_status_has_no_colors_with_no_color(start: Callable[..., Terminal]) -> None:
     ana = start(status="sala", NO_COLOR="1")
     ana.type("be" + TAB)
