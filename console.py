@@ -3,8 +3,10 @@
 Behind one interface there are
 
 * `PipeConsole` (here), for scripts: lines in, lines out;
+* `PromptConsole` (prompt_console.py), for people, with prompt_toolkit;
 * `ReadlineConsole` (readline_console.py), for people, with what stock Python has;
-* `PromptConsole` (prompt_console.py), for people, with prompt_toolkit.
+* `PlainConsole` (plain_console.py), for screen readers: nothing is ever drawn again;
+* `WindowsConsole` (windows_console.py), for people on Windows, with what stock Python has there.
 
 What they share is how another thread breaks into a read that is under way, and what becomes of Ctrl+C,
 SIGTERM and SIGHUP meanwhile (`Interruptible`).
@@ -33,6 +35,10 @@ just before readline sleeps does not wake it."""
 LOOK_AGAIN = 0.1
 """Seconds after which a main thread that reads looks for signals again: for Ctrl+C and SIGTERM, which
 come only once, and perhaps just before readline sleeps."""
+
+_ON_WINDOWS = os.name == "nt"
+
+_STD_OUTPUT_HANDLE, _ENABLE_VIRTUAL_TERMINAL_PROCESSING = -11, 0x4  # winbase.h, wincon.h
 
 MAIN_THREAD = threading.main_thread().ident or 0
 
@@ -162,6 +168,9 @@ class Interruptible:
 
     def open(self) -> None:
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+        if _ON_WINDOWS:  # where a pipe has the system's code page
+            sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+            sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
         for name, handler in {
             **dict.fromkeys(("SIGUSR1", "SIGALRM"), self._on_signal),
             **dict.fromkeys(("SIGINT", "SIGTERM", "SIGHUP"), self._interrupt),
@@ -299,6 +308,38 @@ def open_console(plain: bool = False, kind: str = "auto") -> Console:
         except ImportError:
             if kind == "prompt":
                 raise
+    return _stock_console(plain or os.environ.get("TERM") == "dumb")
+
+
+def _stock_console(plain: bool) -> Console:
+    """Return the console of stock Python that fits the system, for screen readers if `plain`."""
+    with contextlib.suppress(ImportError):
+        from windows_console import WindowsConsole
+
+        return WindowsConsole(plain)
+    if plain:
+        with contextlib.suppress(ImportError):
+            from plain_console import PlainConsole
+
+            return PlainConsole()
     from readline_console import ReadlineConsole
 
     return ReadlineConsole()
+
+
+def enable_colors() -> bool:
+    """Have the console understand escape sequences; return whether it does.  Elsewhere than on Windows: True.
+
+    Windows 10 and later do when asked (Microsoft, "Console Virtual Terminal Sequences").
+    """
+    if not _ON_WINDOWS:
+        return True
+    import ctypes
+
+    kernel32 = getattr(ctypes, "windll").kernel32  # noqa: B009 - there on Windows alone
+    kernel32.GetStdHandle.restype = ctypes.c_void_p
+    output = ctypes.c_void_p(kernel32.GetStdHandle(_STD_OUTPUT_HANDLE))
+    mode = ctypes.c_ulong()
+    if not kernel32.GetConsoleMode(output, ctypes.byref(mode)):
+        return False  # it is none, or an older one
+    return bool(kernel32.SetConsoleMode(output, mode.value | _ENABLE_VIRTUAL_TERMINAL_PROCESSING))

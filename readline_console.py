@@ -38,7 +38,7 @@ from console import MAIN_THREAD, Question, Stopped, Typing, write
 from gnu_readline import GnuReadline
 from keyboard import keys_one_by_one, read_unseen
 from messages import Refused
-from terminal_console import TerminalConsole
+from terminal_console import TerminalConsole, scroll_off
 
 try:
     import readline
@@ -69,8 +69,7 @@ class ReadlineConsole(TerminalConsole):
         self._fault: BaseException | None = None  # what a function raised that readline had called
         self._guarded_code: object = None
 
-    def open(self) -> None:
-        super().open()
+    def _set_up(self) -> None:
         if readline is not None:
             readline.set_auto_history(False)
             readline.set_completer_delims(_WORD_ENDS)
@@ -188,12 +187,12 @@ class ReadlineConsole(TerminalConsole):
     def clear(self) -> None:
         with self._undisturbed():
             self._print_arrived()
-            write(scroll_off())
+            write(scroll_off(self.height()))
 
     def _clear_while_typing(self) -> None:
         assert self._editor is not None
         self._editor.take_off_screen()
-        write(scroll_off())
+        write(scroll_off(self.height()))
         self._editor.draw_anew()
 
     def _draw_soon(self) -> None:
@@ -387,12 +386,6 @@ def _is_libedit() -> bool:
 def _is_tick(number: int) -> bool:
     """Whether the signal is the timer's: it comes some time after a read has begun."""
     return hasattr(signal, "SIGALRM") and number == signal.SIGALRM
-
-
-def scroll_off() -> str:
-    """Return what lets all rows above the cursor scroll off, the cursor then at the top."""
-    rows = os.get_terminal_size(sys.stdout.fileno()).lines
-    return "\n" * (rows - 1) + "\x1b[H"
 
 
 def _input(prompt: str) -> str:

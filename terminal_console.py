@@ -22,8 +22,8 @@ try:
 except ImportError:  # not on Windows
     termios = None  # type: ignore[assignment]
 
-_WIDTH = 80
-"""Columns of a terminal that does not tell: what most have at least."""
+_WIDTH, _HEIGHT = 80, 24
+"""Columns and rows of a terminal that does not tell: what most have at least."""
 
 
 class TerminalConsole(Interruptible):
@@ -43,11 +43,17 @@ class TerminalConsole(Interruptible):
         self._terminal_mode: list[Any] | None = None  # as it was before `open`
 
     def open(self) -> None:
+        self._drawing = True  # Ctrl+C waits: who has not opened it yet does not close it
         super().open()
         if termios is not None:
             self._terminal_mode = termios.tcgetattr(sys.stdin)
         if hasattr(signal, "SIGTSTP"):
             self._previous_handlers[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._on_ctrl_z)
+        self._set_up()
+        self._drawing = False
+
+    def _set_up(self) -> None:
+        """Take over the terminal, when the signals have been."""
 
     def close(self) -> None:
         self._drawing = True  # for good: nothing interrupts what follows
@@ -64,6 +70,13 @@ class TerminalConsole(Interruptible):
             return os.get_terminal_size(sys.stdout.fileno()).columns or _WIDTH
         except OSError:
             return _WIDTH
+
+    def height(self) -> int:
+        """Return the rows of the window."""
+        try:
+            return os.get_terminal_size(sys.stdout.fileno()).lines or _HEIGHT
+        except OSError:
+            return _HEIGHT
 
     def drop_typed(self) -> None:
         if termios is not None:
@@ -144,3 +157,8 @@ class TerminalConsole(Interruptible):
         """Put the terminal into the mode that it had before `open`; `when` as in termios.tcsetattr."""
         with contextlib.suppress(termios.error):  # it is gone
             termios.tcsetattr(sys.stdin, when, self._terminal_mode or [])
+
+
+def scroll_off(rows: int) -> str:
+    """Return what lets all above the cursor scroll off in a window of `rows`, the cursor then at the top."""
+    return "\n" * (rows - 1) + "\x1b[H"

@@ -28,6 +28,7 @@ KEYS = {
     "left": "\x1b[D",
     "right": "\x1b[C",
     "up": "\x1b[A",
+    "down": "\x1b[B",
     "home": "\x01",
     "end": "\x05",
     "backspace": "\x7f",

@@ -1,0 +1,576 @@
+"""The consoles of stock Python alone, on a pseudo-terminal: what is seen of them, and what they read."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from support import DEADLINE, ROOT, eventually
+from terminal import KEYS, Terminal
+
+PROGRAM = str(ROOT / "tests" / "console_alone.py")
+
+
+class Alone(Terminal):
+    """A console on a terminal, without a client: what arrives there, and what it reads, is the test's."""
+
+    def __init__(
+        self,
+        kind: str,
+        *,
+        program: tuple[str, ...] = (PROGRAM,),
+        columns: int = 80,
+        rows: int = 24,
+        **environment: str,
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(DEADLINE)
+            port = str(server.getsockname()[1])
+            super().__init__(*program, port, kind, columns=columns, rows=rows, environment=environment)
+            self._connection, _ = server.accept()
+        self._connection.settimeout(DEADLINE)
+        self._told = self._connection.makefile("r")
+
+    def tell(self, *what: Any) -> None:
+        """Have it do something; returns at once."""
+        self._connection.sendall(json.dumps(what).encode() + b"\n")
+
+    def arrives(self, *lines: str) -> None:
+        self.tell("show", *lines)
+
+    def read(self) -> list[Any]:
+        """Return what it has read next, or how it ended: ["line", "hola"]."""
+        while True:
+            what = json.loads(self._told.readline())
+            if what != ["done"]:
+                return list(what)
+
+    def wait_done(self) -> None:
+        """Wait until it has done what it was told."""
+        assert json.loads(self._told.readline()) == ["done"]
+
+    def wait_cursor(self, row: int, column: int) -> None:
+        self.wait_until(lambda: self.cursor == (row, column), f"the cursor at {row}, {column}")
+
+    def wait_rows(self, *rows: str) -> None:
+        """Wait until these are all rows, scrolled off and on the screen."""
+        self.wait_until(lambda: self.all_rows() == [row.rstrip() for row in rows], f"the rows {rows}")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        super().__exit__(kind, error, trace)
+        self._told.close()
+        self._connection.close()
+
+
+Open = Callable[..., Alone]
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    """Open consoles: `opened("gnu", columns=20)`."""
+    with ExitStack() as stack:
+
+        def start(kind: str, **options: Any) -> Alone:
+            alone = Alone(kind, **options)
+            stack.enter_context(alone)
+            return alone
+
+        yield start
+
+
+# --------------------------------------------------------------------------------------------------
+# The prompt follows what is typed
+# --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [20, 80])
+def test_the_prompt_follows_what_is_typed(opened: Open, columns: int) -> None:
+    ana = opened("gnu", columns=columns)
+    ana.wait_for_prompt("ana> ")
+    ana.type("beto")
+    ana.wait_for_prompt("ana> ", "beto")
+    ana.type(":")
+    line = "ana -> beto (private)> beto:"
+    ana.wait_until(lambda: "".join(ana.rows()) == line, "the prompt for beto")
+    ana.wait_cursor(len(line) // columns, len(line) % columns)
+    ana.key("home")
+    ana.type("x")
+    ana.wait_until(lambda: "".join(ana.rows()) == "ana -> nobody> xbeto:", "the prompt for nobody")
+    ana.key("delete", 5)
+    ana.wait_rows("ana> x")
+    ana.key("enter")
+    assert ana.read() == ["line", "x"]
+    ana.wait_rows("ana>")
+
+
+def test_a_longer_prompt_moves_a_text_of_several_rows(opened: Open) -> None:
+    ana = opened("gnu", columns=20)
+    ana.wait_for_prompt("ana> ")
+    text = "李雷 un texto de varias filas, con ñandú y 👍"
+    ana.type(text)
+    ana.wait_until(lambda: text[-1] in "".join(ana.rows()), "the text")
+    ana.key("home")
+    ana.type("beto:")
+    ana.wait_until(lambda: ana.all_rows()[0].startswith("ana -> beto"), "the prompt")
+    ana.arrives("una fila", "otra fila")
+    ana.wait_for("otra fila")
+    ana.wait_until(lambda: len(ana.finds("private")) == 1, "the line")
+    rows = ana.all_rows()
+    assert rows[:2] == ["una fila", "otra fila"]
+    assert "".join(rows[2:]).replace(" ", "") == ("ana -> beto (private)> beto:" + text).replace(" ", "")
+    ana.key("enter")
+    assert ana.read() == ["line", "beto:" + text]
+    ana.wait_rows("una fila", "otra fila", "ana>")
+
+
+def test_the_prompt_changes_where_it_stands_when_there_is_nothing_to_show(opened: Open) -> None:
+    ana = opened("gnu")
+    ana.wait_for_prompt("ana> ")
+    ana.type("hola")
+    ana.key("left", 2)
+    ana.wait_cursor(0, 7)
+    ana.tell("nick", "eva maría")
+    ana.wait_rows("eva maría> hola")
+    ana.wait_cursor(0, 13)
+    ana.key("enter")
+    assert ana.read() == ["line", "hola"]
+
+
+@pytest.mark.parametrize(("kind", "typed"), [("prompt", ""), ("completion", "fail\t")])
+def test_a_fault_of_ours_ends_it_with_a_traceback_on_a_restored_terminal(
+    opened: Open, kind: str, typed: str
+) -> None:
+    ana = opened("gnu")
+    ana.wait_for_prompt("ana> ")
+    ana.type("hola ")
+    ana.wait_for_prompt("ana> ", "hola ")
+    ana.type(typed)
+    if kind == "prompt":
+        ana.tell("fail")
+    assert ana.status() == 1
+    assert ana.finds(f"ZeroDivisionError: a fault in the {kind}")
+    assert ana.finds("^Traceback")
+    assert b"\x1b[?2004l" in ana.printed
+
+
+# --------------------------------------------------------------------------------------------------
+# Tab
+# --------------------------------------------------------------------------------------------------
+
+
+def test_tab_puts_the_best_in_and_the_next_ones_when_it_is_pressed_again(opened: Open) -> None:
+    ana = opened("gnu")
+    ana.wait_for_prompt("ana> ")
+    ana.type("B\t")
+    ana.wait_rows("ana -> beto (private)> beto:")
+    ana.arrives("una fila")  # in the middle of it
+    ana.wait_rows("una fila", "ana -> beto (private)> beto:")
+    ana.type("\t")
+    ana.wait_rows("una fila", "ana -> Berta (private)> Berta:")
+    ana.type("\x1b[Z")  # Shift+Tab
+    ana.wait_rows("una fila", "ana -> beto (private)> beto:")
+    ana.type("hola\r")
+    assert ana.read() == ["line", "beto: hola"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        ("ñ\t", "ñandú: "),
+        ("李\t", "李雷: "),
+        ("hola ñ\t!", "hola ñandú !"),
+        ("😀 李\t!", "😀 李雷 !"),
+        ("/msg BER\t!", "/msg Berta !"),
+        ("xyz\t!", "xyz!"),
+        ("hola  b, b" + "\x1b[D" * 3 + "\t!", "hola  beto !, b"),
+    ],
+    ids=repr,
+)
+def test_a_nick_is_completed_in_any_script_and_case(opened: Open, typed: str, line: str) -> None:
+    ana = opened("gnu")
+    ana.wait_for_prompt("ana> ")
+    ana.type(typed + "\r")
+    assert ana.read() == ["line", line]
+    assert b"\a" not in ana.printed
+
+
+def test_a_list_that_is_asked_for_stands_above_the_line(opened: Open) -> None:
+    ana = opened("gnu")
+    ana.wait_for_prompt("ana> ")
+    ana.type("be\x1b?")  # Alt+?
+    ana.wait_rows("ana> be", "beto:    Berta:", "ana> be")
+    ana.arrives("una fila")
+    ana.wait_rows("ana> be", "beto:    Berta:", "una fila", "ana> be")
+    ana.key("enter")
+    assert ana.read() == ["line", "be"]
+
+
+# --------------------------------------------------------------------------------------------------
+# The text a line begins with, history, search
+# --------------------------------------------------------------------------------------------------
+
+
+def test_a_line_may_begin_with_a_text(opened: Open) -> None:
+    ana = opened("gnu")
+    ana.wait_for_prompt("ana> ")
+    ana.enter("/again beto: ñandú")
+    assert ana.read()[0] == "line"
+    ana.wait_for_prompt("ana -> beto (private)> ", "beto: ñandú")
+    ana.type("!\x01¡")
+    ana.key("enter")
+    assert ana.read() == ["line", "¡beto: ñandú!"]
+    ana.wait_for_prompt("ana> ")
+    ana.key("enter")
+    assert ana.read() == ["line", ""], "the text is there once"
+
+
+def test_a_block_may_stand_in_the_line_again(opened: Open) -> None:
+    ana = opened("gnu")
+    ana.wait_for_prompt("ana> ")
+    ana.type("\x1b[200~/again uno\ndos\ntres\x1b[201~\r")
+    assert ana.read() == ["line", "/again uno\ndos\ntres"]
+    ana.wait_rows("ana> uno", "dos", "tres")
+    ana.arrives("una fila")
+    ana.wait_rows("una fila", "ana> uno", "dos", "tres")
+    ana.type("\x1b\rcuatro\r")  # Alt+Enter
+    assert ana.read() == ["line", "uno\ndos\ntres\ncuatro"]
+
+
+def test_the_history_has_lines_once_and_neither_answers_nor_secrets(opened: Open) -> None:
+    ana = opened("gnu")
+    ana.wait_for_prompt("ana> ")
+    for line in ("uno", "dos", "dos", "/ask", "Eva", "/forget me", " ", "tres"):
+        ana.enter(line)
+        assert ana.read()[1] == line
+    for line in ("tres", "/ask", "dos", "uno", "uno"):
+        ana.key("up")
+        ana.wait_for_prompt("ana> ", line)
+    ana.key("down")
+    ana.type(", cambiado")
+    ana.wait_for_prompt("ana> ", "dos, cambiado")
+    ana.key("down", 4)
+    ana.wait_for_prompt("ana> ")
+    ana.enter("cuatro")
+    assert ana.read() == ["line", "cuatro"]
+    ana.type(KEYS["up"] * 4)
+    ana.wait_for_prompt("ana> ", "dos")  # as it was entered
+
+
+def test_searching_the_history_is_not_disturbed_by_what_arrives(opened: Open) -> None:
+    ana = opened("gnu")
+    ana.wait_for_prompt("ana> ")
+    for line in ("beto: hola", "otra cosa"):
+        ana.enter(line)
+        assert ana.read() == ["line", line]
+    ana.type("\x12ho")  # Ctrl+R
+    ana.wait_rows("(reverse-i-search)`ho': beto: hola")
+    ana.arrives("una fila")
+    ana.tell("nick", "eva")
+    ana.wait_rows("una fila", "(reverse-i-search)`ho': beto: hola")
+    ana.type("l")
+    ana.wait_rows("una fila", "(reverse-i-search)`hol': beto: hola")
+    ana.key("end")
+    ana.wait_for_prompt("eva -> beto (private)> ", "beto: hola")
+    ana.type("!\r")
+    assert ana.read() == ["line", "beto: hola!"]
+    ana.type("\x12otra")
+    ana.wait_for("`otra': otra cosa")
+    ana.key("enter")
+    assert ana.read() == ["line", "otra cosa"]
+    ana.wait_rows("una fila", "eva>")
+
+
+# --------------------------------------------------------------------------------------------------
+# Bell, clearing, resizing
+# --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["gnu", "no gnu", "plain"])
+def test_the_bell_rings_and_moves_nothing(opened: Open, kind: str) -> None:
+    ana = opened(kind)
+    prompt = "" if kind == "plain" else "ana> "
+    eventually(ana.is_raw, "the console")
+    ana.wait_for_prompt(prompt)
+    ana.type("hola")
+    ana.wait_for_prompt(prompt, "hola")
+    ana.tell("ring")
+    ana.wait_until(lambda: b"\a" in ana.printed, "the bell")
+    ana.wait_for_prompt(prompt, "hola")
+    ana.key("enter")
+    assert ana.read() == ["line", "hola"]
+    assert ana.printed.count(b"\a") == 1
+
+
+@pytest.mark.parametrize("how", ["/clear\r", "\x0c"], ids=["/clear", "Ctrl+L"])
+def test_what_is_cleared_has_scrolled_off(opened: Open, how: str) -> None:
+    ana = opened("gnu", rows=10)
+    ana.wait_for_prompt("ana> ")
+    ana.arrives(*(f"fila {number}" for number in range(12)))
+    ana.wait_for("fila 11")
+    if how == "\x0c":
+        ana.type("a medias")
+        ana.key("left", 2)
+    ana.type(how)
+    ana.wait_until(lambda: ana.rows()[0].startswith("ana>") and not any(ana.rows()[1:]), "an empty screen")
+    assert ana.all_rows()[:12] == [f"fila {number}" for number in range(12)]
+    if how == "\x0c":
+        ana.wait_cursor(0, len("ana> a medi"))
+        ana.key("enter")
+        assert ana.read() == ["line", "a medias"]
+        ana.wait_until(lambda: ana.rows()[0] == "ana>", "the line entered")
+
+
+def test_resizing_neither_spoils_the_line_nor_what_stands_above(opened: Open) -> None:
+    ana = opened("gnu", columns=60)
+    ana.wait_for_prompt("ana> ")
+    ana.arrives("una fila", "otra fila")
+    ana.wait_for("otra fila")
+    text = "un texto largo que no cabe en una sola fila de sesenta columnas, ni en veinte"
+    ana.type(text)
+    ana.wait_until(lambda: ana.typed("ana>") == text.replace(" ", ""), "the text")
+    ana.key("left", 10)
+    for columns in (30, 20, 45, 79, 20, 100):
+        ana.resize(columns, 24)
+
+        def fits(columns: int = columns) -> bool:
+            line = "ana> " + text
+            rows = [line[start : start + columns].rstrip() for start in range(0, len(line), columns)]
+            at = len(line) - 10
+            # Of a wider line, wrapped by the terminal or not, rows may be left: above it.
+            there = ana.all_rows()
+            return (
+                there[:2] == ["una fila", "otra fila"]
+                and there[-len(rows) :] == rows
+                and ana.cursor == (len(there) - len(rows) + at // columns, at % columns)
+            )
+
+        ana.wait_until(fits, f"the line in {columns} columns")
+    ana.type("<\r")
+    assert ana.read() == ["line", text[:-10] + "<" + text[-10:]]
+
+
+def test_a_window_that_is_resized_between_two_lines_is_noticed(opened: Open) -> None:
+    ana = opened("gnu", columns=60)
+    ana.wait_for_prompt("ana> ")
+    ana.enter("/wait")
+    assert ana.read() == ["line", "/wait"]
+    ana.wait_until(lambda: not ana.rows()[0], "the line entered")
+    ana.resize(20, 24)
+    ana.arrives("una fila")
+    ana.wait_rows("una fila", "ana>")
+    ana.type("x" * 30)
+    ana.wait_rows("una fila", "ana> " + "x" * 15, "x" * 15)
+
+
+# --------------------------------------------------------------------------------------------------
+# How it ends, and Ctrl+Z
+# --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["gnu", "no gnu", "no readline", "plain"])
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        ("\x03", ["interrupted", "KeyboardInterrupt"]),
+        (signal.SIGTERM, ["interrupted", "Terminated"]),
+        (signal.SIGHUP, ["interrupted", "Terminated"]),
+        ("stop", ["stopped", "a medias"]),
+    ],
+    ids=["Ctrl+C", "SIGTERM", "SIGHUP", "stop"],
+)
+def test_however_it_ends_the_terminal_is_as_it_was(
+    opened: Open, kind: str, end: str | signal.Signals, told: list[str]
+) -> None:
+    ana = opened(kind)
+    prompt = "" if kind == "plain" else "ana> "
+    eventually(lambda: kind == "no readline" or ana.is_raw(), "the console")
+    ana.wait_for_prompt(prompt)
+    ana.type("a medias")
+    ana.wait_for_prompt(prompt, "a medias")
+    if isinstance(end, signal.Signals):
+        ana.signal(end)
+    elif end == "stop":
+        ana.tell("stop")
+        if kind == "no readline":
+            told = ["stopped", ""]  # the terminal has it, and tells nobody
+    else:
+        ana.type(end)
+    assert [*filter(("done",).__ne__, [ana.read()])] == [told]
+    assert ana.status() == 0
+    assert ana.printed.count(b"\x1b[?2004h") == ana.printed.count(b"\x1b[?2004l")
+    assert not ana.finds("Traceback|Error")
+
+
+@pytest.mark.parametrize("kind", ["gnu", "no gnu", "plain"])
+def test_ctrl_z_and_back(opened: Open, kind: str) -> None:
+    ana = opened(kind)
+    prompt = "" if kind == "plain" else "ana> "
+    eventually(ana.is_raw, "the console")
+    ana.wait_for_prompt(prompt)
+    ana.type("hola")
+    ana.wait_for_prompt(prompt, "hola")
+    ana.suspend()
+    ana.signal(signal.SIGCONT)
+    eventually(ana.is_raw, "the console again")
+    ana.type(", ñandú")
+    ana.wait_for("hola, ñandú")
+    ana.key("enter")
+    assert ana.read() == ["line", "hola, ñandú"]
+
+
+@pytest.mark.parametrize("kind", ["gnu", "no gnu", "plain"])
+def test_ctrl_c_behind_any_key_is_not_lost(opened: Open, kind: str) -> None:
+    for keys in ("\x1b[D", "\x1b[A", "\t", "ñ", "\x1b", "\x12", "\x1b[D" * 20):
+        ana = opened(kind)
+        eventually(ana.is_raw, "the console")
+        ana.type("hola" + keys + "\x03")
+        assert ana.read() == ["interrupted", "KeyboardInterrupt"], f"behind {keys!r}"
+        assert ana.status() == 0
+
+
+# --------------------------------------------------------------------------------------------------
+# Many arrive while something is typed
+# --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [20, 80, 200])
+def test_a_flood_changes_nothing_in_what_is_typed(opened: Open, columns: int) -> None:
+    ana = opened("gnu", columns=columns)
+    ana.wait_for_prompt("ana> ")
+    lines = [f"beto: línea {number} con ñ, 漢字 y 😀, larga para veinte columnas" for number in range(10)]
+    ana.tell("flood", "fila ", 500)
+    for line in lines:
+        ana.type(line[:-6])
+        ana.key("left", 9)
+        ana.key("backspace")
+        ana.type(line[-16])
+        ana.key("end")
+        ana.enter(line[-6:])
+    assert [ana.read() for _ in lines] == [["line", line] for line in lines]
+    ana.wait_for("^fila 499$")
+    ana.wait_until(lambda: ana.rows()[ana.cursor[0]] == "ana>", "the prompt")
+    assert ana.all_rows() == [*(f"fila {number}" for number in range(500)), "ana>"]
+
+
+# --------------------------------------------------------------------------------------------------
+# For screen readers
+# --------------------------------------------------------------------------------------------------
+
+
+def test_plain_prints_no_escape_sequence_and_nothing_twice(opened: Open) -> None:
+    ana = opened("plain", columns=20)
+    ana.arrives("una fila")
+    ana.wait_rows("una fila")
+    ana.type("hola, ")
+    ana.wait_rows("una fila", "hola,")
+    ana.arrives("otra fila", "y otra")
+    ana.wait_done()
+    ana.type("ñandú 漢字 y mucho más\r")
+    assert ana.read() == ["line", "hola, ñandú 漢字 y mucho más"]
+    ana.wait_rows("una fila", "hola, ñandú 漢字 y m", "ucho más", "otra fila", "y otra")
+    ana.type("/exit\r")
+    assert ana.status() == 0
+    assert ana.printed.decode() == (
+        "una fila\r\nhola, ñandú 漢字 y mucho más\r\notra fila\r\ny otra\r\n/exit\r\n"
+    )
+
+
+def test_plain_shows_what_was_held_back_when_all_is_rubbed_out(opened: Open) -> None:
+    ana = opened("plain")
+    eventually(ana.is_raw, "the console")
+    ana.type("ñ漢😀")
+    ana.wait_rows("ñ漢😀")
+    ana.arrives("una fila")
+    ana.wait_done()
+    ana.key("backspace", 2)
+    ana.wait_rows("ñ")
+    ana.key("backspace")
+    ana.wait_rows("una fila")
+    ana.type("a\x7f\x7f\x7fhola\r")
+    assert ana.read() == ["line", "hola"]
+    ana.wait_rows("una fila", "hola")
+    assert b"\x1b" not in ana.printed
+
+
+@pytest.mark.parametrize(
+    ("keys", "line", "shown"),
+    [
+        ("uno dos\x17tres", "uno tres", ["uno dos", "uno tres"]),
+        ("uno dos\x15tres", "tres", ["uno dos", "tres"]),
+        ("be\t\t!", "Berta: !", ["beto:", "Berta: !"]),
+        ("Ñ\thola", "ñandú: hola", ["Ñ", "ñandú: hola"]),
+        ("hola ñ\t!", "hola ñandú !", ["hola ñandú !"]),
+        ("hola\x1b[D\x1b[D\x1b[3~\x1bx!", "hola!", ["hola!"]),
+        ("x" * 20 + "\x7f\x7fy", "x" * 18 + "y", ["x" * 20, "x" * 18 + "y"]),
+        ("x" * 21 + "\x7f\x7fy", "x" * 19 + "y", ["x" * 20, "", "x" * 19 + "y"]),
+        ("👩\u200d👩\u200d👧\x7f!", "!", ["!"]),
+    ],
+    ids=repr,
+)
+def test_plain_prints_what_changes_anew_on_a_row_of_its_own(
+    opened: Open, keys: str, line: str, shown: list[str]
+) -> None:
+    ana = opened("plain", columns=20)
+    eventually(ana.is_raw, "the console")
+    ana.type(keys + "\r")
+    assert ana.read() == ["line", line]
+    ana.wait_rows(*shown)
+    assert b"\x1b" not in ana.printed
+
+
+def test_plain_has_the_lines_before_and_begins_with_a_text(opened: Open) -> None:
+    ana = opened("plain")
+    eventually(ana.is_raw, "the console")
+    for line in ("uno", "dos", "dos", "/ask", "Eva", "/forget me", "tres"):
+        ana.enter(line)
+        assert ana.read()[1] == line
+    ana.type(KEYS["up"] * 4 + "!\r")
+    assert ana.read() == ["line", "uno!"]
+    ana.enter("/again hola")
+    ana.read()
+    ana.wait_for("^hola$")
+    ana.enter(", beto")
+    assert ana.read() == ["line", "hola, beto"]
+    ana.wait_for("^hola, beto$")
+    assert ana.finds("^Nickname: Eva$")
+
+
+@pytest.mark.parametrize("kind", ["gnu", "no gnu", "no readline", "plain"])
+def test_a_password_is_seen_nowhere_and_what_arrives_is(opened: Open, kind: str) -> None:
+    ana = opened(kind)
+    eventually(lambda: kind == "no readline" or ana.is_raw(), "the console")
+    ana.wait_for_prompt("" if kind == "plain" else "ana> ")
+    ana.enter("/secret")
+    assert ana.read() == ["line", "/secret"]
+    ana.wait_for("^Password:$")
+    eventually(ana.is_raw, "no echo")
+    ana.type("geheiX\x7fm")
+    ana.arrives("una fila")
+    ana.wait_for("^una fila$")
+    ana.wait_until(lambda: ana.rows()[ana.cursor[0]] == "Password:", "the question again")
+    ana.type("\x1b[D\t\r")
+    assert ana.read()[1].rstrip("\t") == "geheim"
+    ana.type(KEYS["up"] + "\r")
+    assert ana.read()[1] in ("/secret", "", KEYS["up"])  # no readline: the terminal's own mode
+    assert b"geh" not in ana.printed
+    if kind == "plain":
+        assert b"\x1b" not in ana.printed
+
+
+def test_plain_in_an_emacs_shell_does_not_echo_what_that_has_shown(opened: Open) -> None:
+    quiet = (
+        "import sys, termios, runpy;"
+        "mode = termios.tcgetattr(0); mode[3] &= ~termios.ECHO; termios.tcsetattr(0, termios.TCSANOW, mode);"
+        f"sys.argv[0] = {PROGRAM!r}; runpy.run_path({PROGRAM!r}, run_name='__main__')"
+    )
+    ana = opened("gnu", program=("-c", quiet), TERM="dumb")
+    ana.enter("hola")
+    assert ana.read() == ["line", "hola"]
+    ana.arrives("una fila")
+    ana.wait_rows("", "una fila")
+    assert b"\x1b" not in ana.printed
