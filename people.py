@@ -29,8 +29,8 @@ class People:
         self._lock = threading.Lock()  # guards the rest; a leaf
         self._here: dict[str, str] = {}  # key of the nick -> nick
         self._all_known = False  # nobody is here who is not in it
-        self._count = 0
-        self._spoke: dict[str, None] = {}  # keys of who is here; who spoke last stands last
+        self._count = 0  # 0: not known
+        self._spoke: dict[str, None] = {}  # keys of `_here`; who spoke last stands last
         self._wrote = ""  # who last wrote to us alone
         self._ignored: dict[str, str] = {}  # key -> nick
 
@@ -41,15 +41,15 @@ class People:
         with self._lock:
             match message:
                 case Welcome(people=people):
-                    self._here, self._all_known, self._count = {}, False, people
+                    self._here, self._spoke, self._all_known, self._count = {}, {}, False, people
                 case Here(_, _, pages, people, nicks):
                     self._know_page([nick.removeprefix("@") for nick in nicks], pages == 1, people)
                 case Joined(nick=nick):
                     self._here[nick_key(nick)] = nick
-                    self._count += 1
+                    self._count += 1 if self._count else 0
                 case Left(nick=nick):
                     self._forget(nick_key(nick))
-                    self._count -= 1
+                    self._count -= 1 if self._count else 0
                 case Renamed(old=old, nick=nick):
                     self._rename(old, nick)
                 case Crowd(people=people):
@@ -64,11 +64,12 @@ class People:
     def missed(self) -> None:
         """Somebody may have come or gone without our being told."""
         with self._lock:
-            self._all_known = False
+            self._all_known, self._count = False, 0
 
     def _know_page(self, nicks: list[str], complete: bool, people: int) -> None:
         page = {nick_key(nick): nick for nick in nicks}
         self._here = page if complete else self._here | page
+        self._spoke = {key: None for key in self._spoke if key in self._here}
         self._all_known = self._all_known or complete
         self._count = people
 
@@ -97,7 +98,7 @@ class People:
     # ---- any thread --------------------------------------------------------------------------------
 
     def count(self) -> int:
-        """Return how many are here."""
+        """Return how many are here; 0: not known."""
         with self._lock:
             return self._count
 

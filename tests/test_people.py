@@ -59,6 +59,28 @@ def test_after_a_gap_nothing_is_sure_until_all_are_listed() -> None:
     assert people.find("eva") == ("", True)
 
 
+def test_after_a_gap_nobody_knows_how_many_are_here_until_that_is_told() -> None:
+    people = room("ana", "beto")
+    people.missed()
+    people.take(Joined(5, AT, "eva"), "ana")
+    assert people.count() == 0
+    people.take(Left(6, AT, "eva", "left"), "ana")
+    assert people.count() == 0
+    people.take(Here(7, 1, 1, 1, ("ana",)), "ana")
+    assert people.count() == 1
+
+
+def test_who_spoke_and_is_not_here_any_more_is_not_completed() -> None:
+    people = room("ana", "beto", "eva")
+    people.take(Said(2, AT, 0, "beto", "uno"), "ana")
+    people.take(Said(3, AT, 0, "eva", "dos"), "ana")
+    people.take(Here(7, 1, 1, 2, ("ana", "eva")), "ana")  # that beto left was in a gap
+    assert people.beginning_with("", "ana") == ["eva"]
+    people.take(Welcome(1, AT, "ana", 1), "ana")  # a new session
+    people.take(Here(0, 1, 1, 1, ("ana",)), "ana")
+    assert people.beginning_with("", "ana") == []
+
+
 def test_recent_speakers_come_first_and_the_others_by_name() -> None:
     people = room("ana", "bea", "beto", "Berta", "benito", "carla")
     people.take(Said(2, AT, 0, "beto", "uno"), "ana")
