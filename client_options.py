@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ from passwords import NotAsArgument, Password
 from route import DEFAULT_PORT
 from settings import SettingsError, check_names, default_path, read_settings, yes_or_no
 from trust import Authority, FirstUse, Pinned, Trust, read_fingerprint
+from wording import sentence
 
 EPILOG = N_("""\
 examples:
@@ -48,6 +48,9 @@ is the line behind /mod.
 exit status: 0 left on purpose, 1 connection lost, 2 wrong options, 3 no connection, 4 refused
 """)
 
+LONGEST_TIME = 1_000_000
+"""Seconds, 11 days: epoll waits for 24 at the most."""
+
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
@@ -62,9 +65,11 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < math.inf:
+    if not 0 < seconds <= LONGEST_TIME:
         raise argparse.ArgumentTypeError(
-            _("'{text}' is not a time: give a number of seconds above 0").format(text=text)
+            _("'{text}' is not a time: give a number of seconds above 0, up to {most}").format(
+                text=text, most=LONGEST_TIME
+            )
         )
     return seconds
 
@@ -93,6 +98,10 @@ def _messages(text: str) -> int:
 def _to_say(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError(_("there is nothing to say in it: give a text"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # Python has surrogates for other bytes (PEP 383)
+        raise argparse.ArgumentTypeError(sentence("not-utf8")) from None
     return text
 
 

@@ -81,6 +81,10 @@ _SLASH = re.compile(r"\s*/(\S*)\s?(.*)", re.DOTALL)
 
 def parse_line(line: str, tag: int = 0) -> Command | Own | None:
     """Return what a line asks for; None when it is blank.  Refused, as `parse_typed` has it."""
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # bytes that were typed and are not UTF-8: Python has surrogates for them
+        raise Refused("not-utf8") from None
     match = _SLASH.fullmatch(clean(line))
     if match is not None and match[1].lower() in _OWN:
         return _OWN[match[1].lower()](match[2], tag)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from languages import N_, _
+from languages import N_, _, system_words
 from messages import clean
 
 LARGEST_FILE = 100_000
@@ -92,7 +92,7 @@ def read_settings(path: str, *, needed: bool = True) -> dict[str, Any]:
             return {}
         raise SettingsError(N_("there is no configuration file '{path}'"), path=path) from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+        reason = system_words(error) if isinstance(error, OSError) else error
         raise SettingsError(
             N_("the configuration file '{path}' cannot be read: {reason}"), path=path, reason=reason
         ) from None

@@ -335,6 +335,7 @@ def test_a_file_that_cannot_be_read_is_a_sentence(
 ) -> None:
     assert f"'{tmp_path}' cannot be read: Is a directory" in refuse("--config", str(tmp_path))
     assert "cannot be read: embedded null byte" in refuse("--config", "a\0b")
+    assert "es una carpeta" in refuse("--config", str(tmp_path), "--lang", "es")
     path = write("")
     path.write_bytes("nick = 'ñu'\n".encode("latin-1"))
     assert f"'{path}' is not UTF-8: save it as such" in refuse()
@@ -399,7 +400,9 @@ def test_what_is_wrong_in_the_environment_names_the_variable(
         (["--lang", "xx"], "'xx' is not a language there is: give one of en, es"),
         (["--lang"], "--lang"),
         (["--config"], "--config"),
+        (["--dead-after", "1000001"], "is not a time: give a number of seconds above 0, up to 1000000"),
         (["--send", ""], "there is nothing to say in it"),
+        (["--send", "hola \udcff"], "not UTF-8"),
         (["--send", "hola"], "--send needs a nickname: give it with --nick"),
         (["--json"], "--json needs a nickname: give it with --nick"),
         (["--json", "--nick", ""], "--json needs a nickname"),

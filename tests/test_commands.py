@@ -77,6 +77,12 @@ def test_what_is_refused(line: str, refusal: tuple[str, ...]) -> None:
     assert (refused.value.code, *refused.value.arguments) == refusal
 
 
+def test_bytes_that_are_not_utf8_are_no_line() -> None:
+    with pytest.raises(Refused, match="not-utf8"):
+        parse_line("hola \udcff")
+    assert addressee("beto: \udcff") == ""
+
+
 @pytest.mark.parametrize(
     ("typed", "to"),
     [
