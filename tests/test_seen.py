@@ -16,8 +16,8 @@ def test_all_words_in_any_case_and_in_names_too_are_found_oldest_first() -> None
     seen = Seen()
     messages = [
         said(1, "Mañana hay clase"),
-        Told(2, AT, 0, "eva", "ana", "mañana no puedo"),
-        Acted(3, AT, 0, "beto", "duerme"),
+        Told(2, AT + 2, 0, "eva", "ana", "mañana no puedo"),
+        Acted(3, AT + 3, 0, "beto", "duerme"),
     ]
     for message in messages:
         seen.add(message)
@@ -26,6 +26,13 @@ def test_all_words_in_any_case_and_in_names_too_are_found_oldest_first() -> None
     assert seen.search("beto") == [messages[0], messages[2]]
     assert seen.search("ana eva") == [messages[1]]
     assert seen.search("pasado") == []
+
+
+def test_what_was_shown_again_or_late_is_found_once_and_in_its_place() -> None:
+    seen = Seen()
+    for number in (3, 4, 1, 2, 3, 4):  # two live ones, and then a /history that begins before
+        seen.add(said(number, f"a{number}"))
+    assert [message.id for message in seen.search("a")] == [1, 2, 3, 4]
 
 
 def test_the_oldest_are_forgotten_by_number_and_by_size() -> None:
