@@ -40,7 +40,7 @@ from prompt_toolkit.layout.processors import (
     TabsProcessor,
 )
 from prompt_toolkit.output import Output
-from prompt_toolkit.search import accept_search, stop_search
+from prompt_toolkit.search import accept_search
 from prompt_toolkit.widgets import SearchToolbar
 
 from console import Question, Typing
@@ -137,8 +137,7 @@ class LineEditor(Reader):
     def begin(self, typing: Typing, text: str) -> None:
         """Begin a line in which `text` stands.  In the running application, before anything is drawn."""
         self._typing = typing
-        if self.application.layout.is_searching:
-            stop_search()
+        self.application.layout.focus(self._buffer)  # a search may have been interrupted
         self._buffer.reset()
         # prompt_toolkit would load them a little later: after the keys that were typed ahead.
         self._buffer._working_lines.extendleft(reversed(self._history.lines))

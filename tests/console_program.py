@@ -65,7 +65,12 @@ class Talk:
             case "!secret":
                 show([f"secret {self._console.read_secret('Password: ')!r}"])
             case "!ask":
-                show([f"answer {self._console.read_line(Question('Sure? '))!r}"])
+                try:
+                    show([f"answer {self._console.read_line(Question('Sure? '))!r}"])
+                except Terminated:
+                    raise
+                except KeyboardInterrupt:
+                    show(["no answer"])
             case "!keep":
                 self._text = " ".join(arguments)
             case "!forget":

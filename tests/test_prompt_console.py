@@ -390,6 +390,17 @@ def test_a_search_that_was_broken_off_is_over_in_the_next_line(start: Callable[.
     enter(ana, "dos")
 
 
+def test_an_interrupted_search_is_over_in_the_next_line(start: Callable[..., Terminal]) -> None:
+    ana = start()
+    ana.enter("!ask")
+    ana.wait_for_prompt("Sure? ")
+    ana.type(CTRL_R + "x")
+    ana.wait_for("^Search back: x$")
+    ana.signal(signal.SIGINT)
+    ana.wait_for("^no answer$")
+    enter(ana, "hola")
+
+
 def test_tab_completes_the_last_word_and_goes_through_the_choices(start: Callable[..., Terminal]) -> None:
     ana = start(rows=10)
     ana.type("hola ñ" + TAB)
