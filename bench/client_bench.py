@@ -104,8 +104,8 @@ class Results:
 def client(console: str, port: int, columns: int = 80) -> Iterator[OnScreen]:
     """Start the client under the nick ana; what it shows has to be waited for."""
     command = [sys.executable, "client.py", "--port", str(port), "--nick", "ana"]
-    if console == "plain":
-        command.append("--plain")
+    # By name: a client that is to choose takes the stock one when prompt_toolkit's cannot be loaded.
+    command += {"stock": [], "prompt": ["--console", "prompt"], "plain": ["--plain"]}[console]
     environment = {
         name: value
         for name, value in os.environ.items()
