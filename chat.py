@@ -35,7 +35,6 @@ from messages import (
     Command,
     Done,
     Earlier,
-    Help,
     Leave,
     Message,
     Mod,
@@ -47,6 +46,7 @@ from messages import (
     Tell,
     Told,
     Welcome,
+    clean,
 )
 from nicks import nick_key
 from outbox import Tagged
@@ -105,7 +105,7 @@ class Chat(Talker):
             self.leave(self._tell_waiting)
         except Stopped as stopped:
             if stopped.typed and not may_hold_password(stopped.typed):
-                self._notice(_("You were typing: {text}").format(text=stopped.typed))
+                self._notice(_("You were typing: {text}").format(text=clean(stopped.typed)))
         except KeyboardInterrupt:
             self.leave_at_once()
         self.network.close()
@@ -146,8 +146,8 @@ class Chat(Talker):
             try:
                 self.outbox.wait_below(1, CONFIRM_TIME)
                 typed, self._typed = self._typed, ""
-                # Without what a pasted block may end in, or an editor begins a file with.
-                line = self.console.read_line(self, typed).rstrip("\n").lstrip("\ufeff")
+                # Without what a pasted block may end in, or an editor begins a file with; clean, to be shown.
+                line = clean(self.console.read_line(self, typed).rstrip("\n").lstrip("\ufeff"))
                 # Whoever presses Ctrl+C right behind Enter means to leave, not to lose the line.
                 with self.console.uninterrupted():
                     command = self._parse(line)
@@ -168,9 +168,8 @@ class Chat(Talker):
                 self._refuse(refused, line)
 
     def _parse(self, line: str) -> Command | Own | None:
-        """Return what a line asks for; Refused.  One with a password in it is kept nowhere."""
+        """Return what a line asks for; Refused."""
         if may_hold_password(line):
-            self.console.forget_line()
             raise Refused("usage", "mod")
         command = parse_line(line, self.outbox.new_tag())
         if isinstance(command, Answer):
@@ -181,8 +180,13 @@ class Chat(Talker):
         return command
 
     def _refuse(self, refused: Refused, line: str) -> None:
-        """Tell why a line was not sent.  What is too long stays in the line, to be shortened there."""
-        line = "" if may_hold_password(line) else line
+        """Tell why a line was not sent.
+
+        What is too long stays in the line, to be shortened there; what may be a password is kept nowhere.
+        """
+        if may_hold_password(line, refused):
+            self.console.forget_line()
+            line = ""
         text = sentence(refused.code, refused.arguments)
         if refused.code == "too-long" and line and self.console.keeps_text:
             size = len(line.encode())
@@ -203,10 +207,13 @@ class Chat(Talker):
             answer = self.console.read_line(Question(question)).strip().lower()
         except Terminated:
             raise
+        except Stopped:
+            raise Stopped(line) from None  # as if it still stood there
         except (EOFError, KeyboardInterrupt):
             answer = ""
         if answer in _YES:
-            self.network.send(command, line)
+            with self.console.uninterrupted():
+                self.network.send(command, line)
         else:
             self._notice(_("Nothing was sent: it is in the line again."))
             self._typed = line
@@ -234,8 +241,6 @@ class Chat(Talker):
         match command:
             case HelpOn(topic):
                 self.console.show(self._screen.help(topic, alt_enter=self.console.alt_enter))
-            case Help():
-                self.console.show(self._screen.help("", alt_enter=self.console.alt_enter))
             case Ignore(""):
                 ignored = ", ".join(self._people.ignored())
                 self._notice(
@@ -335,13 +340,19 @@ class Chat(Talker):
                 self.nick = nick
             case Renamed(old=old, nick=nick) if old == self.nick:
                 self.nick = nick
-            case Said() | Acted() | Told() if not self._people.ignores(message.nick):
-                self._seen.add(message)
+            case Said(nick=nick) | Acted(nick=nick) | Told(nick=nick) if self._hides(nick):
+                return []
+            case Past(event) if self._hides(event.nick):
+                return []
             case Said() | Acted() | Told():
-                return []
-            case Past(event) if self._people.ignores(event.nick):
-                return []
+                self._seen.add(message)
+            case Past(event):
+                self._seen.add(event)
         return self._screen.lines(message, self.nick)
+
+    def _hides(self, nick: str) -> bool:
+        """Say whether what `nick` says is not shown.  One's own is, also under a nick that is ignored."""
+        return nick != self.nick and self._people.ignores(nick)
 
     def _refusal_lines(self, text: str, line: str | None) -> list[str]:
         return self._screen.error(text + ("\n" + _("It was: {line}").format(line=line) if line else ""))
@@ -349,11 +360,11 @@ class Chat(Talker):
     def _rings(self, message: Message) -> bool:
         """Say whether the bell rings for a message."""
         match message:
-            case Told(nick=nick) if nick != self.nick and not self._people.ignores(nick):
+            case Told(nick=nick) if nick != self.nick and not self._hides(nick):
                 return self._bell != "off"
             case Said(nick=nick, text=text) | Acted(nick=nick, text=text) if nick != self.nick:
                 wanted = self._bell == "all" or (self._bell == "mention" and names(text, self.nick))
-                return wanted and not self._people.ignores(nick)
+                return wanted and not self._hides(nick)
         return False
 
 

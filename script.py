@@ -36,6 +36,7 @@ from messages import (
     Say,
     Tell,
     Welcome,
+    clean,
 )
 from outbox import Tagged
 from passwords import PasswordError
@@ -101,7 +102,9 @@ class Script(Talker):
 
     def _do(self, line: str) -> bool:
         """Do what a line asks for; False when that is to leave."""
-        behind_mod, self._behind_mod = self._behind_mod, False
+        line = clean(line)  # it is shown, perhaps on a terminal
+        behind_mod = self._behind_mod
+        self._behind_mod = behind_mod and not line.strip()  # behind an empty line it may come yet
         try:
             if behind_mod and not line.lstrip().startswith("/"):
                 raise Refused("moderator-password")
@@ -123,7 +126,8 @@ class Script(Talker):
         if behind_mod:  # it may be in the refusal's arguments, too
             self._refuse("moderator-password", ())
         else:
-            self._refuse(refused.code, refused.arguments, "" if may_hold_password(line) else line)
+            secret = may_hold_password(line, refused)
+            self._refuse(refused.code, refused.arguments, "" if secret else line)
 
     def _parse(self, line: str) -> Command | None:
         """Return what a line asks for; Refused.  One with a password in it is not repeated anywhere."""
@@ -133,10 +137,10 @@ class Script(Talker):
 
     def _become_moderator(self, command: Mod) -> None:
         """Send the moderators' password: that of the environment, or else the next line; Refused."""
-        typed = moderator_password()
-        self._behind_mod = bool(typed)
+        typed = known = moderator_password()
         with suppress(EOFError):
-            typed = typed or self._read_line()
+            typed = known or self._read_line()
+        self._behind_mod = bool(known) or not typed
         if not typed:
             raise Refused("moderator-password")
         self.check_tells_secrets()
@@ -228,6 +232,12 @@ class Sender(Script):
             raise EOFError
         return self._texts.pop()
 
+    def _parse(self, line: str) -> Command | None:
+        command = super()._parse(line)
+        if isinstance(command, Leave):  # nothing would be said, nor what comes behind it: no success
+            raise Refused("no-text")
+        return command
+
     def _tell(self, arrivals: list[Arrival]) -> None:
         for message, line in arrivals:
             self._take(message, line)
@@ -267,7 +277,7 @@ class JsonScript(Script):
                         raise Refused("moderator-password")
                     self.send_password(request.command, typed)
                 else:
-                    self.network.send(request.command, line)
+                    self.network.send(request.command, clean(line))
         except PasswordError:
             self._refuse_request(Refused("malformed", "password"), request.id)
         except Refused as refused:

@@ -200,9 +200,13 @@ def doubts(lines: list[str]) -> list[str]:
     return [count.format(n=len(lines)), *(f"    {line}" for line in lines)]
 
 
-def may_hold_password(line: str) -> bool:
-    """Say whether somebody may have typed the moderators' password behind /mod, where it does not belong."""
-    return _MAY_HOLD_PASSWORD.search(clean(line)) is not None
+def may_hold_password(line: str, refused: Refused | None = None) -> bool:
+    """Say whether somebody may have typed the moderators' password behind /mod, where it does not belong.
+
+    Also behind /mdo: `refused` is why the line was, if that is known.
+    """
+    mistyped = refused is not None and refused.code == "unknown-command" and refused.arguments[1:] == ("mod",)
+    return mistyped or _MAY_HOLD_PASSWORD.search(clean(line)) is not None
 
 
 def moderator_password() -> str:

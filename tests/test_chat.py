@@ -17,6 +17,7 @@ from terminal import Terminal
 
 from messages import (
     Acted,
+    Earlier,
     Goodbye,
     Here,
     Joined,
@@ -214,6 +215,23 @@ def test_a_block_over_five_lines_is_in_the_line_again_when_the_answer_is_no(ana:
     assert ana.seat.command() == Say("hola", 2)
 
 
+def test_what_steers_a_terminal_is_not_printed_when_a_block_is_shown_before_it_is_sent(ana: Ana) -> None:
+    ana.terminal.type(PASTE.format("uno \x1b]0;title\x07\n2\n3\n4\n5\n6") + "\r")
+    ana.line_is("Send these 6 lines as one message? (y/n) ")
+    assert ana.terminal.finds(r"\* uno .\]0;title.$")
+    assert b"\x1b]0;title" not in ana.terminal.printed
+
+
+def test_a_block_is_not_lost_when_the_server_ends_before_it_is_answered(ana: Ana) -> None:
+    ana.terminal.type(PASTE.format("\n".join(f"row {number}" for number in range(1, 21))) + "\r")
+    ana.line_is("Send these 20 lines as one message? (y/n) ")
+    ana.terminal.type("y")
+    ana.seat.tell(Goodbye("closing"))
+    assert ana.terminal.status() == 1
+    ana.sees("* You were typing: row 1")
+    ana.sees("* row 20")
+
+
 def test_a_block_of_five_lines_is_not_asked_about(ana: Ana) -> None:
     block = "\n".join("12345")
     ana.terminal.type(PASTE.format(block))
@@ -264,6 +282,23 @@ def test_who_is_ignored_is_not_seen_nor_heard_until_that_is_ended(ana: Ana) -> N
     ana.sees("! 'otro' is not ignored.")
     ana.terminal.enter("/ignore ana")
     ana.terminal.wait_for("^      ! ")
+
+
+def test_ones_own_is_seen_also_under_a_nick_that_is_ignored(ana: Ana) -> None:
+    ana.terminal.enter("/ignore beto")
+    ana.terminal.wait_for("What beto says is not shown any more")
+    ana.seat.tell(Left(5, AT, "beto", "left"), Renamed(6, AT, 0, "ana", "beto"))
+    ana.line_is("beto> ")
+    ana.seat.tell(Said(7, AT, 0, "beto", "this is me"))
+    ana.sees("beto: this is me")
+
+
+def test_search_finds_what_was_said_before_and_shown_once(ana: Ana) -> None:
+    ana.seat.tell(Said(5, AT, 0, "beto", "clase"), Earlier(0, 2))
+    ana.seat.tell(Past(Said(1, AT - DAY, 0, "eva", "clase uno")), Past(Said(5, AT, 0, "beto", "clase")))
+    ana.terminal.wait_for("clase uno")
+    ana.terminal.enter("/search clase")
+    ana.sees("* 2 messages seen here have 'clase':")
 
 
 def test_search_finds_what_was_seen(ana: Ana) -> None:
@@ -360,6 +395,16 @@ def test_a_mistyped_command_suggests_the_nearest(ana: Ana) -> None:
     ana.terminal.wait_for("/search\\?")
     ana.terminal.enter("/hsitory")
     ana.terminal.wait_for("/history\\?")
+
+
+def test_what_may_be_a_password_behind_a_mistyped_mod_is_not_shown_again(ana: Ana) -> None:
+    ana.terminal.enter("/mdo secret")
+    ana.terminal.wait_for("Did you mean /mod")
+    ana.line_is("ana> ")
+    assert not ana.terminal.finds("It was")
+    ana.terminal.key("up")
+    ana.terminal.type("x")
+    ana.line_is("ana> x")
 
 
 def test_a_refusal_that_comes_later_shows_the_line(ana: Ana) -> None:
@@ -491,6 +536,22 @@ def test_send_that_is_refused_is_status_4(fake: FakeServer, stack: ExitStack) ->
         out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (4, b"")
     assert b"Nobody here is called 'beto'" in err
+
+
+def test_send_of_a_word_that_leaves_is_refused_and_the_rest_is_said(
+    fake: FakeServer, stack: ExitStack
+) -> None:
+    process = start_piped(fake, stack, "--send", "exit", "--send", "hola")
+    with fake.accept() as seat:
+        seat.let_in("bot")
+        command = seat.command()
+        assert isinstance(command, Say)
+        seat.tell(Said(5, AT, command.tag, "bot", "hola"))
+        assert seat.command() == Leave()
+        seat.send("BYE left\n")
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (4, b"")
+    assert err == b"charla: Nothing was sent: there is no text. It was: exit\n"
 
 
 def test_send_whose_connection_is_lost_before_the_confirmation_is_status_1(

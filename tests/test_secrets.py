@@ -778,10 +778,15 @@ ELSEWHERE = ("-c", FAR_AWAY + "import client, sys; sys.exit(client.main())")
         (("client.py",), "", f"/mod {SECRET}\nhola\n", "like this: /mod"),
         (("client.py",), "", "hola\n/mod\n", "CHARLA_MODERATOR_PASSWORD"),
         (("client.py",), "", "hola\n/mod\n\n", "CHARLA_MODERATOR_PASSWORD"),
+        (("client.py",), "", f"hola\n/mod\n\n{SECRET}\n", "CHARLA_MODERATOR_PASSWORD"),
+        (("client.py",), "", f"hola\n/mdo {SECRET}\n", "Did you mean /mod?"),
         (ELSEWHERE, "", f"/mod\n{SECRET}\nhola\n", "The password was not sent: without TLS"),
         (ELSEWHERE, "uno", f"/mod\n{SECRET}\nhola\n", "The password was not sent: without TLS"),
     ],
-    ids=["behind it", "the last line", "an empty line", "in the clear", "in the clear, environment"],
+    ids=[
+        *("behind it", "the last line", "an empty line", "behind an empty line"),
+        *("mistyped", "in the clear", "in the clear, environment"),
+    ],
 )
 def test_in_a_script_a_password_that_is_not_sent_is_not_said_either_and_status_4(
     fake: FakeServer, stack: ExitStack, program: tuple[str, ...], environment: str, text: str, words: str
@@ -805,7 +810,7 @@ def test_in_a_script_a_password_that_is_not_sent_is_not_said_either_and_status_4
     assert SECRET.encode() not in errors + output
 
 
-@pytest.mark.parametrize("line", [SECRET, f"/{SECRET}"])
+@pytest.mark.parametrize("line", [SECRET, f"/{SECRET}", f"\n{SECRET}"])
 def test_with_it_in_the_environment_only_a_command_may_stand_behind_mod(
     fake: FakeServer, stack: ExitStack, line: str
 ) -> None:
