@@ -341,11 +341,7 @@ class ReadlineConsole(TerminalConsole):
         """Take the line off, stop, and draw it again.  Main thread."""
         with self._undisturbed():
             if self._editor is None:
-                mode = termios.tcgetattr(sys.stdin)  # readline's, or getpass's
-                self._stop_and_come_back()
-                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, mode)
-                if self._prompt_stands:
-                    write(self._prompt() + readline.get_line_buffer())
+                self._stop_without_gnu()
             elif self._is_on_screen():
                 self._editor.take_off_screen()
                 self._stop_and_come_back()
@@ -357,6 +353,16 @@ class ReadlineConsole(TerminalConsole):
         if self._secret:
             with self._undisturbed():
                 write(self._prompt())
+
+    def _stop_without_gnu(self) -> None:
+        """Stop; then let the terminal be as it was and, if a line was being typed, show it."""
+        mode = termios.tcgetattr(sys.stdin)
+        self._stop_and_come_back()
+        if readline is not None and self._reading and not self._secret:
+            mode = keys_one_by_one(self._terminal_mode or mode)  # libedit has put it back too soon
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, mode)
+        if self._prompt_stands:
+            write(f"\r\x1b[K{self._prompt()}{readline.get_line_buffer()}")
 
     def _take_terminal(self) -> None:
         if self._editor is None or self._terminal_mode is None:
