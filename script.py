@@ -238,6 +238,13 @@ class Sender(Script):
             raise Refused("no-text")
         return command
 
+    def _end(self) -> ExitStatus:
+        status = super()._end()
+        if not self._texts:
+            return status
+        self.complain(*doubts(self._texts[::-1]))  # a signal came before these had their turn
+        return status or ExitStatus.CONNECTION_LOST
+
     def _tell(self, arrivals: list[Arrival]) -> None:
         for message, line in arrivals:
             self._take(message, line)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from contextlib import ExitStack
 from functools import partial
 
@@ -552,6 +553,21 @@ def test_send_of_a_word_that_leaves_is_refused_and_the_rest_is_said(
         out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (4, b"")
     assert err == b"charla: Nothing was sent: there is no text. It was: exit\n"
+
+
+def test_send_that_is_ended_before_all_is_said_is_status_1(fake: FakeServer, stack: ExitStack) -> None:
+    program = ("-c", "import script; script.PIPE_WINDOW = 1; import client, sys; sys.exit(client.main())")
+    process = start_piped(fake, stack, "--send", "uno", "--send", "dos", "--send", "tres", program=program)
+    with fake.accept() as seat:
+        seat.let_in("bot")
+        assert seat.command() == Say("uno", 1)
+        process.send_signal(signal.SIGTERM)
+        assert seat.command() == Leave()
+        seat.tell(Said(5, AT, 1, "bot", "uno"))
+        seat.send("BYE left\n")
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (1, b"")
+    assert b"perhaps not sent (2):\ncharla:     dos\ncharla:     tres\n" in err
 
 
 def test_send_whose_connection_is_lost_before_the_confirmation_is_status_1(
