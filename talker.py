@@ -134,16 +134,19 @@ class Talker(Listener):
         if how is Ending.UNTRUSTED:
             self.complain(*arguments)
             return ExitStatus.REFUSED
+        all_confirmed = not unsent and not (doubtful_counts and self.doubtful)
+        success = ExitStatus.REFUSED if refused else ExitStatus.LEFT
         if how is Ending.GOODBYE and code != "left":
             self.complain(wording.goodbye_words(code))
-            return ExitStatus.REFUSED if code in REMOVED else ExitStatus.CONNECTION_LOST
-        all_confirmed = not unsent and not (doubtful_counts and self.doubtful)
+            if code in REMOVED:
+                return ExitStatus.REFUSED
+            return success if self.leaving and all_confirmed else ExitStatus.CONNECTION_LOST
         if how is Ending.GOODBYE and all_confirmed:
-            return ExitStatus.REFUSED if refused else ExitStatus.LEFT
+            return success
         if self.leaving and all_confirmed:
             if self.is_down:
                 self.complain(_("The server does not know that you left: it keeps your seat for a while."))
-            return ExitStatus.LEFT
+            return success
         if how is not Ending.GOODBYE:
             minutes = (self._give_up_after or 0) / 60
             self.complain(self._without_goodbye or _(_ENDINGS[how]).format(minutes=minutes))

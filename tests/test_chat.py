@@ -555,6 +555,27 @@ def test_send_of_a_word_that_leaves_is_refused_and_the_rest_is_said(
     assert err == b"charla: Nothing was sent: there is no text. It was: exit\n"
 
 
+@pytest.mark.parametrize(
+    ("texts", "goodbye", "status"),
+    [((), "closing", 0), (("/nothing",), "closing", 4), (("/nothing",), "", 4)],
+)
+def test_send_is_no_failure_when_the_server_ends_between_confirmation_and_goodbye(
+    fake: FakeServer, stack: ExitStack, texts: tuple[str, ...], goodbye: str, status: int
+) -> None:
+    options = (argument for text in (*texts, "hola") for argument in ("--send", text))
+    process = start_piped(fake, stack, *options)
+    with fake.accept() as seat:
+        seat.let_in("bot", token="tok")
+        command = seat.command()
+        assert isinstance(command, Say)
+        seat.tell(Said(5, AT, command.tag, "bot", "hola"))
+        assert seat.command() == Leave()
+        if goodbye:
+            seat.tell(Goodbye(goodbye))
+    process.communicate(timeout=10)
+    assert process.returncode == status
+
+
 def test_send_that_is_ended_before_all_is_said_is_status_1(fake: FakeServer, stack: ExitStack) -> None:
     program = ("-c", "import script; script.PIPE_WINDOW = 1; import client, sys; sys.exit(client.main())")
     process = start_piped(fake, stack, "--send", "uno", "--send", "dos", "--send", "tres", program=program)
