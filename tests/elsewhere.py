@@ -6,8 +6,9 @@ documentation of Python's library says is for Unix alone.
 
 from __future__ import annotations
 
+import asyncio  # noqa: F401 - like others here: the library looks for the system when it is imported
 import builtins
-import getpass  # noqa: F401 - like others here: the library looks for the system when it is imported
+import getpass  # noqa: F401
 import os
 import select
 import selectors
