@@ -34,18 +34,15 @@ from messages import (
     Acted,
     Command,
     Done,
-    Earlier,
     Leave,
     Message,
     Mod,
     Past,
     Refusal,
     Refused,
-    Renamed,
     Said,
     Tell,
     Told,
-    Welcome,
     clean,
 )
 from nicks import nick_key
@@ -89,7 +86,8 @@ class Chat(Talker):
         history = HISTORY_AT_JOIN if options.history is None else options.history
         super().__init__(console, options, history=history, give_up_after=None)
         self._screen = screen
-        self._room = f"{options.host}:{options.port}"
+        host = f"[{options.host}]" if ":" in options.host else options.host  # RFC 3986, 3.2.2: of IPv6
+        self._room = f"{host}:{options.port}"
         self._encrypted = bool(options.tls or options.tls_ca or options.tls_fingerprint)
         self._people = People()
         self._seen = Seen()
@@ -323,23 +321,17 @@ class Chat(Talker):
 
     def _opening(self, opening: list[Message]) -> list[str]:
         """Return the lines of an opening; before the network thread runs, main's."""
-        if not any(isinstance(message, Past) for message in opening):
-            opening = [message for message in opening if not isinstance(message, Earlier)]
-        ordered = opening_order(opening, lambda message: isinstance(message, (Earlier, Past)))
-        return [line for message in ordered for line in self._take(message, None)]
+        return [line for message in opening_order(opening) for line in self._take(message, None)]
 
     def _take(self, message: Message, line: str | None) -> list[str]:
         """Take note of a message, which answers `line` if any; return the lines to show for it."""
         self._people.take(message, self.nick)
+        self.note_nick(message)
         match message:
             case Refusal(_, code, arguments):
                 return self._refusal_lines(sentence(code, arguments), line)
             case Done() if line is not None:  # it is in the room, but its event is not to be had
                 return self._screen.notice(_("It was sent: {line}").format(line=line))
-            case Welcome(nick=nick):
-                self.nick = nick
-            case Renamed(old=old, nick=nick) if old == self.nick:
-                self.nick = nick
             case Said(nick=nick) | Acted(nick=nick) | Told(nick=nick) if self._hides(nick):
                 return []
             case Past(event) if self._hides(event.nick):

@@ -21,7 +21,6 @@ from grammar import parse_typed
 from languages import _
 from listener import Arrival, Back, Ended, Ending
 from messages import (
-    Act,
     Command,
     Done,
     Earlier,
@@ -32,10 +31,6 @@ from messages import (
     Past,
     Refusal,
     Refused,
-    Renamed,
-    Say,
-    Tell,
-    Welcome,
     clean,
 )
 from outbox import Tagged
@@ -156,10 +151,7 @@ class Script(Talker):
     # ---- network thread; before it runs, main ------------------------------------------------------
 
     def _tell_opening(self, opening: list[Message]) -> None:
-        if not any(isinstance(message, Past) for message in opening):
-            opening = [message for message in opening if not isinstance(message, Earlier)]
-        ordered = opening_order(opening, lambda message: isinstance(message, (Earlier, Past)))
-        self._tell([Arrival(message) for message in ordered])
+        self._tell([Arrival(message) for message in opening_order(opening)])
 
     def arrived(self, arrivals: list[Arrival]) -> None:
         try:
@@ -179,15 +171,8 @@ class Script(Talker):
                 return []
             case Done() if line is not None:  # it is in the room, but its event is not to be had
                 return self._screen.notice(_("It was sent: {line}").format(line=line))
-        self._note_nick(message)
+        self.note_nick(message)
         return self._screen.lines(message, self.nick)
-
-    def _note_nick(self, message: Message) -> None:
-        match message:
-            case Welcome(nick=nick):
-                self.nick = nick
-            case Renamed(old=old, nick=nick) if old == self.nick:
-                self.nick = nick
 
     def _refuse(self, code: str, arguments: tuple[str, ...], line: str = "") -> None:
         """Note that `line` (if it is known) was refused, and say so.  Both threads."""
@@ -266,7 +251,7 @@ class JsonScript(Script):
         tag = self.outbox.new_tag()
         try:
             request = jsonlines.decode(line, tag)
-            if isinstance(request.command, (Say, Act, Tell)) and may_hold_password(request.command.text):
+            if may_hold_password(getattr(request.command, "text", "")):
                 raise jsonlines.RequestRefused(Refused("usage", "mod"), tag, request.id)
         except jsonlines.RequestRefused as refused:
             self._refuse_request(refused, refused.id)
@@ -309,7 +294,7 @@ class JsonScript(Script):
     def _tell(self, arrivals: list[Arrival]) -> None:
         lines = []
         for message, line in arrivals:
-            self._note_nick(message)
+            self.note_nick(message)
             self._refused = self._refused or isinstance(message, Refusal)
             tag = getattr(message, "tag", 0)
             lines.append(jsonlines.encode(message, re=self._ids.get(tag)))

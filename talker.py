@@ -26,7 +26,7 @@ from exits import REMOVED, ExitStatus, silence_output
 from joining import LOST
 from languages import N_, _, ngettext
 from listener import Ended, Ending, Listener
-from messages import Message, Mod, Refused, clean
+from messages import Earlier, Message, Mod, Past, Refused, Renamed, Welcome, clean
 from network import OVERDUE_AFTER, Network
 from passwords import Password
 from route import ANSWER_TIME
@@ -138,9 +138,9 @@ class Talker(Listener):
         success = ExitStatus.REFUSED if refused else ExitStatus.LEFT
         if how is Ending.GOODBYE and code != "left":
             self.complain(wording.goodbye_words(code))
-            if code in REMOVED:
-                return ExitStatus.REFUSED
-            return success if self.leaving and all_confirmed else ExitStatus.CONNECTION_LOST
+            if code == "closing" and self.leaving and all_confirmed:  # they met
+                return success
+            return ExitStatus.REFUSED if code in REMOVED else ExitStatus.CONNECTION_LOST
         if how is Ending.GOODBYE and all_confirmed:
             return success
         if self.leaving and all_confirmed:
@@ -158,6 +158,14 @@ class Talker(Listener):
         self._ended = ended
         if not self.leaving:
             self.console.stop()
+
+    def note_nick(self, message: Message) -> None:
+        """Take note of a message that says how we are called; of an opening in the main thread."""
+        match message:
+            case Welcome(nick=nick):
+                self.nick = nick
+            case Renamed(old=old, nick=nick) if old == self.nick:
+                self.nick = nick
 
     def show(self, lines: list[str]) -> None:
         """Show lines, and end it when there is nobody to show them to.  Network thread."""
@@ -217,6 +225,8 @@ def moderator_password() -> str:
     return os.environ.get(MODERATOR_PASSWORD, "")
 
 
-def opening_order(opening: list[Message], earlier: Callable[[Message], bool]) -> list[Message]:
-    """Return an opening as it is shown: what was said before first, and the welcome next to the prompt."""
-    return [m for m in opening if earlier(m)] + [m for m in opening if not earlier(m)]
+def opening_order(opening: list[Message]) -> list[Message]:
+    """Return an opening as it is shown: what was said before, if anything, and then the rest."""
+    past = [message for message in opening if isinstance(message, Past)]
+    head = [message for message in opening if isinstance(message, Earlier) and past]
+    return [*head, *past, *(message for message in opening if not isinstance(message, (Earlier, Past)))]

@@ -650,3 +650,20 @@ def test_json_goes_both_ways(fake: FakeServer, stack: ExitStack) -> None:
         last = read(process.stdout.readline())
         assert (last["type"], last["how"], last["code"]) == ("ended", "goodbye", "left")
     assert process.wait(10) == 4  # something was refused
+
+
+@pytest.mark.parametrize("kind", ["say", "act", "announce", "topic", "line"])
+def test_what_may_be_a_password_in_json_is_not_said(fake: FakeServer, stack: ExitStack, kind: str) -> None:
+    process = start_piped(fake, stack, "--json")
+    with fake.accept() as seat:
+        seat.let_in("bot")
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({"type": kind, "text": "/mod sesame", "id": 1}).encode() + b"\n")
+        process.stdin.close()
+        process.stdin = None
+        assert seat.command() == Leave()
+        seat.send("BYE left\n")
+        out, err = process.communicate(timeout=10)
+    assert process.returncode == 4
+    assert b'{"type": "refused", "re": 1, "code": "usage", "arguments": ["mod"]}\n' in out
+    assert b"sesame" not in out + err
