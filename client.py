@@ -15,7 +15,8 @@ import errno
 import sys
 
 from client_options import parse_options
-from console import Console, PipeConsole, open_console
+from console import Console, PipeConsole, enable_colors
+from consoles import open_console
 from exits import ExitStatus, Fatal, diagnose, silence_output
 from joining import join
 from languages import _
@@ -28,7 +29,7 @@ from tls import TlsError
 
 def talk(options: argparse.Namespace, console: Console) -> ExitStatus:
     """Connect, join and talk; return the exit status, or raise Fatal."""
-    color = use_color(options.color, plain=options.plain)
+    color = use_color(options.color, plain=options.plain) and enable_colors()
     screen = Screen(console.width, color, plain=options.plain, terminal=console.interactive)
     screen.time_shown = options.time
     talker = _talker(options, console, screen)
@@ -58,7 +59,12 @@ def main(arguments: list[str] | None = None) -> int:
 
         console: Console = PipeConsole(MAX_JSON)
     else:
-        console = PipeConsole() if options.send else open_console(options.plain, options.console)
+        try:
+            console = PipeConsole() if options.send else open_console(options.plain, options.console)
+        except ImportError as error:
+            text = _("prompt_toolkit cannot be used ({why}): install it, or leave out --console prompt")
+            diagnose(text.format(why=error))
+            return ExitStatus.USAGE
     if options.nick is None and not console.interactive:
         diagnose(_("give a nickname with --nick: standard input is not a terminal"))
         return ExitStatus.USAGE

@@ -290,43 +290,6 @@ def write(text: str) -> None:
         sys.stdout.flush()
 
 
-def open_console(plain: bool = False, kind: str = "auto") -> Console:
-    """Return the console that fits where standard input and output come from, and what is installed.
-
-    `plain`: for screen readers.  `kind`: "stock" or "prompt" (ImportError when prompt_toolkit cannot be
-    used), or "auto": the better one of those that there are.
-    """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return PipeConsole()
-    if plain or os.environ.get("TERM") == "dumb":
-        kind = "stock"
-    if kind != "stock":
-        try:
-            from prompt_console import PromptConsole
-
-            return PromptConsole()
-        except ImportError:
-            if kind == "prompt":
-                raise
-    return _stock_console(plain or os.environ.get("TERM") == "dumb")
-
-
-def _stock_console(plain: bool) -> Console:
-    """Return the console of stock Python that fits the system, for screen readers if `plain`."""
-    with contextlib.suppress(ImportError):
-        from windows_console import WindowsConsole
-
-        return WindowsConsole(plain)
-    if plain:
-        with contextlib.suppress(ImportError):
-            from plain_console import PlainConsole
-
-            return PlainConsole()
-    from readline_console import ReadlineConsole
-
-    return ReadlineConsole()
-
-
 def enable_colors() -> bool:
     """Have the console understand escape sequences; return whether it does.  Elsewhere than on Windows: True.
 

@@ -158,7 +158,7 @@ class Outbox:
             return [e.line for e in self._entries.values() if not isinstance(e.command, Question)]
 
     def overdue(self, before: float) -> tuple[list[str], float | None]:
-        """Return the messages that wait since `before` or longer, each once; and since when the next one does.
+        """Return what waits since `before` or longer, each line once; and since when the next one does.
 
         Times are of time.monotonic.
         """

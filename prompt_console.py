@@ -63,7 +63,7 @@ WAIT = 0.005
 class PromptConsole(TerminalConsole):
     """For people: see the module's text."""
 
-    keeps_text = True
+    keeps_text = alt_enter = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -78,7 +78,8 @@ class Room:
 
 def main(port: int, kind: str) -> None:
     CONSOLES[kind]()
-    from console import Question, Stopped, open_console
+    from console import Question, Stopped
+    from consoles import open_console
     from messages import Refused
 
     connection = socket.create_connection(("127.0.0.1", port))
@@ -88,6 +89,7 @@ def main(port: int, kind: str) -> None:
 
     console = open_console(plain=kind == "plain", kind="stock")
     room = Room()
+    go_on = threading.Event()
 
     def obey() -> None:
         for line in connection.makefile():
@@ -105,6 +107,8 @@ def main(port: int, kind: str) -> None:
                 case ["fail"]:
                     room.fails = True
                     console.show([])
+                case ["go on"]:
+                    go_on.set()
                 case ["stop"]:
                     console.stop()
             tell("done")
@@ -130,7 +134,7 @@ def main(port: int, kind: str) -> None:
                     case ["/again", text]:
                         pass
                     case ["/wait"]:
-                        connection.recv(1, socket.MSG_PEEK)
+                        go_on.wait()
                     case ["/exit"]:
                         break
             except Refused as refused:

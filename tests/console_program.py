@@ -13,7 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from console import Console, Question, Stopped, Terminated, open_console
+from console import Console, Question, Stopped, Terminated
+from consoles import open_console
 from messages import Refused
 
 EOF, INTERRUPTED, TERMINATED, STOPPED = 0, 3, 4, 5

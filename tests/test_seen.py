@@ -5,7 +5,7 @@ from __future__ import annotations
 from scripted import AT
 
 from messages import Acted, Said, Told
-from seen import Seen
+from seen import Seen, Talk
 
 
 def said(number: int, text: str, nick: str = "beto") -> Said:
@@ -14,7 +14,7 @@ def said(number: int, text: str, nick: str = "beto") -> Said:
 
 def test_all_words_in_any_case_and_in_names_too_are_found_oldest_first() -> None:
     seen = Seen()
-    messages = [
+    messages: list[Talk] = [
         said(1, "Mañana hay clase"),
         Told(2, AT + 2, 0, "eva", "ana", "mañana no puedo"),
         Acted(3, AT + 3, 0, "beto", "duerme"),

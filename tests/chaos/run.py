@@ -393,6 +393,9 @@ class Person:
             self.counts["doubtful"] += len(unsaid)
             self._changed.notify_all()
 
+    def overdue(self, lines: list[str]) -> None:
+        """While a link is down for long that is to be expected."""
+
     def ended(self, ended: NetworkEnded) -> None:
         """Note how the session ended."""
         with self._changed:
