@@ -42,7 +42,8 @@ _MAY_HOLD_PASSWORD = re.compile(r"^[^\w\n]*/\s*mod\s*\S", re.IGNORECASE | re.MUL
 class Talker(Listener):
     """Somebody in the room: what their network tells (Listener: in its thread), and how it ends.
 
-    `history`: so many messages from before are to be shown; `give_up_after`: as Network has it.
+    `history`: so many messages from before are to be shown; `give_up_after`: as Network has it, and the
+    seconds that a server may talk on without a goodbye.
     """
 
     def __init__(
@@ -96,7 +97,9 @@ class Talker(Listener):
         if self.outbox.unsent() and not self.network.wait_ended(0):
             waiting()
         while not self.network.wait_ended(0.5):
-            if min(self.network.silence(), time.monotonic() - since) > ANSWER_TIME:
+            waited = time.monotonic() - since
+            patient = self._give_up_after is None or waited < self._give_up_after
+            if min(self.network.silence(), waited) > ANSWER_TIME or not patient:
                 self.complain(_("The server does not answer any more."))
                 return
 

@@ -576,6 +576,20 @@ def test_send_is_no_failure_when_the_server_ends_between_confirmation_and_goodby
     assert process.returncode == status
 
 
+def test_send_does_not_wait_for_ever_for_a_server_that_talks_and_does_not_answer(
+    fake: FakeServer, stack: ExitStack
+) -> None:
+    program = ("-c", "import script; script.GIVE_UP_AFTER = 0.2; import client, sys; sys.exit(client.main())")
+    process = start_piped(fake, stack, "--send", "hola", program=program)
+    with fake.accept() as seat:
+        seat.let_in("bot")
+        assert seat.command() == Say("hola", 1)
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (1, b"")
+    assert b"The server does not answer any more.\n" in err
+    assert b"perhaps not sent (1):\ncharla:     hola\n" in err
+
+
 def test_send_that_is_ended_before_all_is_said_is_status_1(fake: FakeServer, stack: ExitStack) -> None:
     program = ("-c", "import script; script.PIPE_WINDOW = 1; import client, sys; sys.exit(client.main())")
     process = start_piped(fake, stack, "--send", "uno", "--send", "dos", "--send", "tres", program=program)
