@@ -7,11 +7,11 @@ the readline manual ("Programming with GNU Readline").
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable
 from typing import Any
 
 from console import write
+from terminal_console import rewraps
 from widths import display_width
 
 try:
@@ -26,17 +26,6 @@ _STATE_CALLBACK = 0x80000  # readline.h: between rl_callback_handler_install and
 
 _ENTER_KEYS = (10, 13)
 _CTRL_L = 12
-
-# Terminals that wrap anew what is on the screen when their window is resized, by what they say of themselves.
-_REWRAPPING = (
-    "TMUX",
-    "VTE_VERSION",
-    "KONSOLE_VERSION",
-    "KITTY_WINDOW_ID",
-    "ALACRITTY_WINDOW_ID",
-    "TERM_PROGRAM",
-    "WT_SESSION",
-)
 
 _SETTINGS = (
     "enable-bracketed-paste on",  # Python's module has it off
@@ -210,7 +199,6 @@ class GnuReadline:
         *whole, last = before.decode(errors="replace").split("\n")
         wrapped = sum(max(-(-display_width(row) // columns), 1) for row in whole)
         wrapped += display_width(last) // columns
-        rewraps = any(name in os.environ for name in _REWRAPPING)
-        up = wrapped if rewraps else min(self._row.value, wrapped)
+        up = wrapped if rewraps() else min(self._row.value, wrapped)
         write(f"\r\x1b[{up}A\x1b[J" if up else "\r\x1b[J")
         self.look_at_size()

@@ -45,6 +45,7 @@ from prompt_toolkit.widgets import SearchToolbar
 
 from console import Question, Typing
 from languages import _
+from terminal_console import rewraps
 
 REMEMBERED_LINES = 1000
 """Lines that the arrow keys give back."""
@@ -57,6 +58,23 @@ ROWS_FOR_STATUS = 3
 
 End = str | BaseException
 """How reading ends: with what was entered, or with what is to be raised."""
+
+
+class _Application(Application[End]):
+    """One whose rows are all taken off the screen before they are drawn for a window of another width."""
+
+    def _on_resize(self) -> None:
+        if rewraps():
+            self.output.cursor_up(self._rows_more())
+        super()._on_resize()
+
+    def _rows_more(self) -> int:
+        """Return how many rows more than drawn there are above the cursor in a window of the new width."""
+        columns = max(self.output.get_size().columns, 1)
+        cursor, screen = self.renderer._cursor_pos, self.renderer._last_screen
+        rows = [screen.data_buffer[y] for y in range(cursor.y)] if screen is not None else []
+        ends = [max((x for x, cell in row.items() if cell.char.strip()), default=0) for row in rows]
+        return sum(end // columns for end in ends) + cursor.x // columns
 
 
 class Reader:
@@ -84,7 +102,7 @@ class Reader:
             if not application.is_done:  # or it is about to be taken off the screen
                 self._before_drawing()
 
-        self.application: Application[End] = Application(
+        self.application: Application[End] = _Application(
             # Done before it is drawn for the first time: a line that was typed ahead, with its Enter.
             layout=Layout(ConditionalContainer(shown, ~is_done), focused_element=focus),
             key_bindings=keys,

@@ -22,6 +22,17 @@ try:
 except ImportError:  # not on Windows
     termios = None  # type: ignore[assignment]
 
+# Terminals that wrap anew what is on the screen when their window is resized, by what they say of themselves.
+_REWRAPPING = (
+    "TMUX",
+    "VTE_VERSION",
+    "KONSOLE_VERSION",
+    "KITTY_WINDOW_ID",
+    "ALACRITTY_WINDOW_ID",
+    "TERM_PROGRAM",
+    "WT_SESSION",
+)
+
 _WIDTH, _HEIGHT = 80, 24
 """Columns and rows of a terminal that does not tell: what most have at least."""
 
@@ -157,6 +168,11 @@ class TerminalConsole(Interruptible):
         """Put the terminal into the mode that it had before `open`; `when` as in termios.tcsetattr."""
         with contextlib.suppress(termios.error):  # it is gone
             termios.tcsetattr(sys.stdin, when, self._terminal_mode or [])
+
+
+def rewraps() -> bool:
+    """Whether the terminal is known to wrap anew what is on the screen when its window is resized."""
+    return any(name in os.environ for name in _REWRAPPING)
 
 
 def scroll_off(rows: int) -> str:
