@@ -361,6 +361,7 @@ def test_a_window_that_is_resized_between_two_lines_is_noticed(opened: Open) -> 
     assert ana.read() == ["line", "/wait"]
     ana.wait_until(lambda: not ana.rows()[0], "the line entered")
     ana.resize(20, 24)
+    ana.tell("go on")
     ana.arrives("una fila")
     ana.wait_rows("una fila", "ana>")
     ana.type("x" * 30)
