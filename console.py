@@ -227,6 +227,8 @@ class Interruptible:
         self._raise_if_interrupted()
 
     def _raise_if_interrupted(self) -> None:
+        if self._holding:  # it is asked again when that is over
+            return
         interruption, self._interrupted = self._interrupted, None
         if interruption is not None:
             raise interruption

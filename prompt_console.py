@@ -237,10 +237,6 @@ class PromptConsole(TerminalConsole):
             self._wake(self._end_if_asked)
         super()._interrupt(number, frame)
 
-    def _raise_if_interrupted(self) -> None:
-        if not self._holding:  # else it is asked again when that is over
-            super()._raise_if_interrupted()
-
     def _on_ctrl_z(self, number: int, frame: FrameType | None) -> None:
         if self._in_loop:
             self._wake(self._suspend_reader)
