@@ -200,5 +200,6 @@ class GnuReadline:
         wrapped = sum(max(-(-display_width(row) // columns), 1) for row in whole)
         wrapped += display_width(last) // columns
         up = wrapped if rewraps() else min(self._row.value, wrapped)
-        write(f"\r\x1b[{up}A\x1b[J" if up else "\r\x1b[J")
+        # Not all of the screen at a time, though that may be all there is: tmux would keep it.
+        write("\r\x1b[C\x1b[J\r\x1b[K" + "\x1b[A\x1b[K" * up)
         self.look_at_size()
