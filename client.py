@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import sys
 
 from client_options import parse_options
@@ -19,12 +20,15 @@ from console import Console, PipeConsole, enable_colors
 from consoles import open_console
 from exits import ExitStatus, Fatal, diagnose, silence_output
 from joining import join
-from languages import _
+from languages import _, system_words
 from palette import use_color
 from passwords import PasswordError
 from screen import Screen
 from talker import Talker
 from tls import TlsError
+
+# A full disk (or one's part of it), a file that is large enough, a terminal that is gone.
+_NOT_WRITTEN = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EIO}
 
 
 def talk(options: argparse.Namespace, console: Console) -> ExitStatus:
@@ -51,8 +55,16 @@ def _talker(options: argparse.Namespace, console: Console, screen: Screen) -> Ta
     return kind(console, screen, options)
 
 
+def _have_streams() -> None:
+    """Open what the shell has closed (`>&-`): it would be None, and its number that of the next socket."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: SIM115
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the client as a command; return its exit status."""
+    _have_streams()
     options = parse_options(arguments)
     if options.json:
         from jsonlines import MAX_JSON
@@ -80,16 +92,16 @@ def main(arguments: list[str] | None = None) -> int:
     except (PasswordError, TlsError) as error:
         diagnose(f"{error}.")
         return ExitStatus.USAGE
-    except (EOFError, KeyboardInterrupt):
-        return ExitStatus.LEFT
+    except (EOFError, KeyboardInterrupt):  # a script that is ended before it is in has said nothing
+        return ExitStatus.LEFT if console.interactive else ExitStatus.CONNECTION_LOST
     except BrokenPipeError:  # nobody reads our output, not even the welcome
         silence_output()
         return ExitStatus.CONNECTION_LOST
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EIO):  # a full disk, a terminal that is gone
+        if error.errno not in _NOT_WRITTEN:
             raise
         silence_output()
-        diagnose(_("The output cannot be written: {why}.").format(why=error.strerror))
+        diagnose(_("The output cannot be written: {why}.").format(why=system_words(error)))
         return ExitStatus.CONNECTION_LOST
 
 

@@ -7,6 +7,7 @@ the readline manual ("Programming with GNU Readline").
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,7 @@ _SETTINGS = (
     "page-completions off",
     "bell-style none",  # the bell is for messages
     "revert-all-at-newline on",  # what was edited, and not entered, is nowhere
+    *("input-meta on", "output-meta on", "convert-meta off"),  # ñ is no Alt+q, whatever LC_ALL says
 )
 _KEYS = (
     "tab: menu-complete",
@@ -106,6 +108,9 @@ class GnuReadline:
         for name in ("rl_prep_term_function", "rl_deprep_term_function"):
             ctypes.c_void_p.in_dll(self._library, name).value = None
         self._library.rl_tty_set_echoing(1)
+        if os.environ.get("LC_ALL") in ("C", "POSIX"):
+            # Python takes UTF-8 for that (PEP 540); readline would take each byte for a character.
+            os.environ["LC_ALL"] = "C.UTF-8"
         self._catch_sigwinch.value = 0
         self._sort_matches.value = 0
         for setting in _SETTINGS:

@@ -196,6 +196,9 @@ class Network:
         self._missed = 0
         self._attempt = 0
         self._live_since = 0.0
+        # Set by the network thread, last.  Not its join alone: one that is interrupted (Ctrl+C) takes the thread
+        # for ended, in Python 3.12 and before.
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"network {nick}", daemon=True)
 
     # ---- the caller's thread, before `start` -----------------------------------------------------
@@ -260,8 +263,10 @@ class Network:
 
     def wait_ended(self, timeout: float | None = None) -> bool:
         """Wait until it is over; say whether it is."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        if not self._over.wait(timeout):
+            return False
+        self._thread.join()
+        return True
 
     def silence(self) -> float:
         """Return the seconds since something came; 0 while there is no link to come on."""
@@ -294,9 +299,12 @@ class Network:
             if ended.how is Ending.CLOSED:
                 self._say_goodbye()
         finally:
-            self._connector.drop()
-            self.outbox.close()
-            self._listener.ended(ended)
+            try:
+                self._connector.drop()
+                self.outbox.close()
+                self._listener.ended(ended)
+            finally:
+                self._over.set()
 
     def _talk(self) -> None:
         """Send and receive until the link is lost (OSError)."""

@@ -24,6 +24,7 @@ from prompt_toolkit.layout import (
     BufferControl,
     CompletionsMenu,
     ConditionalContainer,
+    Dimension,
     Float,
     FloatContainer,
     FormattedTextControl,
@@ -41,6 +42,7 @@ from prompt_toolkit.layout.processors import (
 )
 from prompt_toolkit.output import Output
 from prompt_toolkit.search import accept_search
+from prompt_toolkit.utils import get_cwidth
 from prompt_toolkit.widgets import SearchToolbar
 
 from console import Question, Typing
@@ -204,6 +206,7 @@ class LineEditor(Reader):
             ),
             wrap_lines=True,
             dont_extend_height=True,
+            height=self._line_rows,
         )
         room_for_menu = ConditionalContainer(Window(height=self._menu_rows), has_completions)
         menu = Float(CompletionsMenu(max_height=MENU_ROWS, scroll_offset=1), xcursor=True, ycursor=True)
@@ -213,6 +216,24 @@ class LineEditor(Reader):
         )
         upper = FloatContainer(HSplit([line, search, room_for_menu], align=VerticalAlign.TOP), [menu])
         return HSplit([upper, status], align=VerticalAlign.TOP), line
+
+    def _line_rows(self) -> Dimension:
+        """Return how many rows the line takes, with the cursor behind it.
+
+        prompt_toolkit counts columns alone: where a wide character does not fit at the end of a row, and goes
+        to the next one, it has a row too few.
+        """
+        if is_searching():  # another line is shown
+            return Dimension()
+        columns, rows = self._output.get_size().columns, 0
+        for line in f"{self._prompt}{self._buffer.text}".split("\n"):
+            rows, used = rows + 1, 0
+            for character in f"{line} ":
+                width = get_cwidth(character)
+                if used + width > columns:
+                    rows, used = rows + 1, 0
+                used += width
+        return Dimension(preferred=rows)
 
     def _rows(self) -> int:
         return self._output.get_size().rows

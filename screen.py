@@ -161,9 +161,6 @@ class Screen:
 
         `alt_enter`: the console breaks a line at Alt+Enter.
         """
-        if topic and topic not in topics.TOPICS:
-            words = _("There is no help on '{topic}', but on these: {topics}.")
-            return self.error(words.format(topic=topic, topics=", ".join(topics.TOPICS)))
         editing = self._terminal and not self._plain
         sections = topics.sections(topic, editing=editing, alt_enter=alt_enter)
         if self._plain:

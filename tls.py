@@ -368,6 +368,8 @@ def _check_readable(complaint: str, path: str) -> None:
             pass
     except OSError as error:
         raise TlsError(Words(complaint, path=path, reason=system_words(error))) from error
+    except ValueError as error:  # a NUL in its name
+        raise TlsError(Words(complaint, path=path, reason=str(error))) from error
 
 
 def fingerprint(der: bytes) -> str:

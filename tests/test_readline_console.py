@@ -199,6 +199,16 @@ def test_a_nick_is_completed_in_any_script_and_case(opened: Open, typed: str, li
     assert b"\a" not in ana.printed
 
 
+@pytest.mark.parametrize("kind", ["gnu", "plain"])
+@pytest.mark.parametrize("environment", [{"LC_ALL": "C"}, {"TERM": "nonsense"}, {"TERM": ""}], ids=str)
+def test_any_character_can_be_typed_whatever_the_environment_says(
+    opened: Open, kind: str, environment: dict[str, str]
+) -> None:
+    ana = opened(kind, **environment)
+    ana.type("ñandú 漢😀x\x7f\r")
+    assert ana.read() == ["line", "ñandú 漢😀"]
+
+
 def test_a_list_that_is_asked_for_stands_above_the_line(opened: Open) -> None:
     ana = opened("gnu")
     ana.wait_for_prompt("ana> ")

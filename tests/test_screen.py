@@ -534,9 +534,3 @@ def test_the_keys_are_those_that_there_are() -> None:
     for without in (screen(0, plain=True), screen(0, terminal=False)):
         assert not told(without, "Tab")
         assert told(without, "Ctrl+C")
-
-
-def test_the_help_on_what_there_is_not_says_on_what_there_is() -> None:
-    assert screen(0).help("x") == [
-        "      ! There is no help on 'x', but on these: talk, people, screen, keys, mod."
-    ]
