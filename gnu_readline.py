@@ -6,7 +6,9 @@ the readline manual ("Programming with GNU Readline").
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import locale
 import os
 from collections.abc import Callable
 from typing import Any
@@ -111,6 +113,8 @@ class GnuReadline:
         if os.environ.get("LC_ALL") in ("C", "POSIX"):
             # Python takes UTF-8 for that (PEP 540); readline would take each byte for a character.
             os.environ["LC_ALL"] = "C.UTF-8"
+            with contextlib.suppress(locale.Error):  # there is none
+                locale.setlocale(locale.LC_CTYPE, "")
         self._catch_sigwinch.value = 0
         self._sort_matches.value = 0
         for setting in _SETTINGS:
