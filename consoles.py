@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 
@@ -23,23 +22,29 @@ def open_console(plain: bool = False, kind: str = "auto") -> Console:
             from prompt_console import PromptConsole
 
             return PromptConsole()
-        except ImportError:
-            if kind == "prompt":
+        except ImportError as error:
+            if kind == "prompt" or not _lacks(error, "prompt_toolkit", "wcwidth"):
                 raise
-    return _stock_console(plain)
-
-
-def _stock_console(plain: bool) -> Console:
-    """Return the console of stock Python that fits the system, for screen readers if `plain`."""
-    with contextlib.suppress(ImportError):
+    try:
         from windows_console import WindowsConsole
 
         return WindowsConsole(plain)
+    except ImportError as error:
+        if not _lacks(error, "msvcrt"):
+            raise
     if plain:
-        with contextlib.suppress(ImportError):
+        try:
             from plain_console import PlainConsole
 
             return PlainConsole()
+        except ImportError as error:
+            if not _lacks(error, "termios"):
+                raise
     from readline_console import ReadlineConsole
 
     return ReadlineConsole()
+
+
+def _lacks(error: ImportError, *names: str) -> bool:
+    """Say whether it is one of these that is not there, or too old; otherwise the mistake is ours."""
+    return (error.name or "").partition(".")[0] in names
