@@ -81,8 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
         diagnose(_("give a nickname with --nick: standard input is not a terminal"))
         return ExitStatus.USAGE
     try:
-        console.open()
         try:
+            console.open()
             return talk(options, console)
         finally:
             console.close()  # first: the terminal must be itself again when something is printed on it
