@@ -34,6 +34,7 @@ RESERVED_NICKS = LEAVE_WORDS | {
     *("admin", "administrator", "administrador", "administradora"),
     *("kick", "ban", "bans", "unban", "mute", "unmute", "announce", "topic", "quiet", "status"),
     *("password", "pass", "everyone", "nobody", "announcement"),
+    *("all", "todas", "room", "sala"),
     *("todos", "nadie", "ayuda", "privado", "anuncio", "notice", "aviso"),
 }
 
@@ -118,7 +119,8 @@ def _disguise(nick: str) -> str:
     return look(nick).casefold().replace("i", "l").strip("_-.")
 
 
-_RESERVED_DISGUISES = frozenset(map(_disguise, RESERVED_NICKS))
+# Without "all": Ali is a name.
+_RESERVED_DISGUISES = frozenset(map(_disguise, RESERVED_NICKS - {"all"}))
 
 
 # ---- scripts -------------------------------------------------------------------------------------
