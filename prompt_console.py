@@ -37,7 +37,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from console import MAIN_THREAD, Stopped, Typing, interruption
 from exits import silence_output
 from keyboard import keys_one_by_one
-from messages import Refused
+from messages import Refused, clean
 from prompt_editor import LineEditor, Reader, SecretReader
 from terminal_console import TerminalConsole, scroll_off
 
@@ -143,6 +143,8 @@ class PromptConsole(TerminalConsole):
             raise
         finally:
             self._reader, self._in_loop = None, False
+        if isinstance(end, KeyboardInterrupt) and reader.typed:  # it is not entered: it stays where it stood
+            self._print(clean(f"{reader.prompt}{reader.typed}\n").replace("\n", "\r\n"))
         if isinstance(end, BaseException):
             raise end
         return end

@@ -122,6 +122,11 @@ class Reader:
         """What is typed and may be shown."""
         return ""
 
+    @property
+    def prompt(self) -> str:
+        """What stands before it."""
+        return ""
+
     def is_reading(self) -> bool:
         """Whether it has begun, and has not ended."""
         return self.application.is_running and not self.application.is_done
@@ -153,6 +158,10 @@ class LineEditor(Reader):
     @property
     def typed(self) -> str:
         return self._buffer.text
+
+    @property
+    def prompt(self) -> str:
+        return self._prompt
 
     def begin(self, typing: Typing, text: str) -> None:
         """Begin a line in which `text` stands.  In the running application, before anything is drawn."""
@@ -258,6 +267,17 @@ class LineEditor(Reader):
         @keys.add("tab", filter=~is_searching)
         def _complete(_event: KeyPressEvent) -> None:
             self._complete()
+
+        @keys.add("c-u", filter=~is_searching)
+        def _take_back(_event: KeyPressEvent) -> None:
+            self._buffer.delete_before_cursor(self._buffer.cursor_position)  # of all its rows
+
+        for key in ("left", "right", "home", "end", "up", "down", "tab", "c-a", "c-e", "c-b", "c-f"):
+
+            @keys.add(key, filter=is_searching)
+            def _edit_what_is_found(event: KeyPressEvent) -> None:
+                accept_search()
+                event.key_processor.feed(event.key_sequence[0], first=True)
 
         @keys.add("c-d", filter=Condition(lambda: not self._buffer.text) & ~is_searching)
         def _end(_event: KeyPressEvent) -> None:

@@ -49,6 +49,7 @@ class TerminalConsole(Interruptible):
         self._bell = False  # likewise: it is to be rung with the next drawing
         self._drawing = False  # main thread, like everything below
         self._to_suspend = False  # Ctrl+Z came while something was drawn
+        self._continued = False  # fg came since Ctrl+Z
         self._secret = False  # what is read now is not to be seen
         self._typing: Typing = Question("")
         self._terminal_mode: list[Any] | None = None  # as it was before `open`
@@ -60,6 +61,7 @@ class TerminalConsole(Interruptible):
             self._terminal_mode = termios.tcgetattr(sys.stdin)
         if hasattr(signal, "SIGTSTP"):
             self._previous_handlers[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._on_ctrl_z)
+            self._previous_handlers[signal.SIGCONT] = signal.signal(signal.SIGCONT, self._on_continue)
         self._set_up()
         self._drawing = False
 
@@ -150,15 +152,21 @@ class TerminalConsole(Interruptible):
         else:
             self._suspend()
 
+    def _on_continue(self, _number: int, _frame: FrameType | None) -> None:
+        self._continued = True
+
     def _suspend(self) -> None:
         """Give the terminal back as it was, stop, and take it again."""
         raise NotImplementedError
 
     def _stop_and_come_back(self) -> None:
         """Stop, as Ctrl+Z asks for; the terminal meanwhile as it was before `open`."""
-        self._to_suspend = False
+        self._to_suspend = self._continued = False
+        # Where a program around us (make, a script) stopped sooner, the shell has the terminal already: then
+        # this stops us, too (SIGTTOU), and it goes on when we are to go on.
         self._give_terminal_back(termios.TCSADRAIN)
-        os.kill(os.getpid(), signal.SIGSTOP)
+        if not self._continued:
+            os.kill(0, signal.SIGSTOP)  # with what is around us: the shell waits for all of it
         self._take_terminal()
 
     def _take_terminal(self) -> None:

@@ -201,6 +201,10 @@ class Terminal:
         eventually(lambda: os.waitpid(self._child.pid, stopped)[0], "the program's stop")
         assert self._terminal_mode() == _mode_of_a_new_terminal(), "the terminal was not restored"
 
+    def resume(self) -> None:
+        """Let it go on, as `fg` does, with what it has started or was started by."""
+        os.killpg(self._child.pid, signal.SIGCONT)
+
     def resize(self, columns: int, rows: int) -> None:
         """Change the size of the window."""
         self._screen.resize(rows, columns)
