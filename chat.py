@@ -31,6 +31,7 @@ from listener import Arrival, Back
 from mentions import names
 from messages import (
     HISTORY_AT_JOIN,
+    MAX_TEXT,
     Acted,
     Command,
     Done,
@@ -68,7 +69,7 @@ FOUND_SHOWN = 50
 """Messages that /search shows at the most, the newest."""
 
 _BELL_WORDS = {
-    "off": N_("The bell does not ring any more."),
+    "off": N_("The bell does not ring."),
     "private": N_("The bell rings for what is said to you alone."),
     "mention": N_("The bell rings for what is said to you alone, and for your nickname."),
     "all": N_("The bell rings for every message."),
@@ -92,7 +93,8 @@ class Chat(Talker):
         self._people = People()
         self._seen = Seen()
         self._bell: str = options.bell  # main writes, the network thread reads
-        self._typed = ""  # main: what stands in the line that is read next
+        self._typed = ""  # main, like what follows: what stands in the line that is read next
+        self._excess = 0  # bytes by which the line that is being typed is too long
 
     def run(self, opening: list[Message]) -> ExitStatus:
         """Talk until somebody ends it; return the exit status."""
@@ -118,6 +120,7 @@ class Chat(Talker):
     # ---- main thread: typing -----------------------------------------------------------------------
 
     def prompt(self, typed: str) -> str:
+        self._excess = len(typed.encode(errors="replace")) - MAX_TEXT
         to, nobody = addressee(typed, self._people.last_who_wrote()), False
         if to:
             found, sure = self._people.find(to)
@@ -130,9 +133,17 @@ class Chat(Talker):
             room=self._room,
             nick=self.nick,
             people=self._people.count(),
-            connection=_connection_words(self.is_down, self._encrypted),
+            connection=self._state(),
             unsent=len(self.outbox.unsent()),
         )
+
+    def _state(self) -> str:
+        """Return how the connection is; of a line that is too long, that it is: what matters more."""
+        if self._excess > 0:
+            return _("{n} bytes too long").format(n=self._excess)
+        if self.is_down:
+            return _("reconnecting")
+        return _("connected, TLS") if self._encrypted else _("connected")
 
     def complete(self, before: str) -> list[str]:
         return complete(before, lambda begin: self._people.beginning_with(begin, self.nick))
@@ -189,6 +200,7 @@ class Chat(Talker):
         if refused.code == "too-long" and line and self.console.keeps_text:
             size = len(line.encode())
             self.complain(f"{text} " + _("It has {size} bytes, and is in the line again.").format(size=size))
+            self.console.ring()  # so long a line may have moved that off the screen
             self._typed = line
         else:
             self.console.show(self._refusal_lines(text, line))
@@ -247,7 +259,10 @@ class Chat(Talker):
             case Ignore(nick):
                 if nick_key(nick) == nick_key(self.nick):
                     raise Refused("ignore-yourself")
+                found, sure = self._people.find(nick)
                 text = _("What {nick} says is not shown any more. /unignore {nick} ends that.")
+                if sure and not found:
+                    text = _("Nobody called {nick} is here: who comes is ignored. /unignore {nick} ends it.")
                 self._notice(text.format(nick=self._people.ignore(nick)))
             case Unignore(nick):
                 found = self._people.unignore(nick)
@@ -257,11 +272,11 @@ class Chat(Talker):
             case Search(words):
                 self._search(words)
             case Bell(when):
-                self._bell = when
-                self._notice(_(_BELL_WORDS[when]))
+                self._bell = when or self._bell
+                self._notice(_(_BELL_WORDS[self._bell]))
             case ShowTime(on):
-                self._screen.time_shown = on
-                self._notice(_("Messages have their time.") if on else _("Messages have no time any more."))
+                shown = self._screen.time_shown = self._screen.time_shown if on is None else on
+                self._notice(_("Messages have their time.") if shown else _("Messages have no time."))
             case Clear():
                 self.console.clear()
 
@@ -358,9 +373,3 @@ class Chat(Talker):
                 wanted = self._bell == "all" or (self._bell == "mention" and names(text, self.nick))
                 return wanted and not self._hides(nick)
         return False
-
-
-def _connection_words(down: bool, encrypted: bool) -> str:
-    if down:
-        return _("reconnecting")
-    return _("connected, TLS") if encrypted else _("connected")

@@ -56,16 +56,16 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Bell:
-    """Ring the bell when (one of BELLS)."""
+    """Ring the bell when (one of BELLS); empty: tell when it does."""
 
-    when: str
+    when: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ShowTime:
-    """Show the time of messages, or do not."""
+    """Show the time of messages, or do not; None: tell whether it is shown."""
 
-    on: bool
+    on: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +130,22 @@ def _answer(rest: str, tag: int) -> Own:
     return Answer(message_text(rest), tag)
 
 
-def _one_of(words: tuple[str, ...], make: Callable[[str], Own], usage: str) -> Callable[[str, int], Own]:
-    def parse(rest: str, _tag: int) -> Own:
-        word = rest.strip().lower()
-        if word not in words:
-            raise Refused("usage", usage)
-        return make(word)
+def _bell(rest: str, _tag: int) -> Own:
+    when = rest.strip().lower()
+    if when and when not in BELLS:
+        raise Refused("usage", "bell")
+    return Bell(when)
 
-    return parse
+
+def _time(rest: str, _tag: int) -> Own:
+    match rest.strip().lower():
+        case "":
+            return ShowTime()
+        case "on":
+            return ShowTime(True)
+        case "off":
+            return ShowTime(False)
+    raise Refused("usage", "time")
 
 
 def _name(rest: str, usage: str) -> str:
@@ -173,8 +181,8 @@ _OWN: dict[str, Callable[[str, int], Own]] = {
     "ignore": lambda rest, _tag: Ignore(_name(rest, "ignore")),
     "unignore": _unignore,
     "search": _search,
-    "bell": _one_of(BELLS, Bell, "bell"),
-    "time": _one_of(("on", "off"), lambda word: ShowTime(word == "on"), "time"),
+    "bell": _bell,
+    "time": _time,
     "clear": _clear,
 }
 

@@ -196,8 +196,8 @@ class Network:
         self._missed = 0
         self._attempt = 0
         self._live_since = 0.0
-        # Set by the network thread, last.  Not its join alone: one that is interrupted (Ctrl+C) takes the thread
-        # for ended, in Python 3.12 and before.
+        # Set by the network thread, last.  Not its join alone: one that is interrupted (Ctrl+C) takes the
+        # thread for ended, in Python 3.12 and before.
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"network {nick}", daemon=True)
 

@@ -162,7 +162,7 @@ class Screen:
         `alt_enter`: the console breaks a line at Alt+Enter.
         """
         editing = self._terminal and not self._plain
-        sections = topics.sections(topic, editing=editing, alt_enter=alt_enter)
+        sections = topics.sections(topic, editing=editing, alt_enter=alt_enter, script=not self._terminal)
         if self._plain:
             return [
                 line

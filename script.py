@@ -16,7 +16,7 @@ from contextlib import suppress
 import jsonlines
 import wording
 from console import Console, Question, Stopped
-from exits import ExitStatus, diagnose
+from exits import ExitStatus, diagnose, silence_output
 from grammar import parse_typed
 from languages import _
 from listener import Arrival, Back, Ended, Ending
@@ -36,7 +36,15 @@ from messages import (
 from outbox import Tagged
 from passwords import PasswordError
 from screen import Screen
-from talker import Talker, doubts, down_words, may_hold_password, moderator_password, opening_order
+from talker import (
+    NOBODY_READS,
+    Talker,
+    doubts,
+    down_words,
+    may_hold_password,
+    moderator_password,
+    opening_order,
+)
 from wording import sentence
 
 PIPE_WINDOW = 100
@@ -57,6 +65,7 @@ class Script(Talker):
         super().__init__(console, options, history=options.history or 0, give_up_after=GIVE_UP_AFTER)
         self._screen = screen
         self._refused = False  # something was: set by either thread
+        self._unread = False  # nobody reads the output any more: set by either thread
         self._behind_mod = False  # main: the next line may be a password that nobody asked for
 
     def run(self, opening: list[Message]) -> ExitStatus:
@@ -67,7 +76,8 @@ class Script(Talker):
             self._say_all()
             self.leave()
         except Stopped:
-            pass
+            if self._unread:
+                self.leave()  # what was said before is to be in the room
         except KeyboardInterrupt:
             self.leave_at_once()
         self.network.close()
@@ -145,8 +155,18 @@ class Script(Talker):
             self._refused = True
             self.complain(_("Nothing was sent: {why}.").format(why=error))
 
+    def nobody_reads(self) -> None:
+        """Say nothing more, and leave as at the end of the input: standard output is closed, or full."""
+        silence_output()
+        self._unread = True
+        self.console.stop()
+
     def _end(self) -> ExitStatus:
-        return self.exit_status(doubtful_counts=True, refused=self._refused)
+        status = self.exit_status(doubtful_counts=True, refused=self._refused)
+        if self._unread and status is ExitStatus.LEFT:
+            self.complain(_(NOBODY_READS))
+            return ExitStatus.CONNECTION_LOST
+        return status
 
     # ---- network thread; before it runs, main ------------------------------------------------------
 

@@ -180,9 +180,11 @@ class Talker(Listener):
     def nobody_reads(self) -> None:
         """End it: standard output is closed, or full."""
         silence_output()
-        self._without_goodbye = _("Left: nobody reads the output any more.")
+        self._without_goodbye = _(NOBODY_READS)
         self.network.end()
 
+
+NOBODY_READS = N_("Left: nobody reads the output any more.")
 
 _ENDINGS = {
     Ending.LOST: LOST,

@@ -27,8 +27,10 @@ COMMANDS = {
 
 _KEYS = (
     (N_("Up, Down"), N_("what you typed before")),
-    (N_("Ctrl+R"), N_("look for something that you typed before")),
+    (N_("Ctrl+R"), N_("look for something that you typed before; Esc: edit what is found")),
     (N_("Tab"), N_("complete a command or a nickname")),
+    (N_("Ctrl+U"), N_("take back what is typed, up to the cursor")),
+    (N_("Ctrl+L"), N_("clear the screen")),
 )
 _NEW_LINE = (N_("Alt+Enter"), N_("begin another line of the same message"))
 _LEAVING = (
@@ -39,16 +41,20 @@ _SUSPEND = (N_("Ctrl+Z"), N_("let the shell have the terminal; fg brings you bac
 
 
 def sections(
-    topic: str, *, editing: bool = True, alt_enter: bool = False
+    topic: str, *, editing: bool = True, alt_enter: bool = False, script: bool = False
 ) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return headings, and what belongs under each: how it is typed, and what it does.
 
     `topic` is one of TOPICS, or "": all but what is for moderators.  ValueError: there is no such topic.
     `editing`: whether the line can be edited; `alt_enter`: whether that key breaks it.
+    `script`: there is none, and no commands of the client's own.
     """
     if topic and topic not in TOPICS:
         raise ValueError(topic)
     wanted = [topic] if topic else [name for name in TOPICS if name != "mod"]
+    if script:
+        usages = MODERATORS_USAGE if topic == "mod" else USAGE
+        return [(_("What can be typed:"), [usage_words(usage) for usage in usages.values()])]
     return [(_(_HEADINGS[name]), _rows(name, editing, alt_enter)) for name in wanted]
 
 

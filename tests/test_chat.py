@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import re
 import signal
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
 import pytest
 from clients import ConsoleKind, Start, start_piped
 from scripted import AT, FakeServer, Seat
+from support import LineClient, ServerProgram
 from terminal import Terminal
 
 from messages import (
@@ -241,6 +243,61 @@ def test_a_block_of_five_lines_is_not_asked_about(ana: Ana) -> None:
     assert ana.seat.command() == Say(block, 1)
 
 
+def test_ctrl_u_takes_back_a_pasted_block(ana: Ana) -> None:
+    ana.terminal.type(PASTE.format("uno\ndos\ntres"))
+    ana.terminal.wait_for("^tres")
+    ana.terminal.type("\x15")
+    ana.line_is("ana> ")
+    ana.terminal.enter("hola")
+    assert ana.seat.command() == Say("hola", 1)
+
+
+def test_what_is_found_in_the_history_can_be_edited(ana: Ana) -> None:
+    for tag, text in enumerate(("apple", "other"), 1):
+        ana.terminal.enter(text)
+        assert ana.seat.command() == Say(text, tag)
+        ana.seat.tell(Said(4 + tag, AT, tag, "ana", text))
+        ana.line_is("ana> ")
+    ana.terminal.type("\x12app")
+    ana.terminal.wait_until(lambda: any("app" in row for row in ana.terminal.rows()[-18:]), "the search")
+    ana.terminal.key("end")
+    ana.terminal.type(" pie")
+    ana.line_is("ana> apple pie")
+    ana.terminal.key("enter")
+    assert ana.seat.command() == Say("apple pie", 3)
+
+
+def test_what_was_typed_stays_in_sight_when_one_leaves_with_ctrl_c(ana: Ana) -> None:
+    ana.terminal.type("not entered")
+    ana.line_is("ana> not entered")
+    ana.terminal.key("Ctrl+C")
+    assert ana.seat.command() == Leave()
+    ana.seat.tell(Goodbye("left"))
+    assert ana.terminal.status() == 0
+    assert "ana> not entered" in ana.terminal.all_rows()
+
+
+def test_ctrl_z_stops_what_has_started_the_client_too(
+    fake: FakeServer, stack: ExitStack, kind: ConsoleKind
+) -> None:
+    wrapper = (
+        "import subprocess, sys; sys.exit(subprocess.call([sys.executable, 'client.py', *sys.argv[1:]]))"
+    )
+    terminal = Start(stack)(fake, "--nick", "ana", program=("-c", wrapper), console=kind)
+    seat = stack.enter_context(fake.accept())
+    seat.let_in()
+    ana = Ana(terminal, seat)
+    terminal.type("a medias")
+    ana.line_is("ana> a medias")
+    terminal.suspend()  # waits for the wrapper's stop
+    terminal.resume()
+    seat.tell(Said(5, AT, 0, "beto", "hola"))
+    ana.sees("beto: hola")
+    ana.line_is("ana> a medias")
+    terminal.type(" y más")
+    ana.line_is("ana> a medias y más")
+
+
 # --------------------------------------------------------------------------------------------------
 # Commands
 # --------------------------------------------------------------------------------------------------
@@ -283,6 +340,11 @@ def test_who_is_ignored_is_not_seen_nor_heard_until_that_is_ended(ana: Ana) -> N
     ana.sees("! 'otro' is not ignored.")
     ana.terminal.enter("/ignore ana")
     ana.terminal.wait_for("^      ! ")
+    ana.terminal.enter("/ignore carla")
+    ana.terminal.wait_for("Nobody called carla is here: who comes is ignored")
+    ana.seat.tell(Joined(12, AT, "carla"), Said(13, AT, 0, "carla", "seven"), Said(14, AT, 0, "eva", "bye"))
+    ana.sees("eva: bye")
+    assert not ana.terminal.finds("seven")
 
 
 def test_ones_own_is_seen_also_under_a_nick_that_is_ignored(ana: Ana) -> None:
@@ -352,6 +414,8 @@ def test_the_bell_rings_when_it_is_to(ana: Ana) -> None:
         assert hear(*all_kinds(20 * (number + 1))) == rings, when
     ana.terminal.enter("/bell all")
     ana.terminal.wait_for("every message")
+    ana.terminal.enter("/bell")
+    ana.terminal.wait_until(lambda: len(ana.terminal.finds("every message")) == 2, "when the bell rings")
     before = bells(ana)
     ana.seat.tell(Said(200, AT, 0, "beto", "n200"))
     ana.terminal.wait_until(lambda: bells(ana) == before + 1, "the bell")
@@ -359,11 +423,15 @@ def test_the_bell_rings_when_it_is_to(ana: Ana) -> None:
 
 def test_times_are_shown_or_not(ana: Ana) -> None:
     ana.terminal.enter("/time off")
-    ana.terminal.wait_for("no time any more")
+    ana.terminal.wait_for("Messages have no time")
     ana.seat.tell(Said(5, AT, 0, "beto", "sin hora"))
     ana.terminal.wait_for("^ *beto: sin hora$")
     ana.terminal.enter("/time on")
     ana.terminal.wait_for("have their time")
+    ana.terminal.enter("/time")
+    ana.terminal.wait_until(
+        lambda: len(ana.terminal.finds("have their time")) == 2, "whether times are shown"
+    )
     ana.seat.tell(Said(6, AT, 0, "beto", "con hora"))
     ana.terminal.wait_for(r"^22:13 beto: con hora$")
 
@@ -537,6 +605,41 @@ def test_send_that_is_refused_is_status_4(fake: FakeServer, stack: ExitStack) ->
         out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (4, b"")
     assert b"Nobody here is called 'beto'" in err
+
+
+def test_a_script_whose_output_nobody_reads_any_more_leaves_when_all_is_said(
+    start_program: Callable[..., ServerProgram], connect: Callable[..., LineClient], stack: ExitStack
+) -> None:
+    server = start_program("--rate-limit", "60")
+    beto = connect(server).join_plain("beto")
+    process = start_piped(server, stack)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    process.stdin.write(b"".join(b"%d\n" % number for number in range(30)))  # more than pass at once
+    process.stdin.flush()
+    beto.expect("* bot joined", *(f"bot: {number}" for number in range(30)), "* bot left")
+    assert process.wait(10) == 1
+    assert process.stderr is not None
+    assert process.stderr.read().endswith(b"charla: Left: nobody reads the output any more.\n")
+
+
+def test_the_help_of_a_script_has_no_command_that_a_script_has_not(
+    fake: FakeServer, stack: ExitStack
+) -> None:
+    process = start_piped(fake, stack)
+    with fake.accept() as seat:
+        seat.let_in("bot")
+        assert process.stdin is not None
+        process.stdin.write(b"/help\nexit\n")
+        process.stdin.flush()
+        assert seat.command() == Leave()
+        seat.tell(Goodbye("left"))
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (0, b"")
+    assert b"/msg USER TEXT" in out
+    assert not re.search(rb"/(r|search|bell|time|clear|ignore)\b", out)
 
 
 def test_send_of_a_word_that_leaves_is_refused_and_the_rest_is_said(
