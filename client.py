@@ -10,10 +10,13 @@ step by step: greeting, password, nick, opening.
 
 from __future__ import annotations
 
+import sys
+
+if sys.version_info < (3, 10):  # noqa: UP036 - it is told here, before what older ones cannot read
+    sys.exit("Charla needs Python 3.10 or later. Charla necesita Python 3.10 o posterior.")
+
 import argparse
 import errno
-import os
-import sys
 
 from client_options import parse_options
 from console import Console, PipeConsole, enable_colors
@@ -24,6 +27,7 @@ from languages import _, system_words
 from palette import use_color
 from passwords import PasswordError
 from screen import Screen
+from streams import have_streams
 from talker import Talker
 from tls import TlsError
 
@@ -55,16 +59,9 @@ def _talker(options: argparse.Namespace, console: Console, screen: Screen) -> Ta
     return kind(console, screen, options)
 
 
-def _have_streams() -> None:
-    """Open what the shell has closed (`>&-`): it would be None, and its number that of the next socket."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: SIM115
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the client as a command; return its exit status."""
-    _have_streams()
+    have_streams()
     options = parse_options(arguments)
     if options.json:
         from jsonlines import MAX_JSON

@@ -184,7 +184,7 @@ CONNECTION = (
     Option("port", N_("its port ({default})"), _port, DEFAULT_PORT, "N", int),
     Option("nick", N_("your nickname; asked for when not given"), metavar=N_("NICK")),
     _switch_option(
-        "reconnect", N_("get a lost connection back (that is so), or end when it is lost"), default=True
+        "reconnect", N_("get a lost connection back (unless told not to), or end with it"), default=True
     ),
     Option(
         "ping-after",
@@ -424,9 +424,7 @@ def _parser() -> argparse.ArgumentParser:
         version=f"Charla {protocol.__version__}",
         help=_("show the version and exit"),
     )
-    parser.add_argument(
-        "--config", metavar=_("FILE"), help=_("take FILE for the file of options (see below)")
-    )
+    parser.add_argument("--config", metavar=_("FILE"), help=_("read the settings in FILE (see below)"))
     for title, options in (
         (_("connection"), CONNECTION),
         (_("security"), SECURITY),

@@ -22,6 +22,11 @@ once per dialect and sends it to everybody.  docs/ARCHITECTURE.md tells the whol
 
 from __future__ import annotations
 
+import sys
+
+if sys.version_info < (3, 10):  # noqa: UP036 - it is told here, before what older ones cannot read
+    sys.exit("Charla needs Python 3.10 or later. Charla necesita Python 3.10 o posterior.")
+
 import argparse
 import contextlib
 import errno
@@ -33,7 +38,6 @@ import shlex
 import signal
 import socket
 import ssl
-import sys
 import threading
 import time
 from collections import deque
@@ -55,6 +59,7 @@ from reader import BURST, DEAD_AFTER, PING_AFTER, Check, RateLimit, Reader, Work
 from records import Seldom, fields, recording
 from room import GRACE, Room
 from storage import Storage
+from streams import have_streams
 from tls import TlsError, certificate_fingerprint, own_certificate, server_context
 from transcript import Transcript, TranscriptError
 
@@ -521,6 +526,7 @@ def _obey_signals(server: Server) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the server as a command; return its exit status."""
+    have_streams()
     speak(sys.argv[1:] if arguments is None else arguments, os.environ)
     options = parse_options(arguments)
     if not hasattr(socket, "MSG_DONTWAIT"):
