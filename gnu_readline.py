@@ -62,6 +62,8 @@ class GnuReadline:
         "redisplay",
         "tty_set_echoing",
         "reset_screen_size",
+        "set_screen_size",
+        "reset_terminal",
         "bind_key",
     )
 
@@ -81,7 +83,7 @@ class GnuReadline:
         self._redisplay_function = ctypes.c_void_p.in_dll(library, "rl_redisplay_function")
         library.rl_set_prompt.argtypes = [ctypes.c_char_p]
         self._not_asking = self._redisplay_function.value
-        self._asking: int | None = None
+        self._asking = self._not_asking
         self._ask: Callable[[], str] = lambda: ""
         self._callbacks: list[object] = []  # C holds pointers to them
 
@@ -161,6 +163,10 @@ class GnuReadline:
         """Whether a line is being edited, so that there is one to draw."""
         return bool(self._state.value & _STATE_CALLBACK)
 
+    def can_take_off(self) -> bool:
+        """Whether the line can be taken off the screen now, and drawn again."""
+        return True
+
     def take_off_screen(self) -> None:
         """Erase every row of prompt and text; the cursor stands where they began."""
         self._library.rl_clear_visible_line()
@@ -182,15 +188,17 @@ class GnuReadline:
         self._flush(None)
 
     def _draw(self) -> None:
-        prompt = self._ask().encode()
-        # While readline searches (Ctrl+R) it has a prompt of its own there.
-        searching = self._prompt_shown.value != self._prompt.value
-        if not searching and prompt != ctypes.string_at(self._prompt.value or b""):
+        prompt = self._ask().encode(errors="replace")
+        if not self._asks_itself() and prompt != ctypes.string_at(self._prompt.value or b""):
             # What it has drawn so far, it erases with the help of the prompt that it knows.
             self._library.rl_clear_visible_line()
             self._library.rl_on_new_line()
             self._library.rl_set_prompt(prompt)
         self._library.rl_redisplay()
+
+    def _asks_itself(self) -> bool:
+        """Whether readline has a prompt of its own there: while it searches (Ctrl+R), say."""
+        return bool(self._prompt_shown.value != self._prompt.value)
 
     def look_at_size(self) -> None:
         """Take note of the window's size."""

@@ -15,7 +15,7 @@ try:
 except ImportError:  # not on Windows
     termios = None  # type: ignore[assignment]
 
-KEY_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[^[O])", re.DOTALL)
+_KEY_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[^[O])", re.DOTALL)
 """What a key sends that stands for no character (ECMA-48, control sequences; Alt and a key)."""
 
 _PASTE_BEGINS, _PASTE_ENDS = b"\x1b[200~", b"\x1b[201~"
@@ -32,14 +32,6 @@ def keys_one_by_one(mode: list[Any]) -> list[Any]:
     return keys
 
 
-def next_key(descriptor: int) -> bytes:
-    """Return the next byte that is typed; none when the terminal is gone."""
-    # select and not read alone: signals end it, and Python's handlers run.  One byte at a time: what
-    # was typed ahead is for the next line.
-    select.select([descriptor], [], [])
-    return os.read(descriptor, 1)
-
-
 def read_unseen(descriptor: int) -> str:
     """Return what is typed up to Enter on a terminal that echoes nothing.  EOFError: Ctrl+D, hung up.
 
@@ -47,15 +39,18 @@ def read_unseen(descriptor: int) -> str:
     """
     typed = bytearray()
     while True:
-        key = next_key(descriptor)
+        # select and not read alone: signals end it, and Python's handlers run.  One byte at a time: what
+        # was typed ahead is for the next line.
+        select.select([descriptor], [], [])
+        key = os.read(descriptor, 1)
         pasting = typed.rfind(_PASTE_BEGINS) > typed.rfind(_PASTE_ENDS)
         if not key or (key == b"\x04" and not typed):
             raise EOFError
         if key in b"\r\n":
             if not pasting:
-                return KEY_SEQUENCE.sub(b"", typed).decode(errors="replace")
+                return _KEY_SEQUENCE.sub(b"", typed).decode(errors="replace")
         elif key in b"\x7f\b":
-            text = KEY_SEQUENCE.sub(b"", typed).decode(errors="replace")
+            text = _KEY_SEQUENCE.sub(b"", typed).decode(errors="replace")
             typed[:] = text[:-1].encode()
         elif key == b"\x15":
             typed.clear()

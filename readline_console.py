@@ -26,6 +26,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import re
 import signal
 import sys
 import threading
@@ -34,7 +35,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from console import MAIN_THREAD, Question, Stopped, Typing, write
+from console import LOOK_AGAIN, MAIN_THREAD, Question, Stopped, Typing, write
 from gnu_readline import GnuReadline
 from keyboard import keys_one_by_one, read_unseen
 from messages import Refused
@@ -51,18 +52,27 @@ except ImportError:  # not on Windows
 
 _WORD_ENDS = " \t\n"
 
+_SURROGATE = re.compile("[\udc80-\udcff]")
+"""What Python makes of a byte that is no UTF-8, where LC_ALL is C or C.UTF-8 (PEP 540)."""
+
+_MOST_HELD_BACK = 10_000
+"""Lines: when more than that wait for what is typed to be entered, who shows one waits too."""
+
 
 class ReadlineConsole(TerminalConsole):
     """For people: see the module's text."""
 
+    _EDITOR = GnuReadline
+
     def __init__(self) -> None:
         super().__init__()
-        self._editor = GnuReadline.find()  # main thread, like everything below
+        self._editor = self._EDITOR.find()  # main thread, like everything below
         # Elsewhere nothing is called when a line begins.
         self.keeps_text = self.alt_enter = self._editor is not None
         self._entering = False  # the line has been entered: it is off the screen, not to be drawn again
-        # Without GNU's calls: the line's prompt has been drawn, and can be erased and drawn again.
+        # Where GNU's calls do not tell: the prompt has been drawn, and can be erased and drawn again.
         self._prompt_stands = False
+        self._put_off = False  # set when what has arrived cannot be drawn yet; cleared by who shows more
         self._candidates: list[str] = []
         self._in_history = False  # whether the last line is
         self._resized = False  # the window was while something was drawn
@@ -98,12 +108,12 @@ class ReadlineConsole(TerminalConsole):
                 # After `_reading` is set: what comes later than this look signals until it is drawn.
                 with self._undisturbed():
                     self._print_arrived()
-                    prompt = typing.prompt(text if self.keeps_text else "")
+                    prompt = self._prompt_for(text if self.keeps_text else "")
                 if self._editor is not None:
                     self._editor.begin_line()
                 line = _input(prompt)
             if self._prompt_stands:  # perhaps once more, drawn between Enter and here
-                write("\r\x1b[K")
+                write(self._leave_row())
             self._raise_fault()
         except UnicodeDecodeError:
             raise Refused("not-utf8") from None
@@ -112,6 +122,8 @@ class ReadlineConsole(TerminalConsole):
         except BaseException:
             write("\n")  # readline has gone to the last row of what was typed
             raise
+        if _SURROGATE.search(line):
+            raise Refused("not-utf8")
         self._remember(line)
         return line
 
@@ -132,7 +144,7 @@ class ReadlineConsole(TerminalConsole):
 
     def read_secret(self, prompt: str) -> str:
         self._typing = Question(prompt)
-        self._entering, self._prompt_stands = False, False
+        self._entering = self._prompt_stands = False
         self._secret = True
         try:
             if termios is None:
@@ -145,7 +157,8 @@ class ReadlineConsole(TerminalConsole):
                 try:
                     with self._undisturbed():
                         self._print_arrived()
-                        write(f"\r\x1b[K{prompt}")  # a signal may have drawn it already
+                        write(prompt)
+                        self._prompt_stands = True
                     return read_unseen(sys.stdin.fileno())
                 except BaseException:
                     # What is left of it must not be taken for a line to the room, or to the shell.
@@ -154,7 +167,7 @@ class ReadlineConsole(TerminalConsole):
                 finally:
                     self._entering = True
                     with self._undisturbed():
-                        write("\r\x1b[K")
+                        write(self._leave_row())
         finally:
             self._secret = False
 
@@ -174,7 +187,10 @@ class ReadlineConsole(TerminalConsole):
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, mode)
 
     def _prompt(self) -> str:
-        return self._typing.prompt(readline.get_line_buffer() if readline is not None else "")
+        return self._prompt_for(readline.get_line_buffer() if readline is not None else "")
+
+    def _prompt_for(self, typed: str) -> str:
+        return self._typing.prompt(typed)
 
     def _candidate(self, _word: str, number: int) -> str | None:
         """Return the completion `number` (from 0) of what stands left of the cursor, as readline asks."""
@@ -187,13 +203,21 @@ class ReadlineConsole(TerminalConsole):
     def clear(self) -> None:
         with self._undisturbed():
             self._print_arrived()
-            write(scroll_off(self.height()))
+            write(self._blank_screen())
 
     def _clear_while_typing(self) -> None:
         assert self._editor is not None
         self._editor.take_off_screen()
-        write(scroll_off(self.height()))
+        write(self._blank_screen())
         self._editor.draw_anew()
+
+    def _blank_screen(self) -> str:
+        """Return what lets all that is on the screen scroll off."""
+        return scroll_off(self.height())
+
+    def _leave_row(self) -> str:
+        """Return what takes the prompt off a row where nothing is typed."""
+        return "\r\x1b[K"
 
     def _draw_soon(self) -> None:
         self._undrawn = True
@@ -203,17 +227,22 @@ class ReadlineConsole(TerminalConsole):
             return
         # Not one signal and on: one that comes just before readline sleeps would be seen late.  While
         # the terminal takes nothing (Ctrl+S) this waits, and so does who sends.
+        self._put_off = False
         while self._undrawn and self._reading:
             self._wake_main()
             time.sleep(0.001 if self._undrawn else 0)
-            if self._undrawn and self._held_back():
-                return
+            if self._undrawn and self._put_off:
+                if len(self._arrived) <= _MOST_HELD_BACK:
+                    return
+                time.sleep(LOOK_AGAIN)
 
     def _held_back(self) -> bool:
         """Whether what has arrived has to wait, because something is typed that could not be drawn again."""
         if self._secret:
             return termios is None
-        return self._editor is None and (readline is None or readline.get_line_buffer() != "")
+        if self._editor is not None:
+            return not self._editor.can_take_off()
+        return readline is None or readline.get_line_buffer() != ""
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """Draw what has arrived.  Main thread: between two keys, or between two lines."""
@@ -232,41 +261,37 @@ class ReadlineConsole(TerminalConsole):
             typed = readline.get_line_buffer() if readline is not None else ""
             if self._editor is not None:
                 self._editor.take_off_for_good()
+            else:
+                write("\n")
             raise Stopped(typed)
         if self._to_suspend:
             self._suspend()
         if self._resized:
             self._resize()
-        if _is_tick(number):
-            # Nothing tells without GNU's calls when the prompt is there: by now it is.
-            self._prompt_stands = readline is not None and self._editor is None
+        if _is_tick(number) and readline is not None and self._editor is None and not self._secret:
+            self._prompt_stands = True  # nothing tells without GNU's calls when it is there: by now it is
         if self._undrawn:
             with self._undisturbed():
                 self._draw()
 
     def _draw(self) -> None:
-        if self._secret:
-            if not self._held_back():
-                write("\r\x1b[K")
+        if self._held_back():
+            self._put_off = True
+            write(self._due_bell())  # which moves nothing
+        elif self._secret or self._editor is None:
+            if self._prompt_stands:
+                write(self._leave_row())
                 self._print_arrived()
                 write(self._prompt())
-        elif self._editor is not None:
-            if not self._editor.waits_for_key():
-                return
+        elif self._editor.waits_for_key():
+            self._undrawn = False  # before looking: what comes after it is drawn again
             if self._arrived:
                 self._editor.take_off_screen()
                 self._print_arrived()
                 self._editor.draw_anew()
             else:
-                self._undrawn = False
                 write(self._due_bell())
                 self._editor.draw()
-        elif self._held_back():
-            write(self._due_bell())  # which moves nothing
-        elif self._prompt_stands:
-            write("\r\x1b[K")
-            self._print_arrived()
-            write(self._prompt())
 
     # ---- what readline calls, and signals that come meanwhile --------------------------------------
 
@@ -361,22 +386,25 @@ class ReadlineConsole(TerminalConsole):
         if readline is not None and self._reading and not self._secret:
             mode = keys_one_by_one(self._terminal_mode or mode)  # libedit has put it back too soon
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, mode)
-        if self._prompt_stands:
-            write(f"\r\x1b[K{self._prompt()}{readline.get_line_buffer()}")
+        if self._prompt_stands and not self._secret:
+            write(f"{self._leave_row()}{self._prompt()}{readline.get_line_buffer()}")
 
     def _take_terminal(self) -> None:
         if self._editor is None or self._terminal_mode is None:
             return
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, keys_one_by_one(self._terminal_mode))
-        if self._editor.takes_pasted_blocks():
+        if self._brackets_pasted_blocks():
             # The terminal then says where a pasted block begins and ends.
             os.write(sys.stdout.fileno(), b"\x1b[?2004h")
 
     def _give_terminal_back(self, when: int) -> None:
-        if self._editor is not None and self._editor.takes_pasted_blocks():
+        if self._brackets_pasted_blocks():
             with contextlib.suppress(OSError):  # the terminal is gone
                 os.write(sys.stdout.fileno(), b"\x1b[?2004l")
         super()._give_terminal_back(when)
+
+    def _brackets_pasted_blocks(self) -> bool:
+        return self._editor is not None and self._editor.takes_pasted_blocks()
 
     def _enter(self) -> None:
         """Take the line off the screen when Enter is pressed: it appears when the room has confirmed it."""

@@ -44,6 +44,8 @@ CONSOLES: dict[str, Callable[[], None]] = {
     "no gnu": _no_gnu,
     "no readline": _no_readline,
     "plain": _gnu,
+    "plain, no gnu": _no_gnu,
+    "plain, no readline": _no_readline,
 }
 
 
@@ -87,7 +89,7 @@ def main(port: int, kind: str) -> None:
     def tell(*what: Any) -> None:
         connection.sendall(json.dumps(what).encode() + b"\n")
 
-    console = open_console(plain=kind == "plain", kind="stock")
+    console = open_console(plain=kind.startswith("plain"), kind="stock")
     room = Room()
     go_on = threading.Event()
 

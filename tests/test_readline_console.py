@@ -46,13 +46,17 @@ class Alone(Terminal):
     def read(self) -> list[Any]:
         """Return what it has read next, or how it ended: ["line", "hola"]."""
         while True:
-            what = json.loads(self._told.readline())
+            what = self.read_next()
             if what != ["done"]:
-                return list(what)
+                return what
+
+    def read_next(self) -> list[Any]:
+        """Return what it tells next: what it has read, or that it has done what it was told."""
+        return list(json.loads(self._told.readline()))
 
     def wait_done(self) -> None:
         """Wait until it has done what it was told."""
-        assert json.loads(self._told.readline()) == ["done"]
+        assert self.read_next() == ["done"]
 
     def wait_cursor(self, row: int, column: int) -> None:
         self.wait_until(lambda: self.cursor == (row, column), f"the cursor at {row}, {column}")
@@ -300,10 +304,10 @@ def test_searching_the_history_is_not_disturbed_by_what_arrives(opened: Open) ->
 # --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["gnu", "no gnu", "plain"])
+@pytest.mark.parametrize("kind", ["gnu", "no gnu", "plain", "plain, no gnu"])
 def test_the_bell_rings_and_moves_nothing(opened: Open, kind: str) -> None:
     ana = opened(kind)
-    prompt = "" if kind == "plain" else "ana> "
+    prompt = "" if kind.startswith("plain") else "ana> "
     eventually(ana.is_raw, "the console")
     ana.wait_for_prompt(prompt)
     ana.type("hola")
@@ -383,7 +387,7 @@ def test_a_window_that_is_resized_between_two_lines_is_noticed(opened: Open) -> 
 # --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["gnu", "no gnu", "no readline", "plain"])
+@pytest.mark.parametrize("kind", ["gnu", "no gnu", "no readline", "plain", "plain, no gnu"])
 @pytest.mark.parametrize(
     ("end", "told"),
     [
@@ -398,7 +402,7 @@ def test_however_it_ends_the_terminal_is_as_it_was(
     opened: Open, kind: str, end: str | signal.Signals, told: list[str]
 ) -> None:
     ana = opened(kind)
-    prompt = "" if kind == "plain" else "ana> "
+    prompt = "" if kind.startswith("plain") else "ana> "
     eventually(lambda: kind == "no readline" or ana.is_raw(), "the console")
     ana.wait_for_prompt(prompt)
     ana.type("a medias")
@@ -417,10 +421,10 @@ def test_however_it_ends_the_terminal_is_as_it_was(
     assert not ana.finds("Traceback|Error")
 
 
-@pytest.mark.parametrize("kind", ["gnu", "no gnu", "plain"])
+@pytest.mark.parametrize("kind", ["gnu", "no gnu", "plain", "plain, no gnu"])
 def test_ctrl_z_and_back(opened: Open, kind: str) -> None:
     ana = opened(kind)
-    prompt = "" if kind == "plain" else "ana> "
+    prompt = "" if kind.startswith("plain") else "ana> "
     eventually(ana.is_raw, "the console")
     ana.wait_for_prompt(prompt)
     ana.type("hola")
@@ -434,7 +438,7 @@ def test_ctrl_z_and_back(opened: Open, kind: str) -> None:
     assert ana.read() == ["line", "hola, ñandú"]
 
 
-@pytest.mark.parametrize("kind", ["gnu", "no gnu", "plain"])
+@pytest.mark.parametrize("kind", ["gnu", "no gnu", "plain", "plain, no gnu"])
 def test_ctrl_c_behind_any_key_is_not_lost(opened: Open, kind: str) -> None:
     for keys in ("\x1b[D", "\x1b[A", "\t", "ñ", "\x1b", "\x12", "\x1b[D" * 20):
         ana = opened(kind)
@@ -473,26 +477,47 @@ def test_a_flood_changes_nothing_in_what_is_typed(opened: Open, columns: int) ->
 # --------------------------------------------------------------------------------------------------
 
 
-def test_plain_prints_no_escape_sequence_and_nothing_twice(opened: Open) -> None:
-    ana = opened("plain", columns=20)
+PASTED_BLOCKS_ON, PASTED_BLOCKS_OFF = b"\x1b[?2004h", b"\x1b[?2004l"
+
+ON_ANY_TERMINAL = pytest.mark.parametrize("terminal", ["xterm", "dumb"])
+
+
+def heard(ana: Alone) -> str:
+    """Return what a plain console has printed; fails when that has an escape sequence that does anything."""
+    printed = ana.printed.replace(PASTED_BLOCKS_ON, b"").replace(PASTED_BLOCKS_OFF, b"")
+    assert b"\x1b" not in printed
+    return printed.decode()
+
+
+@ON_ANY_TERMINAL
+def test_plain_prints_no_escape_sequence_and_nothing_twice(opened: Open, terminal: str) -> None:
+    ana = opened("plain", columns=20, TERM=terminal)
     ana.arrives("una fila")
     ana.wait_rows("una fila")
     ana.type("hola, ")
     ana.wait_rows("una fila", "hola,")
     ana.arrives("otra fila", "y otra")
     ana.wait_done()
-    ana.type("ñandú 漢字 y mucho más\r")
-    assert ana.read() == ["line", "hola, ñandú 漢字 y mucho más"]
-    ana.wait_rows("una fila", "hola, ñandú 漢字 y m", "ucho más", "otra fila", "y otra")
+    ana.type("ñandú 漢字 y mucho más, ")
+    ana.wait_for("^ucho más,$")
+    ana.resize(40, 24)
+    ana.tell("ring")
+    ana.wait_until(lambda: b"\a" in ana.printed, "the bell: it has noticed")
+    ana.type("de una fila\r")
+    assert ana.read() == ["line", "hola, ñandú 漢字 y mucho más, de una fila"]
+    ana.wait_for("^y otra$")
     ana.type("/exit\r")
     assert ana.status() == 0
-    assert ana.printed.decode() == (
-        "una fila\r\nhola, ñandú 漢字 y mucho más\r\notra fila\r\ny otra\r\n/exit\r\n"
+    assert heard(ana) == (
+        "una fila\r\nhola, ñandú 漢字 y mucho más, \ade una fila\r\notra fila\r\ny otra\r\n/exit\r\n"
     )
+    brackets = (PASTED_BLOCKS_ON, PASTED_BLOCKS_OFF)
+    assert [ana.printed.count(each) for each in brackets] == ([1, 1] if terminal == "xterm" else [0, 0])
 
 
-def test_plain_shows_what_was_held_back_when_all_is_rubbed_out(opened: Open) -> None:
-    ana = opened("plain")
+@pytest.mark.parametrize("kind", ["plain", "plain, no gnu"])
+def test_plain_shows_what_was_held_back_when_all_is_rubbed_out(opened: Open, kind: str) -> None:
+    ana = opened(kind, TERM="dumb")
     eventually(ana.is_raw, "the console")
     ana.type("ñ漢😀")
     ana.wait_rows("ñ漢😀")
@@ -508,30 +533,59 @@ def test_plain_shows_what_was_held_back_when_all_is_rubbed_out(opened: Open) -> 
     assert b"\x1b" not in ana.printed
 
 
+def test_plain_holds_back_what_arrives_while_one_searches(opened: Open) -> None:
+    ana = opened("plain")
+    eventually(ana.is_raw, "the console")
+    ana.type("\x12")  # Ctrl+R
+    ana.wait_rows("(reverse-i-search)`':")
+    ana.arrives("una fila")
+    ana.tell("ring")
+    ana.wait_until(lambda: b"\a" in ana.printed, "the bell")
+    assert ana.all_rows() == ["(reverse-i-search)`':"]
+    ana.type("\x07")  # Ctrl+G
+    ana.wait_rows("una fila")
+    heard(ana)
+
+
 @pytest.mark.parametrize(
-    ("keys", "line", "shown"),
+    ("keys", "line"),
     [
-        ("uno dos\x17tres", "uno tres", ["uno dos", "uno tres"]),
-        ("uno dos\x15tres", "tres", ["uno dos", "tres"]),
-        ("be\t\t!", "Berta: !", ["beto:", "Berta: !"]),
-        ("Ñ\thola", "ñandú: hola", ["Ñ", "ñandú: hola"]),
-        ("hola ñ\t!", "hola ñandú !", ["hola ñandú !"]),
-        ("hola\x1b[D\x1b[D\x1b[3~\x1bx!", "hola!", ["hola!"]),
-        ("x" * 20 + "\x7f\x7fy", "x" * 18 + "y", ["x" * 20, "x" * 18 + "y"]),
-        ("x" * 21 + "\x7f\x7fy", "x" * 19 + "y", ["x" * 20, "", "x" * 19 + "y"]),
-        ("👩\u200d👩\u200d👧\x7f!", "!", ["!"]),
+        ("uno dos\x17tres", "uno tres"),
+        ("uno dos\x15tres", "tres"),
+        ("be\t\t!", "Berta: !"),
+        ("Ñ\thola", "ñandú: hola"),
+        ("hola ñ\t!", "hola ñandú !"),
+        ("hla" + KEYS["left"] * 2 + "o" + KEYS["end"] + "!", "hola!"),
+        ("漢字" + KEYS["home"] + "ñ" + KEYS["delete"], "ñ字"),
+        ("x" * 19 + "\x7f\x7fy", "x" * 17 + "y"),
+        ("adiós\x15" + KEYS["up"] + "!", "ayer!"),
+        ("\x12ye" + KEYS["end"] + "!", "ayer!"),
     ],
     ids=repr,
 )
-def test_plain_prints_what_changes_anew_on_a_row_of_its_own(
-    opened: Open, keys: str, line: str, shown: list[str]
-) -> None:
-    ana = opened("plain", columns=20)
+@ON_ANY_TERMINAL
+def test_plain_edits_the_line_on_its_row(opened: Open, terminal: str, keys: str, line: str) -> None:
+    ana = opened("plain", columns=60, TERM=terminal)
     eventually(ana.is_raw, "the console")
-    ana.type(keys + "\r")
+    ana.enter("ayer")
+    assert ana.read() == ["line", "ayer"]
+    ana.type(keys)
+    ana.wait_rows("ayer", line)
+    ana.key("enter")
     assert ana.read() == ["line", line]
-    ana.wait_rows(*shown)
-    assert b"\x1b" not in ana.printed
+    ana.arrives("una fila")
+    ana.wait_rows("ayer", line, "una fila")
+    heard(ana)
+
+
+def test_plain_takes_a_pasted_block_for_one_line(opened: Open) -> None:
+    ana = opened("plain")
+    ana.wait_until(lambda: PASTED_BLOCKS_ON in ana.printed, "the console")
+    ana.type("\x1b[200~uno\ndos\n\ttres\x1b[201~\r")
+    assert ana.read() == ["line", "uno\ndos\n\ttres"]
+    ana.type("/exit\r")
+    assert ana.status() == 0
+    heard(ana)
 
 
 def test_plain_has_the_lines_before_and_begins_with_a_text(opened: Open) -> None:
@@ -549,13 +603,77 @@ def test_plain_has_the_lines_before_and_begins_with_a_text(opened: Open) -> None
     assert ana.read() == ["line", "hola, beto"]
     ana.wait_for("^hola, beto$")
     assert ana.finds("^Nickname: Eva$")
+    heard(ana)
+
+
+@pytest.mark.parametrize("kind", ["plain", "plain, no gnu"])
+def test_plain_asks_again_behind_what_arrives(opened: Open, kind: str) -> None:
+    ana = opened(kind, TERM="dumb")
+    eventually(ana.is_raw, "the console")
+    ana.enter("/ask")
+    assert ana.read() == ["line", "/ask"]
+    ana.wait_rows("/ask", "Nickname:")
+    ana.arrives("una fila")
+    ana.wait_rows("/ask", "Nickname:", "una fila", "Nickname:")
+    ana.tell("ring")
+    ana.arrives()
+    ana.enter("Eva")
+    assert ana.read() == ["answer", "Eva"]
+    ana.arrives("otra fila")
+    ana.wait_for("^otra fila$")
+    rows = ["/ask", "Nickname:", "una fila", "Nickname: Eva", "otra fila"]
+    assert [row for row in ana.all_rows() if row] == rows
+
+
+def test_who_shows_more_than_is_held_back_waits(opened: Open) -> None:
+    ana = opened("plain", TERM="dumb")
+    eventually(ana.is_raw, "the console")
+    ana.type("a medias")
+    ana.wait_rows("a medias")
+    ana.arrives(*(f"fila {number}" for number in range(10_000)))
+    ana.wait_done()
+    ana.arrives("una más")
+    line = "a medias"
+    for character in ", y todavía a medias, y más":  # time enough for it to come back
+        ana.type(character)
+        line += character
+        ana.wait_rows(line)
+    ana.key("enter")
+    assert ana.read_next() == ["line", line], "it came back before that"
+    ana.wait_for("^una más$")
+    ana.wait_done()
+    assert len(ana.all_rows()) == 10_002
+
+
+def test_plain_without_readline_shows_what_arrives_behind_a_line(opened: Open) -> None:
+    ana = opened("plain, no readline", TERM="dumb")
+    ana.arrives("una fila")
+    ana.wait_done()
+    ana.enter("hola")
+    assert ana.read() == ["line", "hola"]
+    ana.wait_for("^una fila$")  # before the line, or behind it
+    assert not ana.finds("ana>")
+    assert b"\x1b" not in ana.printed
 
 
 @pytest.mark.parametrize("kind", ["gnu", "no gnu", "no readline", "plain"])
+def test_a_line_that_is_no_utf8_is_refused_and_not_had_again(opened: Open, kind: str) -> None:
+    ana = opened(kind)
+    ana.enter("hola")
+    assert ana.read() == ["line", "hola"]
+    eventually(lambda: kind == "no readline" or ana.is_raw(), "the console")
+    ana.type(b"\xf1and\xfa\r")
+    assert ana.read() == ["refused", "not-utf8"]
+    if kind != "no readline":
+        ana.type(KEYS["up"] + "\r")
+        assert ana.read() == ["line", "hola"]
+
+
+@pytest.mark.parametrize("kind", ["gnu", "no gnu", "no readline", "plain", "plain, no gnu"])
 def test_a_password_is_seen_nowhere_and_what_arrives_is(opened: Open, kind: str) -> None:
     ana = opened(kind)
     eventually(lambda: kind == "no readline" or ana.is_raw(), "the console")
-    ana.wait_for_prompt("" if kind == "plain" else "ana> ")
+    ana.wait_for_prompt("" if kind.startswith("plain") else "ana> ")
     ana.enter("/secret")
     assert ana.read() == ["line", "/secret"]
     ana.wait_for("^Password:$")
@@ -570,7 +688,7 @@ def test_a_password_is_seen_nowhere_and_what_arrives_is(opened: Open, kind: str)
     assert ana.read()[1] in ("/secret", "", KEYS["up"])  # no readline: the terminal's own mode
     assert b"geh" not in ana.printed
     if kind == "plain":
-        assert b"\x1b" not in ana.printed
+        heard(ana)
 
 
 def test_plain_in_an_emacs_shell_does_not_echo_what_that_has_shown(opened: Open) -> None:
@@ -583,5 +701,7 @@ def test_plain_in_an_emacs_shell_does_not_echo_what_that_has_shown(opened: Open)
     ana.enter("hola")
     assert ana.read() == ["line", "hola"]
     ana.arrives("una fila")
-    ana.wait_rows("", "una fila")
+    ana.wait_rows("una fila")
+    ana.enter("/ask")
+    ana.wait_rows("una fila", "Nickname:")
     assert b"\x1b" not in ana.printed
