@@ -76,6 +76,7 @@ class ReadlineConsole(TerminalConsole):
         self._candidates: list[str] = []
         self._in_history = False  # whether the last line is
         self._resized = False  # the window was while something was drawn
+        self._reacting = False  # to a signal
         self._fault: BaseException | None = None  # what a function raised that readline had called
         self._guarded_code: object = None
 
@@ -246,9 +247,15 @@ class ReadlineConsole(TerminalConsole):
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """Draw what has arrived.  Main thread: between two keys, or between two lines."""
-        if self._reading and not self._entering and not self._is_busy(frame):
-            with self._broken_off():
-                self._react(number)
+        if self._reacting:  # they come faster than they are dealt with: one in the other would have no end
+            return
+        self._reacting = True
+        try:
+            if self._reading and not self._entering and not self._is_busy(frame):
+                with self._broken_off():
+                    self._react(number)
+        finally:
+            self._reacting = False
 
     def _react(self, number: int) -> None:
         """Do what the signal is for, and what others were for that came at a wrong moment."""
