@@ -161,8 +161,7 @@ class Screen:
 
         `alt_enter`: the console breaks a line at Alt+Enter.
         """
-        editing = self._terminal and not self._plain
-        sections = topics.sections(topic, editing=editing, alt_enter=alt_enter, script=not self._terminal)
+        sections = topics.sections(topic, alt_enter=alt_enter, script=not self._terminal)
         if self._plain:
             return [
                 line

@@ -41,12 +41,12 @@ _SUSPEND = (N_("Ctrl+Z"), N_("let the shell have the terminal; fg brings you bac
 
 
 def sections(
-    topic: str, *, editing: bool = True, alt_enter: bool = False, script: bool = False
+    topic: str, *, alt_enter: bool = False, script: bool = False
 ) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return headings, and what belongs under each: how it is typed, and what it does.
 
     `topic` is one of TOPICS, or "": all but what is for moderators.  ValueError: there is no such topic.
-    `editing`: whether the line can be edited; `alt_enter`: whether that key breaks it.
+    `alt_enter`: whether that key breaks the line.
     `script`: there is none, and no commands of the client's own.
     """
     if topic and topic not in TOPICS:
@@ -55,15 +55,15 @@ def sections(
     if script:
         usages = MODERATORS_USAGE if topic == "mod" else USAGE
         return [(_("What can be typed:"), [usage_words(usage) for usage in usages.values()])]
-    return [(_(_HEADINGS[name]), _rows(name, editing, alt_enter)) for name in wanted]
+    return [(_(_HEADINGS[name]), _rows(name, alt_enter)) for name in wanted]
 
 
-def _rows(topic: str, editing: bool, alt_enter: bool) -> list[tuple[str, str]]:
+def _rows(topic: str, alt_enter: bool) -> list[tuple[str, str]]:
     if topic == "mod":
         return [usage_words(usage) for usage in MODERATORS_USAGE.values()]
     if topic != "keys":
         usages = {**USAGE, **CLIENT_USAGE}
         return [usage_words(usages[command]) for command in COMMANDS[topic]]
-    line_keys = [*_KEYS, *([_NEW_LINE] if alt_enter else [])] if editing else []
+    line_keys = [*_KEYS, *([_NEW_LINE] if alt_enter else [])]
     rows = [*line_keys, *_LEAVING, *([_SUSPEND] if hasattr(signal, "SIGTSTP") else [])]
     return [(_(key), _(meaning)) for key, meaning in rows]
