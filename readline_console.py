@@ -247,7 +247,9 @@ class ReadlineConsole(TerminalConsole):
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """Draw what has arrived.  Main thread: between two keys, or between two lines."""
-        if self._reacting:  # they come faster than they are dealt with: one in the other would have no end
+        # Nearly always there is nothing to do.  And where signals come faster than they are dealt with, one
+        # in the other would have no end.
+        if not self._has_to_react(number) or self._reacting:
             return
         self._reacting = True
         try:
@@ -256,6 +258,17 @@ class ReadlineConsole(TerminalConsole):
                     self._react(number)
         finally:
             self._reacting = False
+
+    def _has_to_react(self, number: int) -> bool:
+        return (
+            self._undrawn
+            or self._stopped
+            or self._to_suspend
+            or self._resized
+            or self._fault is not None
+            or self._interrupted is not None
+            or (self._editor is None and _is_tick(number))
+        )
 
     def _react(self, number: int) -> None:
         """Do what the signal is for, and what others were for that came at a wrong moment."""

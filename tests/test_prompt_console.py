@@ -531,13 +531,13 @@ def test_ctrl_d_ends_on_an_empty_line_and_deletes_on_another(start: Callable[...
     assert ana.all_rows() == []
 
 
-def test_ctrl_c_takes_the_line_away_and_interrupts(start: Callable[..., Terminal]) -> None:
+def test_ctrl_c_leaves_what_is_typed_in_sight_and_interrupts(start: Callable[..., Terminal]) -> None:
     ana = start(status="sala")
     ana.type("not sent")
     wait_typed(ana, "not sent sala")
     ana.key("Ctrl+C")
     assert ana.status() == INTERRUPTED
-    assert ana.all_rows() == []
+    assert ana.all_rows() == ["ana> not sent"]
 
 
 def test_ctrl_c_right_behind_a_line_does_not_lose_it(start: Callable[..., Terminal]) -> None:

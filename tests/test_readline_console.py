@@ -52,7 +52,10 @@ class Alone(Terminal):
 
     def read_next(self) -> list[Any]:
         """Return what it tells next: what it has read, or that it has done what it was told."""
-        return list(json.loads(self._told.readline()))
+        line = self._told.readline()
+        if not line:
+            self.wait_until(lambda: False, "a word of it")  # fails, and shows the screen
+        return list(json.loads(line))
 
     def wait_done(self) -> None:
         """Wait until it has done what it was told."""
