@@ -269,8 +269,9 @@ class LineEditor(Reader):
             self._complete()
 
         @keys.add("c-u", filter=~is_searching)
-        def _take_back(_event: KeyPressEvent) -> None:
-            self._buffer.delete_before_cursor(self._buffer.cursor_position)  # of all its rows
+        def _take_back(event: KeyPressEvent) -> None:
+            taken = self._buffer.delete_before_cursor(self._buffer.cursor_position)  # of all its rows
+            event.app.clipboard.set_text(taken)  # Ctrl+Y brings it back
 
         for key in ("left", "right", "home", "end", "up", "down", "tab", "c-a", "c-e", "c-b", "c-f"):
 

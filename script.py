@@ -240,7 +240,7 @@ class Sender(Script):
     def _parse(self, line: str) -> Command | None:
         command = super()._parse(line)
         if isinstance(command, Leave):  # nothing would be said, nor what comes behind it: no success
-            raise Refused("no-text")
+            raise Refused("usage", "say")
         return command
 
     def _end(self) -> ExitStatus:

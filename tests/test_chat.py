@@ -655,7 +655,7 @@ def test_send_of_a_word_that_leaves_is_refused_and_the_rest_is_said(
         seat.send("BYE left\n")
         out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (4, b"")
-    assert err == b"charla: Nothing was sent: there is no text. It was: exit\n"
+    assert err == b"charla: Nothing was sent. It is written like this: /say TEXT It was: exit\n"
 
 
 @pytest.mark.parametrize(
