@@ -77,6 +77,7 @@ class ReadlineConsole(TerminalConsole):
         self._in_history = False  # whether the last line is
         self._resized = False  # the window was while something was drawn
         self._reacting = False  # to a signal
+        self._raised: BaseException | None = None  # by what such a reaction was, in the line that is read
         self._fault: BaseException | None = None  # what a function raised that readline had called
         self._guarded_code: object = None
 
@@ -112,7 +113,7 @@ class ReadlineConsole(TerminalConsole):
                     prompt = self._prompt_for(text if self.keeps_text else "")
                 if self._editor is not None:
                     self._editor.begin_line()
-                line = _input(prompt)
+                line = self._input(prompt)
             if self._prompt_stands:  # perhaps once more, drawn between Enter and here
                 write(self._leave_row())
             self._raise_fault()
@@ -127,6 +128,18 @@ class ReadlineConsole(TerminalConsole):
             raise Refused("not-utf8")
         self._remember(line)
         return line
+
+    def _input(self, prompt: str) -> str:
+        self._raised = None
+        try:
+            return input(prompt)
+        except Exception:
+            # Two signals came together.  The first one's handler raised (Ctrl+C, say); input() calls the
+            # other's with that exception set, and the interpreter takes offence (SystemError, or it does not
+            # find our own methods any more).
+            if self._raised is None:
+                raise
+            raise self._raised from None
 
     def _remember(self, line: str) -> None:
         """Keep a line for the arrow keys, if it is one to be had again, and not there already."""
@@ -336,7 +349,8 @@ class ReadlineConsole(TerminalConsole):
         """What is raised in here, in a signal's handler, ends the line that readline is reading."""
         try:
             yield
-        except BaseException:
+        except BaseException as error:
+            self._raised = error
             if self._editor is not None:
                 self._editor.break_off()
             raise
@@ -440,14 +454,3 @@ def _is_libedit() -> bool:
 def _is_tick(number: int) -> bool:
     """Whether the signal is the timer's: it comes some time after a read has begun."""
     return hasattr(signal, "SIGALRM") and number == signal.SIGALRM
-
-
-def _input(prompt: str) -> str:
-    try:
-        return input(prompt)
-    except SystemError as error:
-        # Two signals came together.  The first one's handler raised (Ctrl+C, say); input() calls the
-        # other's with that exception set, and the interpreter takes offence.
-        if error.__cause__ is None:
-            raise
-        raise error.__cause__ from None

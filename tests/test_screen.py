@@ -401,7 +401,7 @@ def test_only_what_the_screen_puts_there_is_at_the_left_edge(
     at.time_shown = times
     clock, margin = ("22:13 ", " " * 6) if times else ("", "")
     for message, beginning in (
-        (Said(1, AT, 0, nick, text), f"{clock}{nick}:"),
+        (Said(1, AT, 0, nick, text), f"{clock}{nick}"),  # perhaps: (names you)
         (Acted(1, AT, 0, nick, text), f"{clock}~ {nick}"),
         (Told(1, AT, 0, nick, "ana", text), f"{clock}{nick} -> you:"),
         (Past(Said(1, AT, 0, nick, text)), f"[22:13] {nick}:"),
