@@ -498,7 +498,8 @@ def _terminal_is_closed() -> bool:
 def _obey_signals(server: Server) -> None:
     """Ctrl+C and SIGTERM end the server in order, a second one at once; SIGHUP reloads, SIGUSR1 reports.
 
-    SIGHUP is also what says that the terminal is closed: then that is the end, too.
+    SIGHUP is also what says that the terminal is closed: then that is the end, too.  It is in order however
+    often that is said: the kernel says so, and the shell may once more.
     """
     asked = False
     # Not in the background, and not with nohup: there it is somebody's wish, or nothing.
@@ -511,9 +512,9 @@ def _obey_signals(server: Server) -> None:
         asked = True
         server.shutdown()  # and nothing that takes a lock: this comes in the middle of anything
 
-    def hang_up(number: int, frame: object) -> None:
+    def hang_up(_number: int, _frame: object) -> None:
         if ends_with_terminal and _terminal_is_closed():
-            end(number, frame)
+            server.shutdown()
         else:
             server.reload()
 

@@ -551,6 +551,8 @@ def test_a_terminal_that_is_closed_ends_the_server_and_sighup_from_elsewhere_doe
             ana.expect("* 1 here: ana")
             os.close(terminal)
             assert ana.rest() == ["* The server is closing. Goodbye!"]
+            # The kernel tells, and the shell may tell once more: that hurries nothing.  It lingers for ana.
+            os.kill(pid, signal.SIGHUP)
     except BaseException:
         os.kill(pid, signal.SIGKILL)
         raise
