@@ -4,7 +4,8 @@
                  answered with `said N`, how many it were
     say N L      says N things of L characters, as fast as they are confirmed; answered with `said N`
 
-Each begins with `m` and its number (from 0), so that it can be found again.  A process of its own, of one
+Each begins with `m` and its number (from 0), so that it can be found again, and has an emoji, with which a
+Python string takes four bytes a character.  A process of its own, of one
 thread that sleeps nearly always.
 """
 
@@ -15,7 +16,7 @@ import time
 
 from talkers import PATIENCE, WINDOW, Person, ready
 
-_WORDS = "la vida es sueño y los sueños sueños son "
+_WORDS = "la vida es sueño y los sueños 😀 sueños son "
 
 
 class Chatter(Person):

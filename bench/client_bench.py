@@ -357,7 +357,8 @@ From just before fork until the prompt is on the screen, or, where there is none
 imports, joining."""
 
 SESSION_NOTE = """\
-As fast as the client prints them. Resident memory, of all rounds the most."""
+As fast as the client prints them, each with an emoji, with which a Python string takes four bytes a
+character. Resident memory, of all rounds the most."""
 
 SHARE_NOTE = "User and system time of the client, while nobody types."
 

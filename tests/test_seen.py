@@ -37,9 +37,24 @@ def test_what_was_shown_again_or_late_is_found_once_and_in_its_place() -> None:
 
 def test_the_oldest_are_forgotten_by_number_and_by_size() -> None:
     few = Seen(messages=3)
-    small = Seen(characters=10)
+    small = Seen(size=len("SAY 3 1790000000003 - beto abc3\n") * 2)
     for number in range(5):
         few.add(said(number, f"a{number}"))
         small.add(said(number, f"abc{number}"))
     assert [message.id for message in few.search("a")] == [2, 3, 4]
     assert [message.id for message in small.search("abc")] == [3, 4]
+
+
+def test_a_message_is_found_as_it_was_whatever_is_in_it() -> None:
+    seen = Seen()
+    messages: list[Talk] = [
+        said(1, "dos\nlíneas, y C:\\nombre"),
+        said(2, "  😀 ñandú 漢字  "),
+        Acted(3, AT + 3, 0, "beto", "- baila"),
+        said(4, ""),
+    ]
+    for message in messages:
+        seen.add(message)
+    assert seen.search("") == messages
+    assert seen.search("LÍNEAS c:\\nombre") == messages[:1]
+    assert seen.search("Ñandú 😀") == messages[1:2]
