@@ -18,11 +18,12 @@ from typing import Any
 
 import languages
 import protocol
+from arguments import ArgumentParser, NotAsArgument
 from exits import diagnose
 from languages import N_, _
 from messages import HISTORY_AT_JOIN, HISTORY_LIMIT
 from network import DEAD_AFTER, PING_AFTER
-from passwords import NotAsArgument, Password
+from passwords import Password
 from route import DEFAULT_PORT
 from settings import SettingsError, check_names, default_path, read_settings, yes_or_no
 from trust import Authority, FirstUse, Pinned, Trust, read_fingerprint
@@ -409,13 +410,11 @@ class _Choice:
         return argparse.Namespace(**{option.field: self._given[option.name].value for option in OPTIONS})
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
         prog="charla" if sys.argv[0].endswith("charla") else "client.py",
         description=_("Charla, a chat room for terminals: the client."),
         epilog=_(EPILOG),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # --password is not short for --password-file
     )
     parser.add_argument("--password", action=NotAsArgument, help=argparse.SUPPRESS)
     parser.add_argument(

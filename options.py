@@ -10,12 +10,12 @@ from collections.abc import Callable
 import languages
 import messages
 import protocol
+from arguments import ArgumentParser, NotAsArgument
 from door import PER_ADDRESS, PER_MINUTE
 from entrance import HANDSHAKE_TIMEOUT, MAX_WAITING
 from eventlog import HISTORY
 from fanout import BACKLOG_LIMIT, FLUSH_SIZE
 from languages import _
-from passwords import NotAsArgument
 from reader import BURST, DEAD_AFTER, PING_AFTER
 from room import GRACE
 
@@ -179,12 +179,10 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
 
     In the language that is spoken: it has to be chosen before (`languages.speak`).
     """
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="charla-server" if sys.argv[0].endswith("charla-server") else "server.py",
         description=_("Charla, a chat room for terminals: the server."),
         epilog=_epilog(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # --password is not short for --password-file
     )
     parser.add_argument("--password", action=NotAsArgument, help=argparse.SUPPRESS)
 

@@ -5,7 +5,6 @@ No password is ever in a record, an error or a repr.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import hmac
 import logging
@@ -16,9 +15,8 @@ import time
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
 
-from languages import N_, Words, _, system_words
+from languages import N_, Words, system_words
 from messages import clean
 from nicks import LEAVE_WORDS
 from protocol import is_native
@@ -43,19 +41,6 @@ MAX_ORIGINS = 10_000
 
 class PasswordError(Exception):
     """A password that cannot be used; its text is a sentence for a person, without the password."""
-
-
-class NotAsArgument(argparse.Action):
-    """An option that is refused, whatever it is given, without repeating that."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_given: object) -> NoReturn:
-        """Explain what to do instead, and exit with status 2."""
-        parser.error(
-            _(
-                "a password is never an argument, others would see it (ps): write it into a file for "
-                "--password-file, or into CHARLA_PASSWORD; and choose another one, if this was it"
-            )
-        )
 
 
 class Password:

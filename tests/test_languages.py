@@ -676,7 +676,7 @@ def test_no_line_of_the_help_is_left_in_english(program: str) -> None:
     [
         (["--port", "x"], {}, "argumento --port: «x» no es un puerto: da un número del 0 al 65535"),
         (["--port"], {}, "argumento --port: falta su valor"),
-        (["--bogus", "1"], {}, "argumentos desconocidos: --bogus 1"),
+        (["--bogus", "1"], {}, "no existe la opción --bogus"),
         (["--tls=yes"], {}, "argumento --tls: no lleva ningún valor, y se ha dado 'yes'"),
         (["--password", "my secret"], {}, "una contraseña nunca va en un argumento"),
         (["--rate-limit", "fast"], {}, "«fast» no es un ritmo: da líneas por segundo"),
