@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support import DEADLINE, LineClient, ServerProgram, eventually
 
+import languages
 from server import Limits, Server
 
 
@@ -30,6 +31,13 @@ def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
             patch.setenv(name, str(tmp_path_factory.mktemp("settings")))
         patch.setenv("LANGUAGE", "en")
         yield
+
+
+@pytest.fixture(autouse=True)
+def _english_again() -> Iterator[None]:
+    """Let no test speak the language of another."""
+    yield
+    languages.use(languages.ENGLISH)
 
 
 @pytest.fixture(autouse=True)

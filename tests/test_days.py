@@ -17,13 +17,12 @@ DAY = 24 * 60 * 60 * 1000
 
 
 @pytest.fixture(autouse=True)
-def _utc_and_english(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "UTC")
         time.tzset()
         yield
     time.tzset()
-    languages.use(languages.ENGLISH)
 
 
 def test_a_day_in_words_from_the_longest_to_the_shortest() -> None:

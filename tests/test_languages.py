@@ -59,13 +59,6 @@ FILES = sorted((ROOT / "languages").glob("*.po"))
 SOURCES = sorted(ROOT.glob("*.py"))
 
 
-@pytest.fixture(autouse=True)
-def _english_again() -> Iterator[None]:
-    """Let no other test speak the language of one."""
-    yield
-    languages.use("en")
-
-
 # ---- the files: complete, and the same in every language -------------------------------------------
 
 
