@@ -227,6 +227,8 @@ def _slash_ban(rest: str, tag: int) -> Command:
     name, more = _name_and_rest(rest, "ban")
     word, why = _word_and_rest(more)
     seconds = _read_duration(word)
+    if not seconds and word[:1].isdigit():  # 30x, 30 min: no reason, and a ban for good is not meant
+        raise Refused("duration")
     return Ban(name, seconds, why_text(why if seconds else more), tag)
 
 

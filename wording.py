@@ -237,7 +237,7 @@ _STORAGE_WORDS = frozenset(
 ACTIONS: dict[str, str] = {
     "mod": N_("{by} is a moderator now"),
     "kick": N_("{by} removed {nick}"),
-    "ban": N_("{by} banned {nick}"),
+    "ban": N_("{by} banned {nick} for good"),
     "unban": N_("{by} lifted the ban on {nick}"),
     "mute": N_("{by} muted {nick}"),
     "unmute": N_("{by} lets {nick} speak again"),

@@ -545,6 +545,15 @@ def test_the_marks_of_private_messages_follow_the_language() -> None:
     )
 
 
+def test_a_ban_says_how_long_it_holds() -> None:
+    languages.use("es")
+    told = [Moderated(3, NOW, 0, "ban", "ana", "eva", seconds, "spam") for seconds in (0, 604_800)]
+    assert [PLAIN.encode(event).decode() for event in told] == [
+        "* ana ha prohibido la entrada a eva para siempre: spam\n",
+        "* ana ha prohibido la entrada a eva durante 7 d: spam\n",
+    ]
+
+
 def test_a_usage_of_the_client_is_told_too() -> None:
     assert wording.sentence("usage", ("r",)).endswith("/r TEXT")
     assert wording.sentence("not-ignored", ("ana",)) == "'ana' is not ignored."

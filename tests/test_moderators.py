@@ -99,7 +99,7 @@ RULINGS = [
         "mara removed beto: too loud",
         "kick mara beto 0 too loud",
     ),
-    ("/ban beto", "BAN 7 beto 0", "mara banned beto", "ban mara beto 0"),
+    ("/ban beto", "BAN 7 beto 0", "mara banned beto for good", "ban mara beto 0"),
     (
         "/ban beto 30m spam",
         "BAN 7 beto 1800 spam",
@@ -383,6 +383,17 @@ def test_somebody_who_is_not_here_can_be_banned_by_nick(table: Table) -> None:
     mara = table.moderator("mara")
     assert type_in(table, mara, "/ban beto 1h") == ["* mara banned beto for 1 h"]
     assert not table.seat(table.connect(), "beto")
+
+
+@pytest.mark.parametrize("time", ["30x", "30", "30 min", "0m"])
+def test_a_mistyped_time_bans_nobody(table: Table, time: str) -> None:
+    mara, beto = table.moderator("mara"), table.join("beto")
+    table.forget()
+    refusal = ["! That is not a time: write it like 30s, 5m, 2h or 7d, 365d at the most."]
+    assert type_in(table, mara, f"/ban beto {time} spam") == refusal
+    assert type_in(table, mara, f"/mute beto {time}") == refusal
+    assert told(table, beto) == []
+    assert type_in(table, mara, "/bans") == ["* Nobody is banned."]
 
 
 def test_a_banned_nick_cannot_be_taken_later_on(table: Table) -> None:
