@@ -133,11 +133,11 @@ class ReadlineConsole(TerminalConsole):
         self._raised = None
         try:
             return input(prompt)
-        except Exception:
+        except BaseException as error:
             # Two signals came together.  The first one's handler raised (Ctrl+C, say); input() calls the
             # other's with that exception set, and the interpreter takes offence (SystemError, or it does not
-            # find our own methods any more).
-            if self._raised is None:
+            # find our own methods any more), or forgets it: then input() says KeyboardInterrupt.
+            if self._raised is None or error is self._raised:
                 raise
             raise self._raised from None
 

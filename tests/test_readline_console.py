@@ -424,6 +424,24 @@ def test_however_it_ends_the_terminal_is_as_it_was(
     assert not ana.finds("Traceback|Error")
 
 
+@pytest.mark.parametrize("kind", ["gnu", "no gnu", "no readline", "plain"])
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [(signal.SIGINT, "KeyboardInterrupt"), (signal.SIGTERM, "Terminated"), (signal.SIGHUP, "Terminated")],
+)
+def test_what_ends_it_is_told_also_when_other_signals_come_with_it(
+    opened: Open, kind: str, end: signal.Signals, told: str
+) -> None:
+    ana = opened(kind)
+    prompt = "" if kind.startswith("plain") else "ana> "
+    eventually(lambda: kind == "no readline" or ana.is_raw(), "the console")
+    ana.wait_for_prompt(prompt)
+    for number in (signal.SIGSTOP, end, signal.SIGUSR1, signal.SIGALRM, signal.SIGCONT):
+        ana.signal(number)  # while it is stopped they gather, and come at once
+    assert ana.read() == ["interrupted", told]
+    assert ana.status() == 0
+
+
 @pytest.mark.parametrize("kind", ["gnu", "no gnu", "plain", "plain, no gnu"])
 def test_ctrl_z_and_back(opened: Open, kind: str) -> None:
     ana = opened(kind)
