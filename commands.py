@@ -94,7 +94,7 @@ def parse_line(line: str, tag: int = 0) -> Command | Own | None:
         if refused.code != "unknown-command" or match is None:
             raise
         name = match[1].lower()
-        raise Refused("unknown-command", name or "?", nearest(name, OWN_COMMANDS)) from None
+        raise Refused("unknown-command", name, nearest(name, OWN_COMMANDS)) from None
 
 
 def addressee(typed: str, correspondent: str = "") -> str:

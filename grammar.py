@@ -87,13 +87,17 @@ def _parse_slash(line: str, tag: int) -> Command:
     match = _SLASH.match(line)
     assert match is not None
     name, rest = match[1].lower(), match[2]
+    if not name:
+        raise Refused("no-command")
     if name not in _SLASH_COMMANDS:
-        raise Refused("unknown-command", name or "?", nearest(name))
+        raise Refused("unknown-command", name, nearest(name))
     return _SLASH_COMMANDS[name](rest, tag)
 
 
 def nearest(name: str, further: Iterable[str] = ()) -> str:
     """Return the one of COMMANDS and `further` ones that `name` is most like; empty: it is like none."""
+    if name == "?":  # what other programs have for it
+        return "help"
     if len(name) > 2 * _LONGEST_COMMAND:
         return ""
     return next(iter(difflib.get_close_matches(name, {*COMMANDS, *further}, n=1)), "")

@@ -105,6 +105,10 @@ SENTENCES: dict[str, str] = {
     ),
     "history-count": N_("Give a number of messages from 1 to {most}."),
     "usage": N_("Nothing was sent. It is written like this: {0}"),
+    "no-command": N_(
+        "A / alone is no command, so nothing was sent. /help lists the commands; "
+        "for everyone to read the line, begin with /say."
+    ),
     "unknown-command": N_(
         "There is no command /{0}, so nothing was sent. /help lists them; "
         "for everyone to read the line, begin with /say."

@@ -69,7 +69,9 @@ def test_what_lines_ask_for(line: str, command: object) -> None:
         ("/hlep", ("unknown-command", "hlep", "help")),
         ("/hsitory", ("unknown-command", "hsitory", "history")),
         ("/xyzzy", ("unknown-command", "xyzzy")),
-        ("/", ("unknown-command", "?")),
+        ("/?", ("unknown-command", "?", "help")),
+        ("/", ("no-command",)),
+        ("/ search words", ("no-command",)),
     ],
 )
 def test_what_is_refused(line: str, refusal: tuple[str, ...]) -> None:

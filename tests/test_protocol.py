@@ -198,7 +198,9 @@ TYPED: list[tuple[str, Command | None]] = [
 REFUSED: list[tuple[str, str]] = [
     ("/foo", "unknown-command"),
     ("//", "unknown-command"),
-    ("/ x", "unknown-command"),
+    ("/", "no-command"),
+    (" / ", "no-command"),
+    ("/ x", "no-command"),
     ("/MSGbeto secreto", "unknown-command"),
     ("/msg", "usage"),
     ("/msg beto", "usage"),
@@ -263,7 +265,7 @@ def test_a_typed_line_is_refused(line: str, code: str) -> None:
         ("/anounce x", ("anounce", "announce")),
         ("/slir", ("slir", "salir")),
         ("/xyzzy", ("xyzzy",)),
-        ("/", ("?",)),
+        ("/?", ("?", "help")),
         ("/" + "who" * 1000, ("who" * 33 + "w",)),  # no more of it than fits in an argument
     ],
 )
