@@ -89,6 +89,8 @@ def _parse_slash(line: str, tag: int) -> Command:
     name, rest = match[1].lower(), match[2]
     if not name:
         raise Refused("no-command")
+    if name in CLIENT_COMMANDS:
+        raise Refused("client-command", name)
     if name not in _SLASH_COMMANDS:
         raise Refused("unknown-command", name, nearest(name))
     return _SLASH_COMMANDS[name](rest, tag)
@@ -296,5 +298,8 @@ _SLASH_COMMANDS: dict[str, Callable[[str, int], Command]] = {
 
 COMMANDS = tuple(_SLASH_COMMANDS)
 """The names of the commands, without the slash, in small letters."""
+
+CLIENT_COMMANDS = ("r", "ignore", "unignore", "search", "bell", "time", "clear")
+"""What client.py does by itself on a terminal (commands.py), and what is nowhere else."""
 
 _LONGEST_COMMAND = max(map(len, COMMANDS))

@@ -34,7 +34,7 @@ USAGE: dict[str, tuple[str, str]] = {
     "who": (N_("/who [PAGE]"), N_("who is here")),
     "history": ("/history [N]", N_("what was said before: the last N messages ({asked})")),
     "topic": ("/topic", N_("what the room is about")),
-    "help": ("/help", N_("this help, or /help mod: what moderators can do")),
+    "help": ("/help [mod]", N_("this help; mod: what moderators can do")),
     "exit": ("/exit", N_("leave; so do exit, quit, salir alone on a line, and Ctrl+C")),
 }
 
@@ -112,6 +112,10 @@ SENTENCES: dict[str, str] = {
     "unknown-command": N_(
         "There is no command /{0}, so nothing was sent. /help lists them; "
         "for everyone to read the line, begin with /say."
+    ),
+    "client-command": N_(
+        "/{0} works only in client.py on a terminal, so nothing was sent. "
+        "/help lists what works here; for everyone to read the line, begin with /say."
     ),
     "too-long": N_("Nothing was sent: that is longer than {0} bytes. Send it in parts."),
     "not-utf8": N_("Nothing was sent: that line is not UTF-8 text. Set your terminal to UTF-8."),

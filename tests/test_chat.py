@@ -642,6 +642,19 @@ def test_the_help_of_a_script_has_no_command_that_a_script_has_not(
     assert not re.search(rb"/(r|search|bell|time|clear|ignore)\b", out)
 
 
+def test_a_command_of_the_terminals_client_is_refused_to_a_script(fake: FakeServer, stack: ExitStack) -> None:
+    process = start_piped(fake, stack, "--send", "/search x", "--send", "/help talk")
+    with fake.accept() as seat:
+        seat.let_in("bot")
+        assert seat.command() == Leave()
+        seat.send("BYE left\n")
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (4, b"")
+    refused, usage = err.decode().splitlines()
+    assert refused.startswith("charla: /search works only in client.py on a terminal, so nothing was sent.")
+    assert usage.endswith("It is written like this: /help [mod] It was: /help talk")
+
+
 def test_send_of_a_word_that_leaves_is_refused_and_the_rest_is_said(
     fake: FakeServer, stack: ExitStack
 ) -> None:

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import grammar
 from commands import (
+    OWN_COMMANDS,
     Answer,
     Bell,
     Clear,
@@ -151,6 +153,11 @@ def offered(before: str) -> list[str]:
 )
 def test_tab_offers_commands_choices_and_nicks(before: str, replacements: list[str]) -> None:
     assert offered(before) == replacements
+
+
+def test_the_grammar_knows_the_commands_of_the_client() -> None:
+    assert {*grammar.CLIENT_COMMANDS, "help"} == set(OWN_COMMANDS)
+    assert not set(grammar.CLIENT_COMMANDS) & set(grammar.COMMANDS)
 
 
 def test_every_command_is_offered_once() -> None:

@@ -202,6 +202,8 @@ REFUSED: list[tuple[str, str]] = [
     (" / ", "no-command"),
     ("/ x", "no-command"),
     ("/MSGbeto secreto", "unknown-command"),
+    ("/search words", "client-command"),
+    ("/TIME", "client-command"),
     ("/msg", "usage"),
     ("/msg beto", "usage"),
     ("/msg beto   ", "usage"),

@@ -189,6 +189,17 @@ def test_an_absent_addressee_and_nobody_else_sees_the_line(room: Room) -> None:
     beto.expect("ana: hola")
 
 
+def test_what_the_client_does_by_itself_is_told_apart_from_what_there_is_not(room: Room) -> None:
+    ana, beto = room
+    ana.send("/time\n/help talk\n/help mod\n/search my secret\nhola\n")
+    here = "so nothing was sent. /help lists what works here; for everyone to read the line, begin with /say."
+    ana.expect(f"! /time works only in client.py on a terminal, {here}")
+    ana.expect("! Nothing was sent. It is written like this: /help [mod]")
+    ana.until("^[*] /status")
+    ana.expect(f"! /search works only in client.py on a terminal, {here}")
+    beto.expect("ana: hola")
+
+
 def test_half_close_after_a_message_is_delivered_then_the_leave(room: Room) -> None:
     ana, beto = room
     ana.send("hola\n/who\n")
