@@ -13,13 +13,18 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  Options go in ARGS: make server ARGS="--host 0.0.0.0"; the interpreter in PYTHON.'
 
+# The programs say themselves how they ended: of that make is silent (with -s, and the - before a command).
+ifneq ($(filter server serv client cli,$(MAKECMDGOALS)),)
+MAKEFLAGS += --silent
+endif
+
 server serv:  ## run the server (nothing to install)
-	$(PYTHON) server.py $(ARGS)
+	-$(PYTHON) server.py $(ARGS)
 
 client cli:  ## run the client (the first time installs prompt_toolkit for it, where that can be done)
 	@$(MAKE) --silent --no-print-directory $(CLIENT)/installed 2>/dev/null \
 		|| echo 'That cannot be done here (no network? no venv?): the client runs without it.'
-	@if test -e $(CLIENT)/installed -a -x $(CLIENT)/bin/python; \
+	-@if test -e $(CLIENT)/installed -a -x $(CLIENT)/bin/python; \
 		then exec $(CLIENT)/bin/python client.py $(ARGS); else exec $(PYTHON) client.py $(ARGS); fi
 
 test: $(VENV)/installed  ## run the tests (makes its own virtual environment)

@@ -1,13 +1,19 @@
-"""Starting the two programs where something of the usual is missing: an old Python, closed streams."""
+"""Starting the two programs: by make, with an old Python, and where streams are closed."""
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
+from clients import Start
 from support import DEADLINE, ROOT, ServerProgram, eventually
 
 StartProgram = Callable[..., ServerProgram]
@@ -69,3 +75,78 @@ def listens(port: int) -> bool:
     """Say whether somebody listens on a port of the loopback."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+# ---- make ----------------------------------------------------------------------------------------
+
+with_make = pytest.mark.skipif(not shutil.which("make"), reason="there is no make")
+
+# Becomes `make client CLIENT=folder ARGS="..."`.
+MAKE_CLIENT = (
+    "import os, shlex, sys; "
+    "os.execvp('make', ['make', 'client', sys.argv[1], 'ARGS=' + shlex.join(sys.argv[2:])])"
+)
+
+
+@pytest.fixture
+def of_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the variable of make with the folder of the client's Python: nothing has to be installed."""
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # of `make test`
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "client"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "installed").touch()
+    python = folder / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    python.chmod(0o755)
+    return f"CLIENT={folder}"
+
+
+@with_make
+@pytest.mark.parametrize(
+    ("goal", "options", "words"),
+    [
+        ("client", "--nick bot --port {taken}", "That is not a Charla server"),
+        ("client", "--port x", "'x' is not a port"),
+        ("server", "--port {taken}", "port {taken} is in use"),
+    ],
+)
+def test_make_adds_nothing_to_what_the_programs_say(
+    goal: str, options: str, words: str, of_make: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        taken.settimeout(DEADLINE)
+        port = taken.getsockname()[1]
+        with subprocess.Popen(
+            ["make", goal, of_make, f"PYTHON={sys.executable}", f"ARGS={options.format(taken=port)}"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            if "not a Charla server" in words:
+                taken.accept()[0].close()
+            out, err = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, out) == (0, "")
+    assert len(err.splitlines()) == 1
+    assert words.format(taken=port) in err
+
+
+@with_make
+@pytest.mark.parametrize("end", ["exit", "Ctrl+C", "closing"])
+def test_make_client_ends_quietly_on_a_terminal(
+    start_program: StartProgram, stack: ExitStack, of_make: str, end: str
+) -> None:
+    server = start_program()
+    ana = Start(stack)(server, "--nick", "ana", program=("-c", MAKE_CLIENT, of_make))
+    ana.wait_for_prompt("ana> ")
+    if end == "exit":
+        ana.enter("/exit")
+    elif end == "Ctrl+C":
+        ana.key("Ctrl+C")
+    else:
+        server.process.terminate()
+        ana.wait_for("The server is closing")
+    assert ana.status() == (-signal.SIGINT if end == "Ctrl+C" else 0)
+    assert not ana.finds("make")
