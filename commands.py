@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import topics
 from grammar import COMMANDS, message_text, nearest, parse_typed
 from messages import Command, Refused, Tell, clean
-from topics import TOPICS
 
 BELLS = ("off", "private", "mention", "all")
 """When the bell rings: never; for what is said to one alone; for one's own nick, too; for everything."""
@@ -20,7 +20,7 @@ BELLS = ("off", "private", "mention", "all")
 
 @dataclass(frozen=True, slots=True)
 class HelpOn:
-    """Show what can be typed; `topic` is one of TOPICS, or empty for all but the moderators'."""
+    """Show what can be typed; `topic` is one of topics.TOPICS, or empty for all but the moderators'."""
 
     topic: str = ""
 
@@ -118,9 +118,14 @@ def addressee(typed: str, correspondent: str = "") -> str:
 
 
 def _help(rest: str, _tag: int) -> Own:
-    topic = rest.strip().lower()
-    if topic and topic not in TOPICS:
+    asked = rest.split()
+    if not asked:
+        return HelpOn()
+    if len(asked) > 1:
         raise Refused("usage", "help-topics")
+    topic = topics.called(asked[0])
+    if not topic:
+        raise Refused("no-help-on", asked[0], topics.nearest(asked[0]))
     return HelpOn(topic)
 
 
@@ -191,7 +196,7 @@ OWN_COMMANDS = tuple(_OWN)
 
 # ---- Tab ------------------------------------------------------------------------------------------
 
-_CHOICES = {"help": TOPICS, "bell": BELLS, "time": ("on", "off"), "quiet": ("on", "off")}
+_CHOICES = {"bell": BELLS, "time": ("on", "off"), "quiet": ("on", "off")}
 
 
 def complete(before: str, nicks: Callable[[str], list[str]]) -> list[str]:
@@ -208,8 +213,9 @@ def complete(before: str, nicks: Callable[[str], list[str]]) -> list[str]:
             names = sorted({*COMMANDS, *OWN_COMMANDS})
             return [f"/{name} " for name in names if name.startswith(word[1:].lower())]
         command = words[0][1:].lower()
-        if command in _CHOICES:
-            return [choice for choice in _CHOICES[command] if choice.startswith(word.lower())]
+        choices = topics.words() if command == "help" else _CHOICES.get(command)
+        if choices is not None:
+            return [choice for choice in choices if choice.startswith(word.lower())]
     if not word:
         return []
     behind = ": " if len(words) == 1 else " "

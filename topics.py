@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import signal
 
 from languages import N_, _
 from wording import CLIENT_USAGE, MODERATORS_USAGE, USAGE, usage_words
 
 TOPICS = ("talk", "people", "screen", "keys", "mod")
-"""What can follow /help: in every language the same words, as commands are."""
+"""What can follow /help, in every language; or the word for it in the one that is spoken (`words`)."""
+
+_WORDS = (N_("talk"), N_("people"), N_("screen"), N_("keys"), "mod")
 
 _HEADINGS = {
     "talk": N_("Talking:"),
@@ -38,6 +41,22 @@ _LEAVING = (
     (N_("Ctrl+D"), N_("leave, when nothing is typed")),
 )
 _SUSPEND = (N_("Ctrl+Z"), N_("let the shell have the terminal; fg brings you back"))
+
+
+def words() -> tuple[str, ...]:
+    """Return what TOPICS are called in the language that is spoken, in their order."""
+    return tuple(map(_, _WORDS))
+
+
+def called(word: str) -> str:
+    """Return the one of TOPICS that is called `word`, in any case; empty: none is."""
+    word = word.lower()
+    return word if word in TOPICS else dict(zip(words(), TOPICS, strict=True)).get(word, "")
+
+
+def nearest(word: str) -> str:
+    """Return what can follow /help that `word` is most like; empty: it is like nothing of that."""
+    return next(iter(difflib.get_close_matches(word.lower(), {*TOPICS, *words()}, n=1)), "")
 
 
 def sections(

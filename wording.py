@@ -173,16 +173,24 @@ SENTENCES: dict[str, str] = {
     "not-muted": N_("'{0}' is not muted."),
 }
 
-_UNKNOWN_COMMAND_NEAR = N_(  # "unknown-command", where there is one like it
-    "There is no command /{0}, so nothing was sent. Did you mean /{1}? /help lists them; "
-    "for everyone to read the line, begin with /say."
-)
-
 # What client.py refuses by itself: no codes of the wire.
 CLIENT_SENTENCES: dict[str, str] = {
+    "no-help-on": N_("There is no help on '{0}'. There is help on these: talk, people, screen, keys, mod."),
     "not-ignored": N_("'{0}' is not ignored."),
     "nobody-to-answer": N_("Nobody has written to you alone yet."),
     "ignore-yourself": N_("That is you: nobody ignores themselves here."),
+}
+
+# The same where there is something that may have been meant: the second argument.
+_NEAR: dict[str, str] = {
+    "unknown-command": N_(
+        "There is no command /{0}, so nothing was sent. Did you mean /{1}? /help lists them; "
+        "for everyone to read the line, begin with /say."
+    ),
+    "no-help-on": N_(
+        "There is no help on '{0}'. Did you mean /help {1}? "
+        "There is help on these: talk, people, screen, keys, mod."
+    ),
 }
 
 # Refusals and notices whose argument is a number of seconds: it is told as a duration.
@@ -291,8 +299,8 @@ def sentence(code: str, arguments: tuple[str, ...] = ()) -> str:
     if code == "nick-scripts":
         words = tuple(_(word) if word in _SCRIPTS else word for word in arguments)
     template = SENTENCES.get(code) or CLIENT_SENTENCES.get(code, "")
-    if code == "unknown-command" and len(arguments) > 1:
-        template = _UNKNOWN_COMMAND_NEAR
+    if len(arguments) > 1:
+        template = _NEAR.get(code, template)
     try:
         return _(template).format(*words, most=HISTORY_LIMIT) or " ".join((code, *arguments))
     except IndexError:

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import grammar
+import languages
+import topics
 from commands import (
     OWN_COMMANDS,
     Answer,
@@ -22,6 +24,7 @@ from commands import (
     parse_line,
 )
 from messages import Command, Help, History, Refused, Say, Tell, Who
+from wording import CLIENT_USAGE, sentence, usage_words
 
 
 @pytest.mark.parametrize(
@@ -54,10 +57,43 @@ def test_what_lines_ask_for(line: str, command: object) -> None:
     assert parse_line(line, 7) == command
 
 
+@pytest.mark.parametrize("language", languages.available())
+def test_topics_are_named_in_the_language_that_is_spoken_and_in_english_too(language: str) -> None:
+    languages.use(language)
+    for word, topic in zip(topics.words(), topics.TOPICS, strict=True):
+        assert parse_line(f"/help {word.upper()}") == parse_line(f"/help {topic}") == HelpOn(topic)
+        assert offered(f"/help {word[:-1]}") == [word]
+    assert offered("/help ") == list(topics.words())
+    # Where they are listed they are all there, as this language has them.
+    listed = ", ".join(topics.words())
+    for lines in (
+        sentence("no-help-on", ("nothing",)),
+        sentence("no-help-on", ("kyes", "keys")),
+        usage_words(CLIENT_USAGE["help-topics"])[1],
+    ):
+        assert listed in lines
+
+
+def test_what_help_there_is_is_told_to_who_asks_for_another() -> None:
+    assert sentence("no-help-on", ("kyes", "keys")) == (
+        "There is no help on 'kyes'. Did you mean /help keys? "
+        "There is help on these: talk, people, screen, keys, mod."
+    )
+    languages.use("es")
+    assert parse_line("/help gente") == HelpOn("people")
+    with pytest.raises(Refused) as refused:
+        parse_line("/help tecals")
+    assert sentence(refused.value.code, refused.value.arguments).startswith(
+        "No hay ayuda sobre «tecals». ¿Querías decir /help teclas? Sí la hay sobre esto: hablar, gente,"
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "refusal"),
     [
-        ("/help nothing", ("usage", "help-topics")),
+        ("/help nothing", ("no-help-on", "nothing")),
+        ("/help kyes", ("no-help-on", "kyes", "keys")),
+        ("/help keys please", ("usage", "help-topics")),
         ("/r", ("usage", "r")),
         ("/r  ", ("usage", "r")),
         ("/ignore two people", ("usage", "ignore")),
