@@ -75,6 +75,8 @@ _BELL_WORDS = {
     "all": N_("The bell rings for every message."),
 }
 
+_CORRESPONDENT = "?"  # no nick: stands for whom /r answers
+
 _YES = ("y", "yes", "s", "si", "sí")  # in any language
 
 
@@ -94,6 +96,7 @@ class Chat(Talker):
         self._seen = Seen()
         self._bell: str = options.bell  # main writes, the network thread reads
         self._typed = ""  # main, like what follows: what stands in the line that is read next
+        self._answering = ""  # whom /r answers in the line that is being typed; empty: it has none
         self._excess = 0  # bytes by which the line that is being typed is too long
 
     def run(self, opening: list[Message]) -> ExitStatus:
@@ -121,7 +124,12 @@ class Chat(Talker):
 
     def prompt(self, typed: str) -> str:
         self._excess = len(typed.encode(errors="replace")) - MAX_TEXT
-        to, nobody = addressee(typed, self._people.last_who_wrote()), False
+        to, nobody = addressee(typed, _CORRESPONDENT), False
+        if to == _CORRESPONDENT:
+            # Who writes while it is typed does not get what was meant for somebody else.
+            to = self._answering = self._answering or self._people.last_who_wrote()
+        else:
+            self._answering = ""
         if to:
             found, sure = self._people.find(to)
             to, nobody = found or to, sure and not found
@@ -154,7 +162,7 @@ class Chat(Talker):
             line = ""
             try:
                 self.outbox.wait_below(1, CONFIRM_TIME)
-                typed, self._typed = self._typed, ""
+                typed, self._typed, self._answering = self._typed, "", ""
                 # Without what a pasted block may end in, or an editor begins a file with; clean, to be shown.
                 line = clean(self.console.read_line(self, typed).rstrip("\n").lstrip("\ufeff"))
                 # Whoever presses Ctrl+C right behind Enter means to leave, not to lose the line.
@@ -182,7 +190,7 @@ class Chat(Talker):
             raise Refused("usage", "mod")
         command = parse_line(line, self.outbox.new_tag())
         if isinstance(command, Answer):
-            to = self._people.last_who_wrote()
+            to = self._answering or self._people.last_who_wrote()
             if not to:
                 raise Refused("nobody-to-answer")
             return Tell(to, command.text, command.tag)
@@ -276,7 +284,8 @@ class Chat(Talker):
                 self._notice(_(_BELL_WORDS[self._bell]))
             case ShowTime(on):
                 shown = self._screen.time_shown = self._screen.time_shown if on is None else on
-                self._notice(_("Messages have their time.") if shown else _("Messages have no time."))
+                text = _("Messages have their time.")
+                self._notice(text if shown else _("Messages have no time; earlier ones keep theirs."))
             case Clear():
                 self.console.clear()
 
@@ -347,9 +356,9 @@ class Chat(Talker):
                 return self._refusal_lines(sentence(code, arguments), line)
             case Done() if line is not None:  # it is in the room, but its event is not to be had
                 return self._screen.notice(_("It was sent: {line}").format(line=line))
-            case Said(nick=nick) | Acted(nick=nick) | Told(nick=nick) if self._hides(nick):
+            case Said() | Acted() | Told() if self._hides(message):
                 return []
-            case Past(event) if self._hides(event.nick):
+            case Past(event) if self._hides(event):
                 return []
             case Said() | Acted() | Told():
                 self._seen.add(message)
@@ -357,9 +366,9 @@ class Chat(Talker):
                 self._seen.add(event)
         return self._screen.lines(message, self.nick)
 
-    def _hides(self, nick: str) -> bool:
-        """Say whether what `nick` says is not shown.  One's own is, also under a nick that is ignored."""
-        return nick != self.nick and self._people.ignores(nick)
+    def _hides(self, said: Said | Acted | Told) -> bool:
+        """Say whether it is not shown.  One's own is, also under a nick that is ignored."""
+        return said.nick != self.nick and self._people.ignores(said.nick, said.id)
 
     def _refusal_lines(self, text: str, line: str | None) -> list[str]:
         return self._screen.error(text + ("\n" + _("It was: {line}").format(line=line) if line else ""))
@@ -367,9 +376,9 @@ class Chat(Talker):
     def _rings(self, message: Message) -> bool:
         """Say whether the bell rings for a message."""
         match message:
-            case Told(nick=nick) if nick != self.nick and not self._hides(nick):
+            case Told(nick=nick) if nick != self.nick and not self._hides(message):
                 return self._bell != "off"
             case Said(nick=nick, text=text) | Acted(nick=nick, text=text) if nick != self.nick:
                 wanted = self._bell == "all" or (self._bell == "mention" and names(text, self.nick))
-                return wanted and not self._hides(nick)
+                return wanted and not self._hides(message)
         return False

@@ -33,6 +33,8 @@ class People:
         self._spoke: dict[str, None] = {}  # keys of `_here`; who spoke last stands last
         self._wrote = ""  # who last wrote to us alone
         self._ignored: dict[str, str] = {}  # key -> nick
+        # Key of a nick that somebody ignored has had -> their key now, and the id of the renaming.
+        self._ignored_before: dict[str, tuple[str, int]] = {}
 
     # ---- network thread --------------------------------------------------------------------------
 
@@ -50,8 +52,8 @@ class People:
                 case Left(nick=nick):
                     self._forget(nick_key(nick))
                     self._count -= 1 if self._count else 0
-                case Renamed(old=old, nick=nick):
-                    self._rename(old, nick)
+                case Renamed(id=id, old=old, nick=nick):
+                    self._rename(old, nick, id)
                 case Crowd(people=people):
                     self._all_known, self._count = False, people
                 case Said(nick=nick) | Acted(nick=nick) if nick != me:
@@ -83,7 +85,7 @@ class People:
         self._here.pop(key, None)
         self._spoke.pop(key, None)
 
-    def _rename(self, old: str, nick: str) -> None:
+    def _rename(self, old: str, nick: str, renaming: int) -> None:
         old_key, key = nick_key(old), nick_key(nick)
         spoke = old_key in self._spoke
         self._forget(old_key)
@@ -94,6 +96,10 @@ class People:
             self._wrote = nick
         if self._ignored.pop(old_key, None):
             self._ignored[key] = nick
+            self._ignored_before = {
+                had: (key if now == old_key else now, until)
+                for had, (now, until) in self._ignored_before.items()
+            } | {old_key: (key, renaming)}
 
     # ---- any thread --------------------------------------------------------------------------------
 
@@ -131,18 +137,28 @@ class People:
             return self._ignored[key]
 
     def unignore(self, nick: str) -> str:
-        """End that; return the nick, or nothing when nobody called so was ignored."""
+        """End that, also by a nick from before; return the nick, or nothing when that is not ignored."""
         with self._lock:
-            return self._ignored.pop(nick_key(nick), "")
+            key = nick_key(nick)
+            if key not in self._ignored:
+                key = self._ignored_before.get(key, ("", 0))[0]
+            self._ignored_before = {
+                had: (now, until) for had, (now, until) in self._ignored_before.items() if now != key
+            }
+            return self._ignored.pop(key, "")
 
     def ignored(self) -> list[str]:
         """Return who is ignored."""
         with self._lock:
             return list(self._ignored.values())
 
-    def ignores(self, nick: str) -> bool:
-        """Say whether what `nick` says is not to be shown."""
+    def ignores(self, nick: str, event: int) -> bool:
+        """Say whether the event of that id, something that `nick` said, is not to be shown.
+
+        That has an answer also for events from before a renaming, which /history brings.
+        """
         if not self._ignored:  # nearly always
             return False
         with self._lock:
-            return nick_key(nick) in self._ignored
+            key = nick_key(nick)
+            return key in self._ignored or event < self._ignored_before.get(key, ("", 0))[1]

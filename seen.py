@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import unicodedata
 from collections import deque
 from typing import TypeAlias
 
@@ -42,9 +43,10 @@ class Seen:
                 self._size -= len(self._lines.popleft())
 
     def search(self, words: str) -> list[Talk]:
-        """Return the messages that have all the `words` in text or names, in any case: by time, each once.
+        """Return the messages that have all the `words`, in any case, in text or names: by time, each once.
 
-        Their tags are 0: whose they are is told by the nick.
+        "nandu" finds "ñandú", but not the other way round.  Their tags are 0: the nick tells
+        whose they are.
         """
         wanted = words.casefold().split()
         with self._lock:
@@ -65,4 +67,14 @@ class Seen:
 def _has(message: Talk, wanted: list[str]) -> bool:
     to = message.to if isinstance(message, Told) else ""
     text = f"{message.nick} {to} {message.text}".casefold()
-    return all(word in text for word in wanted)
+    if text.isascii():
+        return all(word in text for word in wanted)
+    bare = _without_accents(text)
+    return all(word in text or word in bare for word in wanted)
+
+
+def _without_accents(text: str) -> str:
+    """Return `text` as who types in haste has it: "nandu" for "ñandú"."""
+    return "".join(
+        character for character in unicodedata.normalize("NFKD", text) if not unicodedata.combining(character)
+    )

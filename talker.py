@@ -106,7 +106,7 @@ class Talker(Listener):
     def leave_at_once(self) -> None:
         """Note that the user does not want to wait for the server."""
         self.leaving = True
-        self._without_goodbye = _("Left without waiting for the server.")
+        self._without_goodbye = _("Left without waiting for the server: it may keep your seat for a while.")
 
     def send_password(self, command: Mod, typed: str) -> None:
         """Send the moderators' password; PasswordError for what is none."""

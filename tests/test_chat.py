@@ -316,6 +316,25 @@ def test_r_answers_who_last_wrote_to_one_alone(ana: Ana) -> None:
     ana.sees("you -> beto: que")
 
 
+def test_r_answers_whom_it_was_begun_for(ana: Ana) -> None:
+    ana.seat.tell(Told(5, AT, 0, "beto", "ana", "psst"))
+    ana.sees("beto -> you: psst")
+    ana.terminal.type("/r para be")
+    ana.line_is("ana -> beto (private)> /r para be")
+    ana.seat.tell(Told(6, AT, 0, "eva", "ana", "hola"))
+    ana.sees("eva -> you: hola")
+    ana.terminal.type("to")
+    ana.line_is("ana -> beto (private)> /r para beto")
+    ana.terminal.key("enter")
+    assert ana.seat.command() == Tell("beto", "para beto", 1)
+    ana.seat.tell(Told(7, AT, 1, "ana", "beto", "para beto"))
+    ana.line_is("ana> ")
+    ana.terminal.type("/r para eva")
+    ana.line_is("ana -> eva (private)> /r para eva")
+    ana.terminal.key("enter")
+    assert ana.seat.command() == Tell("eva", "para eva", 2)
+
+
 def test_who_is_ignored_is_not_seen_nor_heard_until_that_is_ended(ana: Ana) -> None:
     ana.terminal.enter("/ignore BETO")
     ana.terminal.wait_for("What beto says is not shown any more")
@@ -325,7 +344,7 @@ def test_who_is_ignored_is_not_seen_nor_heard_until_that_is_ended(ana: Ana) -> N
         Acted(7, AT, 0, "beto", "three"),
         Renamed(8, AT, 0, "beto", "otro"),
         Said(9, AT, 0, "otro", "four"),
-        Past(Said(1, AT, 0, "otro", "five")),
+        Past(Said(1, AT, 0, "beto", "five")),
         Said(10, AT, 0, "eva", "hola"),
     )
     ana.sees("eva: hola")

@@ -111,13 +111,26 @@ def test_who_wrote_to_one_alone_is_remembered_under_the_new_name() -> None:
 def test_who_is_ignored_stays_so_under_another_name_and_is_not_answered() -> None:
     people = room("ana", "Beto")
     assert people.ignore("beto") == "Beto"
-    assert people.ignores("BETO")
+    assert people.ignores("BETO", 1)
     people.take(Renamed(2, AT, 0, "Beto", "otro"), "ana")
     assert people.ignored() == ["otro"]
-    assert people.ignores("otro")
-    assert not people.ignores("Beto")
+    assert people.ignores("otro", 3)
+    assert not people.ignores("Beto", 3), "another Beto"
     people.take(Told(3, AT, 0, "otro", "ana", "psst"), "ana")
     assert people.last_who_wrote() == ""
     assert people.unignore("OTRO") == "otro"
     assert people.unignore("otro") == ""
-    assert not people.ignores("otro")
+    assert not people.ignores("otro", 4)
+
+
+def test_what_was_said_under_a_name_from_before_stays_ignored_too() -> None:
+    people = room("ana", "beto")
+    people.ignore("beto")
+    people.take(Renamed(5, AT, 0, "beto", "otro"), "ana")
+    people.take(Renamed(7, AT, 0, "otro", "tercero"), "ana")
+    assert people.ignores("beto", 4)
+    assert people.ignores("otro", 6)
+    assert not people.ignores("beto", 6)
+    assert not people.ignores("otro", 8)
+    assert people.unignore("beto") == "tercero"
+    assert not any(people.ignores(nick, 4) for nick in ("beto", "otro", "tercero"))

@@ -58,3 +58,14 @@ def test_a_message_is_found_as_it_was_whatever_is_in_it() -> None:
     assert seen.search("") == messages
     assert seen.search("LÍNEAS c:\\nombre") == messages[:1]
     assert seen.search("Ñandú 😀") == messages[1:2]
+
+
+def test_accents_need_not_be_typed() -> None:
+    seen = Seen()
+    messages: list[Talk] = [said(1, "El Ñandú corrió"), said(2, "Ø nandu", "íñigo")]
+    for message in messages:
+        seen.add(message)
+    assert seen.search("nandu") == messages
+    assert seen.search("CORRIO el") == messages[:1]
+    assert seen.search("inigo") == messages[1:]
+    assert seen.search("ñandú") == messages[:1]
