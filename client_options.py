@@ -18,7 +18,7 @@ from typing import Any
 
 import languages
 import protocol
-from arguments import ArgumentParser, NotAsArgument
+from arguments import ArgumentParser, NotAsArgument, command, examples
 from exits import diagnose
 from languages import N_, _
 from messages import HISTORY_AT_JOIN, HISTORY_LIMIT
@@ -29,14 +29,7 @@ from settings import SettingsError, check_names, default_path, read_settings, ye
 from trust import Authority, FirstUse, Pinned, Trust, read_fingerprint
 from wording import sentence
 
-EPILOG = N_("""\
-examples:
-  python3 client.py                                a server on this machine
-  python3 client.py --host 192.168.1.20 --nick ana
-  python3 client.py --host chat.example --tls      nobody on the way can read or change what is said
-  python3 client.py --nick bot --send hola         say it, wait until it is confirmed, leave
-  CHARLA_NICK=ana python3 client.py                every option is also an environment variable
-
+HINTS = N_("""\
 What you do not want to type each time goes into a file: ~/.config/charla/client.toml (on Windows
 %APPDATA%\\charla\\client.toml), a line for each option, like nick = "ana", port = 9000 or tls = true.
 Options win over the environment, and that over the file.
@@ -410,11 +403,25 @@ class _Choice:
         return argparse.Namespace(**{option.field: self._given[option.name].value for option in OPTIONS})
 
 
+def _epilog() -> str:
+    client = command("charla")
+    shown = examples(
+        (
+            (client, _("a server on this machine")),
+            (f"{client} --host 192.168.1.20 --nick ana", ""),
+            (f"{client} --host chat.example --tls", _("nobody on the way can read or change what is said")),
+            (f"{client} --nick bot --send hola", _("say it, wait until it is confirmed, leave")),
+            (f"CHARLA_NICK=ana {client}", _("every option is also an environment variable")),
+        )
+    )
+    return "\n".join([_("examples:"), shown, "", _(HINTS)])
+
+
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="charla" if sys.argv[0].endswith("charla") else "client.py",
+        "charla",
         description=_("Charla, a chat room for terminals: the client."),
-        epilog=_(EPILOG),
+        epilog=_epilog(),
     )
     parser.add_argument("--password", action=NotAsArgument, help=argparse.SUPPRESS)
     parser.add_argument(

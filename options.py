@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable
 
 import languages
 import messages
 import protocol
-from arguments import ArgumentParser, NotAsArgument
+from arguments import ArgumentParser, NotAsArgument, command, examples
 from door import PER_ADDRESS, PER_MINUTE
 from entrance import HANDSHAKE_TIMEOUT, MAX_WAITING
 from eventlog import HISTORY
@@ -23,33 +22,25 @@ DEFAULT_PORT = 9000
 
 SECONDS_A_DAY = 24 * 60 * 60
 
-_EXAMPLE_WIDTH = 42  # columns; what a longer one does is told below it
-
 
 def _epilog() -> str:
-    examples = (
-        ("python3 server.py", _("a room for the clients on this machine")),
-        ("python3 server.py --host 0.0.0.0", _("for everybody on the network")),
-        (f'python3 server.py --port 7000 --welcome "{_("Class 2B: be kind")}"', ""),
-        ("python3 server.py --db room.db", _("what is said survives the server")),
+    server = command("charla-server")
+    shown = examples(
         (
-            "python3 server.py --host :: --tls --password-file room.secret",
-            _("for friends, over the internet"),
-        ),
-        ("CHARLA_PORT=7000 python3 server.py", _("every option is also an environment variable")),
+            (server, _("a room for the clients on this machine")),
+            (f"{server} --host 0.0.0.0", _("for everybody on the network")),
+            (f'{server} --port 7000 --welcome "{_("Class 2B: be kind")}"', ""),
+            (f"{server} --db room.db", _("what is said survives the server")),
+            (f"{server} --host :: --tls --password-file room.secret", _("for friends, over the internet")),
+            (f"CHARLA_PORT=7000 {server}", _("every option is also an environment variable")),
+        )
     )
-    lines = [_("examples:")]
-    for typed, meaning in examples:
-        if meaning and len(typed) > _EXAMPLE_WIDTH:
-            lines += [f"  {typed}", f"  {'':<{_EXAMPLE_WIDTH}} {meaning}"]
-        else:
-            lines.append(f"  {typed:<{_EXAMPLE_WIDTH}} {meaning}".rstrip())
     hints = _(
         "Ctrl+C tells everybody goodbye and ends the server.  SIGHUP reads the certificate again and opens\n"
         "the transcript again; SIGUSR1 records how the server is.\n"
         "The room's password can be in CHARLA_PASSWORD, too; never in an argument, which others see (ps)."
     )
-    return "\n".join([*lines, "", hints, ""])
+    return "\n".join([_("examples:"), shown, "", hints, ""])
 
 
 def _wrong(words: str, text: str, **fields: object) -> argparse.ArgumentTypeError:
@@ -180,7 +171,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     In the language that is spoken: it has to be chosen before (`languages.speak`).
     """
     parser = ArgumentParser(
-        prog="charla-server" if sys.argv[0].endswith("charla-server") else "server.py",
+        "charla-server",
         description=_("Charla, a chat room for terminals: the server."),
         epilog=_epilog(),
     )

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 
 import tls
+from arguments import command
 from languages import _, system_words
 from link import Connector
 from messages import AskPassword, Refused
@@ -104,8 +105,8 @@ class Route:
             words = _(
                 "No server answers at {where}: start one there ({command}), or look at --host and --port."
             )
-            command = "python3 server.py" + (f" --port {self.port}" if self.port != DEFAULT_PORT else "")
-            raise NoConnection(words.format(where=where, command=command)) from None
+            server = command("charla-server") + (f" --port {self.port}" if self.port != DEFAULT_PORT else "")
+            raise NoConnection(words.format(where=where, command=server)) from None
         except TimeoutError:
             words = _("Nothing answers at {where}: the machine is off, or a firewall is in between.")
             raise NoConnection(words.format(where=where)) from None

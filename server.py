@@ -46,6 +46,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from acceptor import Acceptor, host_port, listen
+from arguments import command
 from door import Door, is_loopback
 from entrance import HANDSHAKE_TIMEOUT, MAX_WAITING, Entrance
 from eventlog import HISTORY, EventLog, StorageError
@@ -436,16 +437,16 @@ def _announce(
         here = where if host == "127.0.0.1" else f" --host {host}{where}"
         join = _("To join, in another terminal: {client}   (or: {nc})")
         let_in = _("Only this machine can join. To let others in: {server}")
-        again = shlex.join(["python3", "server.py", *typed, "--host", "0.0.0.0"])
+        again = f"{command('charla-server')} {shlex.join([*typed, '--host', '0.0.0.0'])}"
         lines += [
-            join.format(client=f"python3 client.py{here}{tls}", nc=f"{nc} {host} {port}"),
+            join.format(client=f"{command('charla')}{here}{tls}", nc=f"{nc} {host} {port}"),
             let_in.format(server=again),
         ]
     else:
         reachable = _own_address() if ipaddress.ip_address(host).is_unspecified else host
         join = _("To join, on the other machines:")
         lines += [
-            f"{join} python3 client.py --host {reachable}{where}{tls}",
+            f"{join} {command('charla')} --host {reachable}{where}{tls}",
             f"{_('or:'):>{len(join)}} {nc} {reachable} {port}",
         ]
     try:

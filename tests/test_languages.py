@@ -46,6 +46,7 @@ from messages import (
     Moderated,
     Refusal,
     Said,
+    Status,
     Told,
     Topic,
 )
@@ -554,6 +555,23 @@ def test_a_ban_says_how_long_it_holds() -> None:
     ]
 
 
+def test_the_status_is_right_for_any_number() -> None:
+    values = ("93784", *"1110", "1234567", *"11111111")
+    languages.use("es")
+    lines = wording.status_words(Status(7, values)).split("\n")
+    assert len(lines) == len(wording.STATUS_WORDS)
+    assert lines[:2] == ["en marcha desde hace: 1 d 2 h", "personas en la sala: 1"]
+    assert lines[5] == "sucesos desde el arranque: 1234567"
+    assert lines[-2:] == ["prohibiciones: 1", "personas silenciadas: 1"]
+
+
+def test_a_status_of_a_later_version_is_told_as_far_as_it_is_known() -> None:
+    told = wording.status_words(Status(7, ("lately", *"2" * 20))).split("\n")
+    assert told[:2] == ["running for: lately", "people in the room: 2"]
+    assert len(told) == len(wording.STATUS_WORDS)
+    assert wording.status_words(Status(7, ())) == ""
+
+
 def test_a_usage_of_the_client_is_told_too() -> None:
     assert wording.sentence("usage", ("r",)).endswith("/r TEXT")
     assert wording.sentence("not-ignored", ("ana",)) == "'ana' is not ignored."
@@ -609,7 +627,7 @@ def test_a_conversation_with_a_server_in_spanish() -> None:
     port = server.address[1]
     told = re.sub(r"(?m)^\d\d:\d\d:\d\d ", "", "\n".join(server.output))
     assert (
-        f"Para entrar, en otro terminal: python3 client.py --port {port}   (o: nc 127.0.0.1 {port})" in told
+        f"Para entrar, en otra terminal: python3 client.py --port {port}   (o: nc 127.0.0.1 {port})" in told
     )
     assert re.search(r"^ha entrado ana desde 127\.0\.0\.1:\d+ \(plain\); aquí: 1$", told, re.MULTILINE)
     assert "ana ahora se llama anita" in told
