@@ -89,7 +89,7 @@ SPANISH = Words(
     everywhere="aquí cabe cualquier escritura: how are you? こんにちは 안녕하세요",
     typing="beto: el código sigue siendo",
     description=(
-        "El terminal de ana en una sala con beto y eva: cada línea tiene su hora y quién la dijo, una larga "
+        "La terminal de ana en una sala con beto y eva: cada línea tiene su hora y quién la dijo, una larga "
         "sigue debajo de su propio texto, y en ella está marcado el apodo de ana. Un mensaje privado dice "
         "quién habla a quién. Una línea privada a un apodo que nadie tiene no se envió a nadie, y así se "
         "dice. Abajo, ana le está escribiendo a beto: el indicador dice que es privado; y la línea de estado "
