@@ -85,7 +85,7 @@ SENTENCES: dict[str, str] = {
     "nick-reserved": N_("'{0}' is a word of the chat itself: choose another nickname."),
     "nick-taken": N_("'{0}' is taken: choose another nickname."),
     "nick-kept": N_(
-        "'{0}' is taken: the seat is kept for somebody whose connection is lost, for {1} s yet. "
+        "'{0}' is taken: the seat is kept for somebody whose connection is lost, for another {1} s. "
         "Choose another nickname, or wait for that."
     ),
     "nick-same": N_("You are called {0} already."),
@@ -270,9 +270,9 @@ _FOR_A_TIME: dict[str, str] = {
     "mute": N_("{by} muted {nick} for {time}"),
 }
 
-# What /status tells, in this order: the name on the wire, and what it is.
+# What /status tells, in this order: the name on the wire, and what stands before the number, be it 1 or more.
 STATUS_WORDS: dict[str, str] = {
-    "uptime": N_("seconds since the start"),
+    "uptime": N_("running for"),
     "people": N_("people in the room"),
     "away": N_("of these, people whose connection is down"),
     "connections": N_("connections"),
@@ -281,7 +281,7 @@ STATUS_WORDS: dict[str, str] = {
     "deliveries": N_("lines sent to clients"),
     "backlogs": N_("connections that are behind"),
     "backlog-bytes": N_("bytes that wait for them"),
-    "dropped": N_("connections dropped: they did not read"),
+    "dropped": N_("connections dropped, for not reading"),
     "refused": N_("lines and connections refused"),
     "bans": N_("bans"),
     "mutes": N_("people muted"),
@@ -294,7 +294,7 @@ def sentence(code: str, arguments: tuple[str, ...] = ()) -> str:
     for table in (USAGE, MODERATORS_USAGE, CLIENT_USAGE):
         if code == "usage" and arguments and arguments[0] in table:
             words = usage_words(table[arguments[0]])[:1]
-    if code in _WITH_SECONDS and arguments and re.fullmatch("[0-9]{1,15}", arguments[0]):
+    if code in _WITH_SECONDS and arguments and _is_number(arguments[0]):
         words = (duration_words(int(arguments[0])),)
     if code == "nick-scripts":
         words = tuple(_(word) if word in _SCRIPTS else word for word in arguments)
@@ -305,6 +305,11 @@ def sentence(code: str, arguments: tuple[str, ...] = ()) -> str:
         return _(template).format(*words, most=HISTORY_LIMIT) or " ".join((code, *arguments))
     except IndexError:
         return " ".join((code, *arguments))
+
+
+def _is_number(field: str) -> bool:
+    """Say whether `field`, of the wire, is a number: what a server of a later version says may be none."""
+    return re.fullmatch("[0-9]{1,15}", field) is not None
 
 
 def goodbye_words(reason: str) -> str:
@@ -390,8 +395,10 @@ def banned_words(ban: Banned) -> str:
 
 def status_words(status: Status) -> str:
     """Return the lines that tell how the server is."""
-    names = zip(STATUS_WORDS.values(), status.values, strict=False)
-    return "\n".join(f"{value:>12}  {_(words)}" for words, value in names)
+    told = dict(zip(STATUS_WORDS, status.values, strict=False))
+    if _is_number(told.get("uptime", "")):
+        told["uptime"] = duration_words(int(told["uptime"]))
+    return "\n".join(f"{_(STATUS_WORDS[name])}: {value}" for name, value in told.items())
 
 
 def earlier_words(earlier: Earlier) -> str:

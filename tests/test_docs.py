@@ -239,7 +239,7 @@ def _timeless(line: str) -> str:
     """Return a line without what is another one each time."""
     if line.startswith("STATUS "):
         return re.sub(r" \d+", " N", line)
-    line = re.sub(r"^\* +\d+  ", "* N  ", line)
+    line = re.sub(r"^(\* [a-z, ]+): \d+( s)?$", r"\1: N", line)  # a row of /status
     line = re.sub(r"^\[\d{4}-\d\d-\d\d \d\d:\d\d\]", "[WHEN]", line)
     line = re.sub(r"^SESSION \S+", "SESSION TOKEN", line)
     return re.sub(r"\d{3,}", "N", line)

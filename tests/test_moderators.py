@@ -753,8 +753,10 @@ def test_the_status_is_shown_line_by_line(serve: Serve, connect: Connect) -> Non
     waiting.expect("NICK")
     mara.send("/mod\ntell-nobody\nhola\n/nonsense\n/status\n")
     shown = mara.until("people muted")[-13:]
-    values = {words: value for value, words in (line[2:].strip().split("  ") for line in shown)}
+    values = dict(line.removeprefix("* ").split(": ") for line in shown)
     assert all(line.startswith("* ") for line in shown)
+    assert re.fullmatch(r"\d+ s", values["running for"])
+    assert values["bans"] == values["people muted"] == "0"
     assert values["people in the room"] == "2"
     assert values["connections"] == "3"
     assert values["of these, connections without a nickname yet"] == "1"

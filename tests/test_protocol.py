@@ -607,7 +607,7 @@ TOLD_ALIKE: list[tuple[Message, str, list[str]]] = [
     (
         Status(3, ("12", "3")),
         "STATUS 3 12 3",
-        ["*           12  seconds since the start", "*            3  people in the room"],
+        ["* running for: 12 s", "* people in the room: 3"],
     ),
     (
         Unread(9, NOW, "beto", 1),

@@ -90,7 +90,7 @@ def test_a_dropped_link_is_told_to_nobody_and_the_seat_is_kept(table: Table) -> 
     assert not table.seat(other, "ANA")
     table.room.flush()
     assert table.told(other)[1] == (
-        "! 'ANA' is taken: the seat is kept for somebody whose connection is lost, for 1 s yet. "
+        "! 'ANA' is taken: the seat is kept for somebody whose connection is lost, for another 1 s. "
         "Choose another nickname, or wait for that."
     )
     table.do(eva, Who())

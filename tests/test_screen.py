@@ -127,7 +127,7 @@ MESSAGES: list[tuple[Message, list[str]]] = [
     ),
     (
         Status(7, ("61", "2")),
-        ["      *           61  seconds since the start", "      *            2  people in the room"],
+        ["      * running for: 1 min 1 s", "      * people in the room: 2"],
     ),
     (Here(0, 1, 1, 2, ("ana", "@beto")), ["      * 2 here: ana, @beto"]),
     (AskPassword(), []),

@@ -75,7 +75,7 @@ HEARD: list[tuple[Message, list[str]]] = [
     (Here(0, 1, 1, 2, ("ana", "beto")), ["Notice: 2 here: ana, beto"]),
     (Topic(0, True, "sol\nluna"), ["Topic: sol", "Topic: luna", "The room is quiet: only moderators speak."]),
     (Banned(7, 0, 0), ["Notice: Nobody is banned."]),
-    (Status(7, ("61", "2")), ["Notice: 61 seconds since the start", "Notice: 2 people in the room"]),
+    (Status(7, ("61", "2")), ["Notice: running for: 1 min 1 s", "Notice: people in the room: 2"]),
     (Earlier(0, 2), ["Notice: What was said before, the last 2 messages:"]),
     (Past(Said(1, AT, 0, "beto", "uno\ndos")), ["Earlier, 22:13: beto says: uno", "beto continues: dos"]),
     (Past(Acted(1, AT - DAY, 0, "beto", "va")), ["Earlier, 13 Nov 22:13: Action: beto va"]),
