@@ -246,6 +246,24 @@ def test_the_bot_with_json_answers_and_ends_with_the_server(
     assert "'type': 'ended', 'how': 'goodbye', 'code': 'closing'" in output
 
 
+@pytest.mark.parametrize("all_of_it", [True, False])
+def test_the_bot_with_json_ends_quietly_on_ctrl_c(
+    serve: Serve, connect: Connect, start: Callable[..., Bot], all_of_it: bool
+) -> None:
+    server = serve()
+    ana = connect(server).join_plain("ana")
+    bot = start([sys.executable], CLOCK, "--nick", "clock", "--port", address(server)[1])
+    ana.expect("* clock joined")
+    ana.send("!time\n")
+    assert re.fullmatch(f"clock: {TIME}", ana.line())
+    if all_of_it:  # as a terminal does
+        os.killpg(bot.process.pid, signal.SIGINT)
+    else:
+        bot.process.send_signal(signal.SIGINT)
+    ana.expect("* clock left")
+    assert bot.ended() == (0, "")
+
+
 def test_the_conversation_in_json_happens_so(serve: Serve, connect: Connect, stack: ExitStack) -> None:
     server = serve()
     connect(server).join_plain("ana")
