@@ -37,6 +37,7 @@ _LINE = re.compile(
     (?: \# [^{_CONTROL}]* )?""",
     re.VERBOSE,
 )
+_HEADER = re.compile(r"^[ \t]*(\[\[?[^\[\]\n]*\]\]?)", re.MULTILINE)
 _ESCAPE = re.compile(r"\\(?:u(.{4})|U(.{8})|(.))")
 _ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\": "\\"}
 
@@ -63,6 +64,14 @@ class NotSimple(ValueError):
     def __init__(self, line: int) -> None:
         super().__init__(line)
         self.line = line
+
+
+class HasSections(NotSimple):
+    """There is a line such as [connection], `header`: TOML has sections, these settings have none."""
+
+    def __init__(self, line: int, header: str) -> None:
+        super().__init__(line)
+        self.header = header
 
 
 def default_path(environment: Mapping[str, str], system: str = os.name) -> str:
@@ -104,6 +113,9 @@ def read_settings(path: str, *, needed: bool = True) -> dict[str, Any]:
         raise SettingsError(
             N_("the configuration file '{path}' is not UTF-8: save it as such"), path=path
         ) from None
+    except HasSections as error:
+        words = N_("'{path}', line {line}: there are no sections, the options stand alone: take {header} out")
+        raise SettingsError(words, path=path, line=error.line, header=clean(error.header)) from None
     except NotSimple as error:
         raise SettingsError(
             N_(
@@ -116,27 +128,36 @@ def read_settings(path: str, *, needed: bool = True) -> dict[str, Any]:
 
 
 def _parse(text: str) -> dict[str, Any]:
-    """Return the names and values in TOML; NotSimple where it is none (no word of it: it may be a secret)."""
+    """Return the names and values in TOML; HasSections.
+
+    NotSimple where it is none (without a word of it: it may be a secret).
+    """
     if sys.version_info >= (3, 11):
         import tomllib  # 5 ms, for which only those wait who have a file
 
         try:
-            return tomllib.loads(text)
+            values = tomllib.loads(text)
         except (ValueError, RecursionError) as error:
             # "... (at line 3, column 7)", or "... (at end of document)"
             match = re.search(r"\(at line (\d+)", str(error))
             raise NotSimple(int(match[1]) if match else text.rstrip("\n").count("\n") + 1) from None
+        header = _HEADER.search(text)
+        if header is not None and any(isinstance(value, (dict, list)) for value in values.values()):
+            raise HasSections(text.count("\n", 0, header.start()) + 1, header[1])
+        return values
     return parse_simple(text)
 
 
 def parse_simple(text: str) -> dict[str, Any]:
-    """Return the names and values in lines `name = value`; NotSimple for anything else that TOML may have.
+    """Return the names and values in lines `name = value`.
 
-    What it returns, tomllib returns too.
+    HasSections, or NotSimple for anything else that TOML may have.  What it returns, tomllib returns too.
     """
     values: dict[str, Any] = {}
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
-        match = _LINE.fullmatch(line)
+        match, header = _LINE.fullmatch(line), _HEADER.match(line)
+        if header is not None:
+            raise HasSections(number, header[1])
         if match is None or match["name"] in values:
             raise NotSimple(number)
         if match["name"] is not None:

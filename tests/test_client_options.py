@@ -54,6 +54,8 @@ SAMPLES: dict[str, tuple[tuple[str, str, Any], tuple[str, str, Any]]] = {
 }
 TOPICS = {option.name: option for option in OPTIONS}
 
+NO_SECTIONS = "there are no sections, the options stand alone:"
+
 Write = Callable[[str], Path]
 Refuse = Callable[..., str]
 
@@ -273,6 +275,8 @@ def test_it_may_be_a_pipe_which_can_be_read_only_once() -> None:
         ("nick = 'a\n\n\n", "line 1, cannot be understood"),
         ("port = 9000 9001", "line 1, cannot be understood"),
         ("port = " + "9" * 5000, "cannot be understood"),
+        ("# me\n[connection]\nnick = 'ana'\n", f"line 2: {NO_SECTIONS} take [connection] out"),
+        ("nick = 'ana'\n  [[ port.x ]] # y\n", f"line 2: {NO_SECTIONS} take [[ port.x ]] out"),
         ("tls-ca = '/a'\ntls-fingerprint = '" + FINGERPRINT + "'\n", "do not go together"),
         ("tls = false\ntls-ca = '/a'\n", "do not go together"),
         ("json = true\n", "json needs a nickname: give it with --nick"),
@@ -294,8 +298,8 @@ def test_what_is_wrong_in_the_file_is_a_sentence_that_names_it(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[server]\nport = 9000\n", "there is no option 'server'"),
-        ("[port]\nx = 9000\n", "port has to be a whole number"),
+        ("server.port = 9000\n", "there is no option 'server'"),
+        ("port = {x = 9000}\n", "port has to be a whole number"),
         ("nick = ['ana', 'eva']\n", "nick has to be a text, in quotes"),
         ("nick = 2026-11-20\n", "nick has to be a text, in quotes"),
         ('"a\\u001b[31m" = 1\n', "there is no option 'a�[31m'"),
@@ -622,7 +626,9 @@ def test_on_python_3_10_the_file_is_read_in_that_way(
     options = parse_options([])
     assert (options.nick, options.port) == ("ana", 7)
     path = write("nick = 'ana'\n[table]\n")
-    assert f"'{path}', line 2, cannot be understood" in refuse()
+    assert f"'{path}', line 2: {NO_SECTIONS} take [table] out" in refuse()
+    write("[table\n")
+    assert "line 1, cannot be understood" in refuse()
 
 
 # ---- the program -----------------------------------------------------------------------------------
