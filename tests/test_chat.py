@@ -671,7 +671,7 @@ def test_a_command_of_the_terminals_client_is_refused_to_a_script(fake: FakeServ
     assert (process.returncode, out) == (4, b"")
     refused, usage = err.decode().splitlines()
     assert refused.startswith("charla: /search works only in client.py on a terminal, so nothing was sent.")
-    assert usage.endswith("It is written like this: /help [mod] It was: /help talk")
+    assert usage.endswith("It is written like this: /help [mod] (it was: /help talk)")
 
 
 def test_send_of_a_word_that_leaves_is_refused_and_the_rest_is_said(
@@ -687,7 +687,7 @@ def test_send_of_a_word_that_leaves_is_refused_and_the_rest_is_said(
         seat.send("BYE left\n")
         out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (4, b"")
-    assert err == b"charla: Nothing was sent. It is written like this: /say TEXT It was: exit\n"
+    assert err == b"charla: Nothing was sent. It is written like this: /say TEXT (it was: exit)\n"
 
 
 @pytest.mark.parametrize(
