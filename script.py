@@ -198,7 +198,10 @@ class Script(Talker):
         """Note that `line` (if it is known) was refused, and say so.  Both threads."""
         self._refused = True
         text = sentence(code, arguments)
-        self.complain(f"{text} " + _("It was: {line}").format(line=line[:EXCERPT]) if line else text)
+        if line:  # may be of several rows; a diagnostic is one
+            excerpt = line.replace("\n", " ")[:EXCERPT]
+            text = _("{sentence} (it was: {line})").format(sentence=text, line=excerpt)
+        self.complain(text)
 
     def overdue(self, lines: list[str]) -> None:
         """A script waits for the end."""

@@ -1453,6 +1453,12 @@ def test_a_line_that_is_not_utf8_is_refused_and_the_others_are_sent(
     beto.expect("* bot joined", "bot: uno", "bot: dos", "bot: tres", "* bot left")
 
 
+def test_a_message_of_several_rows_that_is_refused_is_one_row_of_a_diagnostic(server: ServerProgram) -> None:
+    done = run("--port", server.port, "--nick", "bot", "--lang", "es", "--send", "nadie: uno\ndos")
+    assert done.returncode == 4
+    assert re.fullmatch(r"charla: Aquí nadie se llama «nadie».* \(era: nadie: uno dos\)\n", done.stderr)
+
+
 def test_what_the_server_refuses_to_a_pipe_is_a_diagnostic_and_status_4(
     server: ServerProgram, connect: Connect
 ) -> None:
@@ -1460,6 +1466,7 @@ def test_what_the_server_refuses_to_a_pipe_is_a_diagnostic_and_status_4(
     done = in_a_pipe(server, b"uno\nnadie: secreto\ndos\n")
     assert done.returncode == 4
     assert done.stderr.startswith("charla: Nobody here is called 'nadie'")
+    assert done.stderr.endswith(" (it was: nadie: secreto)\n")
     assert "secreto" not in done.stdout
     beto.expect("* bot joined", "bot: uno", "bot: dos", "* bot left")
 
