@@ -38,6 +38,7 @@ from messages import (
     Leave,
     Message,
     Mod,
+    Moderated,
     Past,
     Refusal,
     Refused,
@@ -356,6 +357,10 @@ class Chat(Talker):
                 return self._refusal_lines(sentence(code, arguments), line)
             case Done() if line is not None:  # it is in the room, but its event is not to be had
                 return self._screen.notice(_("It was sent: {line}").format(line=line))
+            case Moderated(tag=tag, action="ban", nick=nick) if tag and self._people.find(nick) == ("", True):
+                # A slip of the finger, or a ban in advance: who has decided it is to know.
+                nobody = _("Nobody here is called {nick}: who takes that nickname is kept out.")
+                return self._screen.lines(message, self.nick) + self._screen.notice(nobody.format(nick=nick))
             case Said() | Acted() | Told() if self._hides(message):
                 return []
             case Past(event) if self._hides(event):

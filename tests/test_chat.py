@@ -20,12 +20,14 @@ from terminal import Terminal
 
 from messages import (
     Acted,
+    Ban,
     Earlier,
     Goodbye,
     Here,
     Joined,
     Leave,
     Left,
+    Moderated,
     Past,
     Refusal,
     Renamed,
@@ -483,6 +485,22 @@ def test_a_mistyped_command_suggests_the_nearest(ana: Ana) -> None:
     ana.terminal.wait_for("/search\\?")
     ana.terminal.enter("/hsitory")
     ana.terminal.wait_for("/history\\?")
+
+
+def test_who_bans_a_nick_that_nobody_has_is_told_so(ana: Ana) -> None:
+    ana.seat.tell(Here(0, 1, 1, 2, ("@ana", "eva")))
+    ana.seat.tell(Moderated(5, AT, 0, "ban", "eva", "zoe"), Moderated(6, AT, 0, "mod", "ana"))
+    ana.sees("* ana is a moderator now")
+    ana.terminal.enter("/ban eva")
+    assert ana.seat.command() == Ban("eva", tag=1)
+    ana.seat.tell(Moderated(7, AT, 1, "ban", "ana", "eva"), Left(8, AT, "eva", "banned"))
+    ana.sees("* eva left (banned)")
+    ana.terminal.enter("/ban zeo")
+    assert ana.seat.command() == Ban("zeo", tag=2)
+    ana.seat.tell(Moderated(9, AT, 2, "ban", "ana", "zeo"))
+    ana.sees("* ana banned zeo for good")
+    ana.sees("* Nobody here is called zeo: who takes that nickname is kept out.")
+    assert len(ana.terminal.finds("Nobody here is called")) == 1
 
 
 def test_what_may_be_a_password_behind_a_mistyped_mod_is_not_shown_again(ana: Ana) -> None:
