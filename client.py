@@ -21,9 +21,11 @@ import errno
 from client_options import parse_options
 from console import Console, PipeConsole, enable_colors
 from consoles import open_console
-from exits import ExitStatus, Fatal, diagnose, silence_output
-from joining import join
+from exits import ExitStatus, diagnose, silence_output
+from joining import Fatal, join
 from languages import _, system_words
+from listener import Ended, Ending
+from messages import Message
 from palette import use_color
 from passwords import PasswordError
 from screen import Screen
@@ -42,9 +44,21 @@ def talk(options: argparse.Namespace, console: Console) -> ExitStatus:
     screen.time_shown = options.time
     talker = _talker(options, console, screen)
     try:
-        return talker.run(join(talker.network, console, options.nick))
+        return talker.run(_join(talker, console, options.nick))
     finally:
         talker.network.close()
+
+
+def _join(talker: Talker, console: Console, nick: str | None) -> list[Message]:
+    """Take a seat, and return the opening; tell the talker when there is none to be had."""
+    try:
+        return join(talker.network, console, nick)
+    except Fatal as fatal:
+        talker.no_seat(fatal.ended)
+        raise
+    except KeyboardInterrupt:
+        talker.no_seat(Ended(Ending.CLOSED))
+        raise
 
 
 def _talker(options: argparse.Namespace, console: Console, screen: Screen) -> Talker:

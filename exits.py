@@ -21,15 +21,6 @@ class ExitStatus(IntEnum):
     REFUSED = 4
 
 
-class Fatal(Exception):
-    """The client cannot go on: lines for the user, and the exit status."""
-
-    def __init__(self, status: ExitStatus, *lines: str) -> None:
-        super().__init__("\n".join(lines))
-        self.status = status
-        self.lines = lines
-
-
 def diagnose(*lines: object) -> None:
     """Write diagnostics of a script, if anybody reads them."""
     with contextlib.suppress(OSError):

@@ -10,10 +10,11 @@ import contextlib
 import time
 
 from console import Console, Question
-from exits import REMOVED, ExitStatus, Fatal, diagnose
+from exits import REMOVED, ExitStatus, diagnose
 from grammar import parse_typed
 from languages import N_, Words, _
 from link import LinkLost
+from listener import Ended, Ending
 from messages import Leave, Message, Refused
 from network import Network
 from nicks import check_nick
@@ -30,23 +31,37 @@ PASSWORD_WAITS = 3
 _NOT_PATIENT = ("", "nick-late", "crowded")  # why a server hangs up on who types for long
 
 
+class Fatal(Exception):
+    """There is no seat to be had: the exit status, how it ended, and lines for the user."""
+
+    def __init__(self, status: ExitStatus, ended: Ended, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.status = status
+        self.ended = ended
+        self.lines = lines
+
+
 def join(network: Network, console: Console, nick: str | None) -> list[Message]:
     """Take a seat in the room, asking for what is missing; return the opening.  Fatal when that cannot be."""
     try:
         _enter(network, console)
         return _sit_down(network, console, nick)
     except NoConnection as error:
-        raise Fatal(ExitStatus.NO_CONNECTION, str(error)) from None
+        raise Fatal(ExitStatus.NO_CONNECTION, Ended(Ending.LOST), str(error)) from None
     except Distrusted as distrusted:
-        raise Fatal(ExitStatus.REFUSED, *distrusted.lines) from None
+        ended = Ended(Ending.UNTRUSTED, arguments=distrusted.lines)
+        raise Fatal(ExitStatus.REFUSED, ended, *distrusted.lines) from None
     except Refused as refused:
-        raise Fatal(ExitStatus.REFUSED, sentence(refused.code, refused.arguments)) from None
+        ended = Ended(Ending.REFUSED, refused.code, refused.arguments)
+        raise Fatal(ExitStatus.REFUSED, ended, sentence(refused.code, refused.arguments)) from None
     except TimeoutError:
-        raise Fatal(ExitStatus.CONNECTION_LOST, _("The server does not answer any more.")) from None
+        words = _("The server does not answer any more.")
+        raise Fatal(ExitStatus.CONNECTION_LOST, Ended(Ending.LOST), words) from None
     except OSError as error:
         reason = error.reason if isinstance(error, LinkLost) else ""
         status = ExitStatus.REFUSED if reason in REMOVED else ExitStatus.CONNECTION_LOST
-        raise Fatal(status, goodbye_words(reason) if reason else _(LOST)) from None
+        ended = Ended(Ending.GOODBYE, reason) if reason else Ended(Ending.LOST)
+        raise Fatal(status, ended, goodbye_words(reason) if reason else _(LOST)) from None
 
 
 def _enter(network: Network, console: Console) -> None:

@@ -345,6 +345,11 @@ class JsonScript(Script):
         self._write(jsonlines.encode_event("joined-anew", nick=self.nick, doubtful=doubtful))
 
     def _end(self) -> ExitStatus:
-        how, code, arguments = self._ended or Ended(Ending.CLOSED)
-        self._write(jsonlines.encode_event("ended", how=how, code=code, arguments=arguments))
+        self._write_end(self._ended or Ended(Ending.CLOSED))
         return super()._end()
+
+    def no_seat(self, ended: Ended) -> None:
+        self._write_end(ended)
+
+    def _write_end(self, ended: Ended) -> None:
+        self._write(jsonlines.encode_event("ended", **ended._asdict()))

@@ -79,6 +79,9 @@ class Talker(Listener):
         """Show the opening, talk until somebody ends it, and return the exit status.  Main thread."""
         raise NotImplementedError
 
+    def no_seat(self, ended: Ended) -> None:
+        """Take note that it is over before `run`.  Main thread."""
+
     def complain(self, *sentences: str) -> None:
         """Tell the user something of the client's own."""
         raise NotImplementedError

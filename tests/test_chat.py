@@ -15,7 +15,7 @@ from functools import partial
 import pytest
 from clients import ConsoleKind, Start, start_piped
 from scripted import AT, FakeServer, Seat
-from support import LineClient, ServerProgram
+from support import DEADLINE, LineClient, ServerProgram
 from terminal import Terminal
 
 from messages import (
@@ -817,6 +817,47 @@ def test_json_goes_both_ways(fake: FakeServer, stack: ExitStack) -> None:
         last = read(process.stdout.readline())
         assert (last["type"], last["how"], last["code"]) == ("ended", "goodbye", "left")
     assert process.wait(10) == 4  # something was refused
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "how", "code", "arguments", "words"),
+    [
+        ("refused", 4, "refused", "nick-taken", ["bot"], b"'bot' is taken"),
+        ("goodbye", 1, "goodbye", "closing", [], b"The server is closing."),
+        ("cut", 1, "lost", "", [], b"The connection to the server is lost."),
+        ("no server", 3, "lost", "", [], b"No server answers"),
+        ("Ctrl+C", 1, "closed", "", [], b""),
+    ],
+)
+def test_ended_is_the_last_line_of_json_also_without_a_seat(
+    fake: FakeServer,
+    stack: ExitStack,
+    event: str,
+    status: int,
+    how: str,
+    code: str,
+    arguments: list[str],
+    words: bytes,
+) -> None:
+    if event == "no server":
+        fake.close()
+    process = start_piped(fake, stack, "--json")
+    if event != "no server":
+        with fake.accept() as seat:
+            seat.send("NICK\n")
+            seat.command()
+            if event == "refused":
+                seat.tell(Refusal(0, "nick-taken", ("bot",)))
+            elif event == "goodbye":
+                seat.tell(Goodbye("closing"))
+            elif event == "Ctrl+C":
+                process.send_signal(signal.SIGINT)
+                process.wait(DEADLINE)
+    out, err = process.communicate(timeout=DEADLINE)
+    assert json.loads(out) == {"type": "ended", "how": how, "code": code, "arguments": arguments}
+    assert process.returncode == status
+    assert words in err
+    assert b"Traceback" not in err
 
 
 @pytest.mark.parametrize("kind", ["say", "act", "announce", "topic", "line"])

@@ -28,7 +28,7 @@ from terminal import Terminal, rows_of
 import client
 import client_options
 import console
-import exits
+import joining
 import link
 import script
 import wording
@@ -1303,7 +1303,7 @@ def test_what_the_network_says_is_told_in_words(
 
     monkeypatch.setattr(link.Connector, "dial", fail)
     options = client_options.parse_options(["--host", "far", "--port", "9", "--nick", "ana"])
-    with pytest.raises(exits.Fatal, match=re.escape(words)) as fatal:
+    with pytest.raises(joining.Fatal, match=re.escape(words)) as fatal:
         client.talk(options, console.PipeConsole())
     assert fatal.value.status == 3
 

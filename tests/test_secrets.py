@@ -5,6 +5,7 @@ The real program, on a real terminal or in a pipe, opposite a `FakeServer`.
 
 from __future__ import annotations
 
+import json
 import signal
 from contextlib import ExitStack
 from pathlib import Path
@@ -501,6 +502,19 @@ def test_who_gives_a_fingerprint_or_an_authority_needs_no_memory(
         assert b"Nothing was sent." in errors
         assert b"--tls-fingerprint" in errors
     assert not (tmp_path / "config").exists()
+
+
+def test_json_tells_of_a_server_that_is_not_trusted(
+    secure: FakeServer, other_pair: Pair, stack: ExitStack, home: Environment
+) -> None:
+    print_ = fingerprint_of(other_pair)
+    process = start_piped(secure, stack, "--json", "--tls-fingerprint", print_, **home)
+    assert accept(secure, stack).rest() == []
+    output, errors = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 4
+    ended = json.loads(output)
+    assert (ended["type"], ended["how"], ended["code"]) == ("ended", "untrusted", "")
+    assert [f"charla: {line}" for line in ended["arguments"]] == errors.decode().splitlines()
 
 
 def test_a_damaged_memory_is_told_and_nothing_trusted(
