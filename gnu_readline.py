@@ -62,6 +62,7 @@ class GnuReadline:
         "redisplay",
         "tty_set_echoing",
         "reset_screen_size",
+        "get_screen_size",
         "set_screen_size",
         "reset_terminal",
         "bind_key",
@@ -86,6 +87,7 @@ class GnuReadline:
         self._asking = self._not_asking
         self._ask: Callable[[], str] = lambda: ""
         self._callbacks: list[object] = []  # C holds pointers to them
+        self._too_high = False  # what was drawn last, for the window
 
     @classmethod
     def find(cls) -> GnuReadline | None:
@@ -146,6 +148,7 @@ class GnuReadline:
 
     def begin_line(self) -> None:
         """Ask for the prompt from now on.  Before each line."""
+        self._too_high = False
         self._redisplay_function.value = self._asking
 
     def break_off(self) -> None:
@@ -171,6 +174,8 @@ class GnuReadline:
         """Erase every row of prompt and text; the cursor stands where they began."""
         self._library.rl_clear_visible_line()
         self._flush(None)
+        if self._too_high:
+            self._blank_window()
 
     def take_off_for_good(self) -> None:
         """Erase prompt and text, and draw nothing more: what ends a line from outside would, once."""
@@ -189,12 +194,35 @@ class GnuReadline:
 
     def _draw(self) -> None:
         prompt = self._ask().encode(errors="replace")
+        was_too_high, self._too_high = self._too_high, self._is_too_high(prompt)
+        if was_too_high and not self._too_high:
+            self._blank_window()
+            self._library.rl_on_new_line()
         if not self._asks_itself() and prompt != ctypes.string_at(self._prompt.value or b""):
             # What it has drawn so far, it erases with the help of the prompt that it knows.
             self._library.rl_clear_visible_line()
             self._library.rl_on_new_line()
             self._library.rl_set_prompt(prompt)
         self._library.rl_redisplay()
+
+    def _blank_window(self) -> None:
+        """Erase what is all of one line: readline does not find where that began, above the window."""
+        write("\x1b[H\x1b[J")
+
+    def _is_too_high(self, prompt: bytes) -> bool:
+        """Say whether the line, with its prompt, takes more rows than the window has."""
+        lines, columns = self._screen_size()
+        text = prompt + readline.get_line_buffer().encode(errors="surrogateescape")
+        if lines * columns > 4 * len(text) and text.count(b"\n") < lines // 2:  # as mostly
+            return False
+        rows = text.decode(errors="replace").split("\n")
+        return sum(display_width(row) // columns + 1 for row in rows) > lines
+
+    def _screen_size(self) -> tuple[int, int]:
+        """Return rows and columns of the window, as readline knows them."""
+        lines, columns = ctypes.c_int(), ctypes.c_int()
+        self._library.rl_get_screen_size(ctypes.byref(lines), ctypes.byref(columns))
+        return max(lines.value, 1), max(columns.value, 1)
 
     def _asks_itself(self) -> bool:
         """Whether readline has a prompt of its own there: while it searches (Ctrl+R), say."""
@@ -210,6 +238,7 @@ class GnuReadline:
         Where the cursor is, depends on whether the terminal has wrapped the line anew.  Where nobody knows,
         what is above the line is not touched: rows of it may stay there, but no message is lost.
         """
+        self._too_high = False  # it may have been: more than the line may be in sight by now
         columns = max(columns, 1)
         text = readline.get_line_buffer().encode(errors="surrogateescape")[: self._point.value]
         before = ctypes.string_at(self._prompt_shown.value or b"") + text

@@ -385,6 +385,50 @@ def test_a_window_that_is_resized_between_two_lines_is_noticed(opened: Open) -> 
     ana.wait_rows("una fila", "ana> " + "x" * 15, "x" * 15)
 
 
+@pytest.mark.parametrize("block", ["palabra " * 60, "uno\ndos\n" * 10], ids=["one row", "rows"])
+def test_a_line_higher_than_the_window_that_is_shortened_has_its_prompt_again(
+    opened: Open, block: str
+) -> None:
+    ana = opened("gnu", columns=40, rows=8)
+    ana.wait_for_prompt("ana> ")
+    ana.arrives("llegó antes")
+    ana.wait_for("llegó antes")
+    ana.type(f"\x1b[200~{block}\x1b[201~")
+    ana.wait_until(lambda: not any("ana>" in row for row in ana.rows()), "all of it")
+    ana.key("erase all")
+    for _ in range(block.count("\n")):
+        ana.key("backspace")
+        ana.key("erase all")
+    ana.wait_for_prompt("ana> ")
+    ana.type("hola")
+    ana.wait_for_prompt("ana> ", "hola")
+    ana.arrives("llega ahora")
+    ana.wait_until(lambda: ana.rows()[:2] == ["llega ahora", "ana> hola"], "what arrives above the line")
+    assert len(ana.finds("llegó antes")) == 1
+    ana.key("enter")
+    assert ana.read() == ["line", "hola"]
+
+
+def test_after_a_line_higher_than_the_window_nothing_that_arrives_is_erased(opened: Open) -> None:
+    ana = opened("gnu", columns=40, rows=8)
+    ana.wait_for_prompt("ana> ")
+    block = "palabra " * 60
+    for entered in ("uno", "dos"):
+        ana.type(f"\x1b[200~{block}\x1b[201~")
+        ana.wait_until(lambda: not any("ana>" in row for row in ana.rows()), "all of it")
+        ana.key("enter")
+        assert ana.read() == ["line", block]
+        ana.arrives(entered)
+        ana.wait_for_prompt("ana> ")
+        ana.wait_for(f"^{entered}$")
+    ana.type(f"\x1b[200~{block}\x1b[201~")
+    ana.wait_until(lambda: not any("ana>" in row for row in ana.rows()), "all of it")
+    ana.resize(200, 24)
+    ana.wait_until(lambda: any(row.startswith("ana> palabra") for row in ana.rows()), "the line anew")
+    assert ana.finds("^uno$")
+    assert ana.finds("^dos$")
+
+
 # --------------------------------------------------------------------------------------------------
 # How it ends, and Ctrl+Z
 # --------------------------------------------------------------------------------------------------
