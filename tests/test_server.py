@@ -677,7 +677,7 @@ def test_a_port_in_use_is_one_clear_line_and_status_2(start_program: Start) -> N
         (["--log-level", "loud"], {}, "is not a level"),
         (["--welcome", "x" * 5000], {}, "longer than 4096 bytes"),
         ([], {"CHARLA_PORT": "x"}, "CHARLA_PORT: 'x' is not a port"),
-        (["--nonsense"], {}, "there is no option --nonsense: server.py --help shows"),
+        (["--nonsense"], {}, "there is no option --nonsense: python3 server.py --help shows"),
     ],
 )
 def test_a_wrong_option_is_explained_with_status_2(
