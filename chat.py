@@ -35,6 +35,7 @@ from messages import (
     Acted,
     Command,
     Done,
+    Earlier,
     Leave,
     Message,
     Mod,
@@ -97,7 +98,7 @@ class Chat(Talker):
         self._seen = Seen()
         self._bell: str = options.bell  # main writes, the network thread reads
         self._typed = ""  # main, like what follows: what stands in the line that is read next
-        self._answering = ""  # whom /r answers in the line that is being typed; empty: it has none
+        self._answering = False  # what is being typed is an answer (/r): to whom does not change any more
         self._excess = 0  # bytes by which the line that is being typed is too long
 
     def run(self, opening: list[Message]) -> ExitStatus:
@@ -126,16 +127,20 @@ class Chat(Talker):
     def prompt(self, typed: str) -> str:
         self._excess = len(typed.encode(errors="replace")) - MAX_TEXT
         to, nobody = addressee(typed, _CORRESPONDENT), False
-        if to == _CORRESPONDENT:
-            # Who writes while it is typed does not get what was meant for somebody else.
-            to = self._answering = self._answering or self._people.last_who_wrote()
-        else:
-            self._answering = ""
+        self._answering = to == _CORRESPONDENT
+        self.shown()
+        if self._answering:
+            to = self._people.correspondent()
         if to:
             found, sure = self._people.find(to)
             to, nobody = found or to, sure and not found
         unsent = len(self.outbox.unsent())
         return self._screen.prompt(self.nick, unsent=unsent, reconnecting=self.is_down, to=to, nobody=nobody)
+
+    def shown(self) -> None:
+        """Let /r answer who wrote last; but an answer that is being typed is for whom it was begun for."""
+        if not (self._answering and self._people.correspondent()):
+            self._people.note_shown()
 
     def status(self) -> str:
         return self._screen.status(
@@ -163,7 +168,7 @@ class Chat(Talker):
             line = ""
             try:
                 self.outbox.wait_below(1, CONFIRM_TIME)
-                typed, self._typed, self._answering = self._typed, "", ""
+                typed, self._typed = self._typed, ""
                 # Without what a pasted block may end in, or an editor begins a file with; clean, to be shown.
                 line = clean(self.console.read_line(self, typed).rstrip("\n").lstrip("\ufeff"))
                 # Whoever presses Ctrl+C right behind Enter means to leave, not to lose the line.
@@ -191,7 +196,7 @@ class Chat(Talker):
             raise Refused("usage", "mod")
         command = parse_line(line, self.outbox.new_tag())
         if isinstance(command, Answer):
-            to = self._answering or self._people.last_who_wrote()
+            to = self._people.correspondent()
             if not to:
                 raise Refused("nobody-to-answer")
             return Tell(to, command.text, command.tag)
@@ -359,12 +364,17 @@ class Chat(Talker):
                 return self._screen.notice(_("It was sent: {line}").format(line=line))
             case Moderated(tag=tag, action="ban", nick=nick) if tag and self._people.find(nick) == ("", True):
                 # A slip of the finger, or a ban in advance: who has decided it is to know.
-                nobody = _("Nobody here is called {nick}: who takes that nickname is kept out.")
+                nobody = _(
+                    "Nobody is called {nick} now: it is for who takes that nickname, or has just left."
+                )
                 return self._screen.lines(message, self.nick) + self._screen.notice(nobody.format(nick=nick))
             case Said() | Acted() | Told() if self._hides(message):
                 return []
             case Past(event) if self._hides(event):
                 return []
+            case Earlier() if self._people.ignored():
+                left_out = self._screen.notice(_("Those whom you ignore are left out."))
+                return self._screen.lines(message, self.nick) + left_out
             case Said() | Acted() | Told():
                 self._seen.add(message)
             case Past(event):

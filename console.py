@@ -67,6 +67,9 @@ class Typing(Protocol):
     def status(self) -> str:
         """Return the state of the room in a row, for consoles that have a place for it; empty: nothing."""
 
+    def shown(self) -> None:
+        """Note that all that has arrived is on the screen."""
+
     def complete(self, before: str) -> list[str]:
         """Return what can stand instead of the last word of `before`, the text left of the cursor.
 
@@ -87,6 +90,9 @@ class Question:
 
     def status(self) -> str:
         return ""
+
+    def shown(self) -> None:
+        pass
 
     def complete(self, before: str) -> list[str]:  # noqa: ARG002
         return []

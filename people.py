@@ -32,6 +32,7 @@ class People:
         self._count = 0  # 0: not known
         self._spoke: dict[str, None] = {}  # keys of `_here`; who spoke last stands last
         self._wrote = ""  # who last wrote to us alone
+        self._correspondent = ""  # the same, of what has been shown
         self._ignored: dict[str, str] = {}  # key -> nick
         # Key of a nick that somebody ignored has had -> their key now, and the id of the renaming.
         self._ignored_before: dict[str, tuple[str, int]] = {}
@@ -42,7 +43,10 @@ class People:
         """Take note of a message that came to `me`."""
         with self._lock:
             match message:
-                case Welcome(people=people):
+                case Welcome(id=id, people=people):
+                    self._ignored_before = {  # the events of another server have other ids
+                        had: (now, until) for had, (now, until) in self._ignored_before.items() if until <= id
+                    }
                     self._here, self._spoke, self._all_known, self._count = {}, {}, False, people
                 case Here(_, _, pages, people, nicks):
                     self._know_page([nick.removeprefix("@") for nick in nicks], pages == 1, people)
@@ -92,8 +96,8 @@ class People:
         self._here[key] = nick
         if spoke:
             self._spoke[key] = None
-        if self._wrote == old:
-            self._wrote = nick
+        self._wrote = nick if self._wrote == old else self._wrote
+        self._correspondent = nick if self._correspondent == old else self._correspondent
         if self._ignored.pop(old_key, None):
             self._ignored[key] = nick
             self._ignored_before = {
@@ -124,10 +128,15 @@ class People:
             keys = [*reversed(self._spoke), *sorted(self._here.keys() - self._spoke.keys())]
             return [self._here[key] for key in keys if key.startswith(begin) and self._here[key] != me]
 
-    def last_who_wrote(self) -> str:
-        """Return who last wrote to us alone; empty: nobody yet."""
+    def note_shown(self) -> None:
+        """What has come is on the screen: who wrote last of that is our correspondent."""
         with self._lock:
-            return self._wrote
+            self._correspondent = self._wrote
+
+    def correspondent(self) -> str:
+        """Return whom /r answers; empty: nobody has written to us alone yet."""
+        with self._lock:
+            return self._correspondent
 
     def ignore(self, nick: str) -> str:
         """Ignore somebody, here or not; return the nick as its owner writes it, as far as that is known."""

@@ -34,7 +34,7 @@ from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-from console import MAIN_THREAD, Stopped, Typing, interruption
+from console import MAIN_THREAD, Question, Stopped, Typing, interruption
 from exits import silence_output
 from keyboard import keys_one_by_one
 from messages import Refused, clean
@@ -95,6 +95,7 @@ class PromptConsole(TerminalConsole):
     # ---- reading: main thread ----------------------------------------------------------------------
 
     def read_line(self, typing: Typing, text: str = "") -> str:
+        self._typing = typing
         line = self._read(self._editor, lambda: self._editor.begin(typing, text))
         if typing.remembered:
             self._editor.remember(line)
@@ -106,6 +107,7 @@ class PromptConsole(TerminalConsole):
 
     def read_secret(self, prompt: str) -> str:
         try:
+            self._typing = Question(prompt)
             secret = self._read(self._secret_reader, lambda: self._secret_reader.begin(prompt))
         except BaseException:
             # What is left of it must not be taken for a line to the room, or to the shell.
@@ -219,6 +221,7 @@ class PromptConsole(TerminalConsole):
         while self._arrived:
             text += self._arrived.popleft() + "\r\n"
         self._print(text + self._due_bell())
+        self._typing.shown()
 
     def _print(self, text: str) -> None:
         self._output.write_raw(text)

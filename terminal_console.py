@@ -116,6 +116,7 @@ class TerminalConsole(Interruptible):
         while self._arrived:
             text += self._arrived.popleft() + "\n"
         write(text + self._due_bell())
+        self._typing.shown()
 
     def _due_bell(self) -> str:
         due, self._bell = self._bell, False

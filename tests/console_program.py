@@ -44,6 +44,9 @@ class Talk:
     def status(self) -> str:
         return self._status
 
+    def shown(self) -> None:
+        pass
+
     def complete(self, before: str) -> list[str]:
         word = before.split(" ")[-1]
         return [f"{name} " for name in NAMES if name.startswith(word.lower())]

@@ -98,14 +98,20 @@ def test_oneself_is_not_completed() -> None:
     assert room("ana", "andrea").beginning_with("a", "ana") == ["andrea"]
 
 
+def correspondent(people: People) -> str:
+    """Return whom /r answers when all that has come is on the screen."""
+    people.note_shown()
+    return people.correspondent()
+
+
 def test_who_wrote_to_one_alone_is_remembered_under_the_new_name() -> None:
     people = room("ana", "beto", "eva")
-    assert people.last_who_wrote() == ""
+    assert correspondent(people) == ""
     people.take(Told(2, AT, 0, "beto", "ana", "psst"), "ana")
     people.take(Told(3, AT, 1, "ana", "eva", "mine is no answer"), "ana")
-    assert people.last_who_wrote() == "beto"
+    assert correspondent(people) == "beto"
     people.take(Renamed(4, AT, 0, "beto", "berta"), "ana")
-    assert people.last_who_wrote() == "berta"
+    assert correspondent(people) == "berta"
 
 
 def test_who_is_ignored_stays_so_under_another_name_and_is_not_answered() -> None:
@@ -117,10 +123,34 @@ def test_who_is_ignored_stays_so_under_another_name_and_is_not_answered() -> Non
     assert people.ignores("otro", 3)
     assert not people.ignores("Beto", 3), "another Beto"
     people.take(Told(3, AT, 0, "otro", "ana", "psst"), "ana")
-    assert people.last_who_wrote() == ""
+    assert correspondent(people) == ""
     assert people.unignore("OTRO") == "otro"
     assert people.unignore("otro") == ""
     assert not people.ignores("otro", 4)
+
+
+def test_what_is_not_shown_yet_is_not_answered_and_a_renaming_is_followed() -> None:
+    people = room("ana", "beto", "eva")
+    people.take(Told(2, AT, 0, "beto", "ana", "psst"), "ana")
+    people.note_shown()
+    people.take(Told(3, AT, 0, "eva", "ana", "hola"), "ana")
+    assert people.correspondent() == "beto"
+    people.take(Renamed(4, AT, 0, "beto", "roberto"), "ana")
+    assert people.correspondent() == "roberto"
+    people.note_shown()
+    assert people.correspondent() == "eva"
+
+
+def test_what_was_ignored_under_another_name_is_so_in_one_server_only() -> None:
+    people = room("ana", "beto")
+    people.ignore("beto")
+    people.take(Renamed(50, AT, 0, "beto", "otro"), "ana")
+    assert people.ignores("beto", 4)
+    people.take(Welcome(60, AT, "ana", 1), "ana")  # joined anew
+    assert people.ignores("beto", 4)
+    people.take(Welcome(1, AT, "ana", 1), "ana")  # the server has begun anew, and its ids
+    assert not people.ignores("beto", 4)
+    assert people.ignores("otro", 4)
 
 
 def test_what_was_said_under_a_name_from_before_stays_ignored_too() -> None:
