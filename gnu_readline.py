@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import locale
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -76,6 +77,7 @@ class GnuReadline:
         self._done = self._number("rl_done")
         self._point = self._number("rl_point")
         self._row = self._number("_rl_last_v_pos")  # of the cursor, within the line
+        self._last_row = self._number("_rl_vis_botlin")
         self._sort_matches = self._number("rl_sort_completion_matches")
         self._catch_sigwinch = self._number("rl_catch_sigwinch")
         # What stands before the line, and what it was told to put there: they differ while it searches.
@@ -174,8 +176,9 @@ class GnuReadline:
         """Erase every row of prompt and text; the cursor stands where they began."""
         self._library.rl_clear_visible_line()
         self._flush(None)
-        if self._too_high:
+        if self._fills_window():
             self._blank_window()
+        self._too_high = False
 
     def take_off_for_good(self) -> None:
         """Erase prompt and text, and draw nothing more: what ends a line from outside would, once."""
@@ -194,8 +197,7 @@ class GnuReadline:
 
     def _draw(self) -> None:
         prompt = self._ask().encode(errors="replace")
-        was_too_high, self._too_high = self._too_high, self._is_too_high(prompt)
-        if was_too_high and not self._too_high:
+        if self._fills_window() and not self._is_too_high(prompt):
             self._blank_window()
             self._library.rl_on_new_line()
         if not self._asks_itself() and prompt != ctypes.string_at(self._prompt.value or b""):
@@ -204,10 +206,20 @@ class GnuReadline:
             self._library.rl_on_new_line()
             self._library.rl_set_prompt(prompt)
         self._library.rl_redisplay()
+        self._too_high = self._last_row.value >= self._screen_size()[0]
 
     def _blank_window(self) -> None:
         """Erase what is all of one line: readline does not find where that began, above the window."""
         write("\x1b[H\x1b[J")
+
+    def _fills_window(self) -> bool:
+        """Say whether nothing but the line is in the window; not when that has just got another size."""
+        if not self._too_high:
+            return False
+        with contextlib.suppress(OSError):
+            columns, lines = os.get_terminal_size(sys.stdout.fileno())
+            return (lines, columns) == self._screen_size()
+        return True
 
     def _is_too_high(self, prompt: bytes) -> bool:
         """Say whether the line, with its prompt, takes more rows than the window has."""

@@ -3,8 +3,8 @@
     python3 tests/console_alone.py PORT KIND
 
 It connects to PORT and takes commands there, one JSON list a line: ["show", "a line", ...], ["ring"],
-["stop"], ["nick", "eva"], ["fail"].  What it reads goes back the same way: ["line", "hola"], ["end"]...
-KIND is what `open_console` is to find: see CONSOLES.
+["stop"], ["nick", "eva", "a line", ...], ["fail"].  What it reads goes back the same way: ["line", "hola"],
+["end"]...  KIND is what `open_console` is to find: see CONSOLES.
 """
 
 from __future__ import annotations
@@ -70,6 +70,9 @@ class Room:
     def status(self) -> str:
         return ""
 
+    def shown(self) -> None:
+        pass
+
     def complete(self, before: str) -> list[str]:
         if before.endswith("fail"):
             raise ZeroDivisionError("a fault in the completion")
@@ -103,9 +106,9 @@ def main(port: int, kind: str) -> None:
                         console.show([f"{begin}{number}"])
                 case ["ring"]:
                     console.ring()
-                case ["nick", nick]:
+                case ["nick", nick, *lines]:
                     room.nick = nick
-                    console.show([])
+                    console.show(lines)
                 case ["fail"]:
                     room.fails = True
                     console.show([])

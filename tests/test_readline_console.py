@@ -419,14 +419,47 @@ def test_after_a_line_higher_than_the_window_nothing_that_arrives_is_erased(open
         ana.key("enter")
         assert ana.read() == ["line", block]
         ana.arrives(entered)
-        ana.wait_for_prompt("ana> ")
         ana.wait_for(f"^{entered}$")
+        ana.wait_for_prompt("ana> ")
     ana.type(f"\x1b[200~{block}\x1b[201~")
     ana.wait_until(lambda: not any("ana>" in row for row in ana.rows()), "all of it")
     ana.resize(200, 24)
     ana.wait_until(lambda: any(row.startswith("ana> palabra") for row in ana.rows()), "the line anew")
     assert ana.finds("^uno$")
     assert ana.finds("^dos$")
+    ana.key("erase all")
+    ana.wait_for_prompt("ana> ")
+    assert ana.finds("^uno$")
+    assert ana.finds("^dos$")
+
+
+@pytest.mark.parametrize("length", [290, 300, 308, 312, 320, 330])
+def test_what_arrives_with_a_prompt_that_gets_shorter_is_not_erased(opened: Open, length: int) -> None:
+    ana = opened("gnu", columns=40, rows=8)
+    ana.wait_for_prompt("ana> ")
+    ana.tell("nick", "ana (1 sending)")
+    ana.wait_for_prompt("ana (1 sending)> ")
+    ana.type(f"\x1b[200~{'x' * length}y\x1b[201~")
+    ana.wait_until(lambda: ana.rows()[ana.cursor[0]].rstrip().endswith("y"), "all of it")
+    ana.tell("nick", "ana", "importante")
+    ana.wait_for("^importante$")
+    ana.arrives("y más")
+    ana.wait_for("^y más$")
+    assert len(ana.finds("^importante$")) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["\u2764\ufe0f" * 130, "\u1112\u1161\u11ab" * 80, "\U0001f1ea\U0001f1f8" * 70]
+)
+def test_a_line_that_only_may_be_higher_than_the_window_erases_nothing(opened: Open, text: str) -> None:
+    """Terminals and readline differ on the width of these, and we count the most."""
+    ana = opened("gnu", columns=40, rows=8)
+    ana.wait_for_prompt("ana> ")
+    ana.type(f"\x1b[200~{text}\x1b[201~")
+    for number in range(3):
+        ana.arrives(f"mensaje {number}")
+        ana.wait_for(f"^mensaje {number}$")
+    assert b"\x1b[H" not in ana.printed
 
 
 # --------------------------------------------------------------------------------------------------
