@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import unicodedata
 from collections import deque
@@ -45,10 +46,10 @@ class Seen:
     def search(self, words: str) -> list[Talk]:
         """Return the messages that have all the `words`, in any case, in text or names: by time, each once.
 
-        "nandu" finds "ñandú", but not the other way round.  Their tags are 0: the nick tells
-        whose they are.
+        "nandu" and "ñandu" find "ñandú"; accents that are typed have to be there.  The tags are 0: the nick
+        tells whose they are.
         """
-        wanted = words.casefold().split()
+        wanted = [_pattern(word) for word in words.split()]
         with self._lock:
             lines = list(self._lines)
         found = {
@@ -64,17 +65,20 @@ class Seen:
         return message
 
 
-def _has(message: Talk, wanted: list[str]) -> bool:
+_MORE_ACCENTS = "[\u0300-\u036f]*"
+
+
+def _pattern(word: str) -> re.Pattern[str]:
+    """Return what finds `word` in what `_decomposed` returns, also where that has more accents."""
+    return re.compile("".join(re.escape(character) + _MORE_ACCENTS for character in _decomposed(word)))
+
+
+def _decomposed(text: str) -> str:
+    """Return `text` in small letters, each accent behind its letter."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKD", text.casefold())
+
+
+def _has(message: Talk, wanted: list[re.Pattern[str]]) -> bool:
     to = message.to if isinstance(message, Told) else ""
-    text = f"{message.nick} {to} {message.text}".casefold()
-    if text.isascii():
-        return all(word in text for word in wanted)
-    bare = _without_accents(text)
-    return all(word in text or word in bare for word in wanted)
-
-
-def _without_accents(text: str) -> str:
-    """Return `text` as who types in haste has it: "nandu" for "ñandú"."""
-    return "".join(
-        character for character in unicodedata.normalize("NFKD", text) if not unicodedata.combining(character)
-    )
+    text = _decomposed(f"{message.nick} {to} {message.text}")
+    return all(pattern.search(text) for pattern in wanted)

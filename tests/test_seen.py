@@ -67,5 +67,7 @@ def test_accents_need_not_be_typed() -> None:
         seen.add(message)
     assert seen.search("nandu") == messages
     assert seen.search("CORRIO el") == messages[:1]
+    assert seen.search("ñandu") == messages[:1]
+    assert seen.search("nandú") == messages[:1]
     assert seen.search("inigo") == messages[1:]
     assert seen.search("ñandú") == messages[:1]
