@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -72,10 +73,19 @@ class ArgumentParser(argparse.ArgumentParser):
     ) -> argparse.Namespace:
         """Return the options; explain itself and exit with status 2 when one is wrong, or unknown."""
         self._given = list(sys.argv[1:] if args is None else args)
+        self._refuse_one_dash()
         namespace, unknown = self.parse_known_args(self._given)
         if unknown:
             self.error(self._about_unknown(unknown[0]))
         return namespace
+
+    def _refuse_one_dash(self) -> None:
+        """Refuse -host here: argparse would take it for -h, with "ost" behind it."""
+        for before, argument in pairwise(["", *self._given]):
+            if before.startswith("--password"):  # what follows may be one
+                return
+            if re.match("-[a-z][a-z]", argument) and before not in self._option_string_actions:
+                self.error(self._about_unknown(argument))
 
     def _about_dash(self, message: str) -> str:
         """Return what to say when an option lacks its value because that begins with a dash.

@@ -371,7 +371,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
         "--version",
         action="version",
         version=f"Charla {protocol.__version__}",
-        help=_("show program's version number and exit"),
+        help=_("show the version and exit"),
     )
     options = parser.parse_args(arguments)
     for name, kind in kinds.items():  # an option wins over its variable, and an empty one is as good as none

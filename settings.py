@@ -141,9 +141,10 @@ def _parse(text: str) -> dict[str, Any]:
             # "... (at line 3, column 7)", or "... (at end of document)"
             match = re.search(r"\(at line (\d+)", str(error))
             raise NotSimple(int(match[1]) if match else text.rstrip("\n").count("\n") + 1) from None
-        header = _HEADER.search(text)
-        if header is not None and any(isinstance(value, (dict, list)) for value in values.values()):
-            raise HasSections(text.count("\n", 0, header.start()) + 1, header[1])
+        for header in _HEADER.finditer(text):
+            name = header[1].strip("[] \t\"'").split(".")[0]
+            if isinstance(values.get(name), (dict, list)):
+                raise HasSections(text.count("\n", 0, header.start()) + 1, header[1])
         return values
     return parse_simple(text)
 
