@@ -1,7 +1,7 @@
 """A script in the room: a pipe, --send, or a program that speaks JSON.
 
     Script       each line of standard input is said; what arrives is printed as a person would read it
-    Sender       --send: the texts of the command line are said, nothing is printed
+    Sender       --send: the texts of the command line are said; nothing is printed but what they ask for
     JsonScript   --json: an object a line, both ways (jsonlines.py)
 
 All of them wait, at the end, until what they said is confirmed, and tell by their exit status whether it
@@ -21,16 +21,20 @@ from grammar import parse_typed
 from languages import _
 from listener import Arrival, Back, Ended, Ending
 from messages import (
+    Banned,
     Command,
     Done,
     Earlier,
     Help,
+    Here,
     Leave,
     Message,
     Mod,
     Past,
     Refusal,
     Refused,
+    Status,
+    Topic,
     clean,
 )
 from outbox import Tagged
@@ -52,6 +56,9 @@ PIPE_WINDOW = 100
 
 GIVE_UP_AFTER = 300.0
 """Seconds after which a script does not try any more to get a lost connection back; a person decides that."""
+
+_ANSWERS = (Here, Earlier, Past, Topic, Banned, Status)
+"""What comes because it was asked for, and only then."""
 
 EXCERPT = 60
 """Characters of a line that is refused in a pipe by which it is recognised there."""
@@ -229,7 +236,7 @@ class Script(Talker):
 
 
 class Sender(Script):
-    """--send: says its texts, and prints nothing but what went wrong."""
+    """--send: says its texts, and prints nothing but what they ask for (/who), and what went wrong."""
 
     def __init__(self, console: Console, screen: Screen, options: argparse.Namespace) -> None:
         super().__init__(console, screen, options)
@@ -243,7 +250,7 @@ class Sender(Script):
     def _parse(self, line: str) -> Command | None:
         command = super()._parse(line)
         if isinstance(command, Leave):  # nothing would be said, nor what comes behind it: no success
-            raise Refused("usage", "say")
+            raise Refused("leaves", line.strip())
         return command
 
     def _end(self) -> ExitStatus:
@@ -253,9 +260,16 @@ class Sender(Script):
         self.complain(*doubts(self._texts[::-1]))  # a signal came before these had their turn
         return status or ExitStatus.CONNECTION_LOST
 
+    def _tell_opening(self, opening: list[Message]) -> None:
+        for message in opening:
+            self._take(message, None)
+
     def _tell(self, arrivals: list[Arrival]) -> None:
+        shown: list[str] = []
         for message, line in arrivals:
-            self._take(message, line)
+            lines = self._take(message, line)
+            shown += lines if isinstance(message, _ANSWERS) else []
+        self.console.show(shown)
 
 
 class JsonScript(Script):

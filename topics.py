@@ -49,9 +49,11 @@ def words() -> tuple[str, ...]:
 
 
 def called(word: str) -> str:
-    """Return the one of TOPICS that is called `word`, in any case; empty: none is."""
-    word = word.lower()
-    return word if word in TOPICS else dict(zip(words(), TOPICS, strict=True)).get(word, "")
+    """Return the one of TOPICS that is called `word`, in any case, or tells of that command; empty: none."""
+    word = word.lower().removeprefix("/")
+    of_command = {command: topic for topic, commands in COMMANDS.items() for command in commands}
+    by_word = dict(zip((*TOPICS, *words()), (*TOPICS, *TOPICS), strict=True))
+    return by_word.get(word) or of_command.get(word) or ("mod" if word in MODERATORS_USAGE else "")
 
 
 def nearest(word: str) -> str:

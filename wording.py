@@ -114,7 +114,7 @@ SENTENCES: dict[str, str] = {
         "for everyone to read the line, begin with /say."
     ),
     "client-command": N_(
-        "/{0} works only in client.py on a terminal, so nothing was sent. "
+        "/{0} works only in Charla's client on a terminal, so nothing was sent. "
         "/help lists what works here; for everyone to read the line, begin with /say."
     ),
     "too-long": N_("Nothing was sent: that is longer than {0} bytes. Send it in parts."),
@@ -131,7 +131,7 @@ SENTENCES: dict[str, str] = {
         "There are too many connections from your address ({0} is the limit): close one, and try again."
     ),
     "too-many-a-minute": N_("Your address connects too often (more than {0} times a minute): wait a minute."),
-    "tls-needed": N_("This server speaks TLS only: python3 client.py --tls, or ncat --ssl."),
+    "tls-needed": N_("This server speaks TLS only: give the client --tls, too; or take ncat --ssl."),
     "wrong-password": N_("That is not the password."),
     "too-many-passwords": N_("That was one wrong password too many: connect again."),
     "too-many-guesses": N_("Too many wrong passwords came from your address: try again in {0} s."),
@@ -151,7 +151,9 @@ SENTENCES: dict[str, str] = {
     "nobody-called": N_("Nobody here is called '{0}', so nothing was done. /who tells who is here."),
     "called-now": N_("'{0}' is called {1} now, so nothing was done."),
     "yourself": N_("That is you, so nothing was done."),
-    "duration": N_("That is not a time: write it like 30s, 5m, 2h or 7d, 365d at the most."),
+    "duration": N_(
+        "That is not a time: nothing was done. Write it like 30s, 5m, 2h or 7d, 365d at the most."
+    ),
     "ban-limit": N_("Nothing was done: there are {0} bans already. /unban lifts one."),
     "mute-limit": N_("Nothing was done: {0} people are muted already."),
     "password-needed": N_(
@@ -178,6 +180,7 @@ CLIENT_SENTENCES: dict[str, str] = {
     "no-help-on": N_("There is no help on '{0}'. There is help on these: talk, people, screen, keys, mod."),
     "not-ignored": N_("'{0}' is not ignored."),
     "nobody-to-answer": N_("Nobody has written to you alone yet."),
+    "leaves": N_("'{0}' is a word that leaves, so nothing was sent: /say {0} says it."),
     "ignore-yourself": N_("That is you: nobody ignores themselves here."),
 }
 
@@ -296,6 +299,8 @@ def sentence(code: str, arguments: tuple[str, ...] = ()) -> str:
             words = usage_words(table[arguments[0]])[:1]
     if code in _WITH_SECONDS and arguments and _is_number(arguments[0]):
         words = (duration_words(int(arguments[0])),)
+    if code == "nick-character":
+        words = tuple(map(_character, arguments))
     if code == "nick-scripts":
         words = tuple(_(word) if word in _SCRIPTS else word for word in arguments)
     template = SENTENCES.get(code) or CLIENT_SENTENCES.get(code, "")
@@ -305,6 +310,12 @@ def sentence(code: str, arguments: tuple[str, ...] = ()) -> str:
         return _(template).format(*words, most=HISTORY_LIMIT) or " ".join((code, *arguments))
     except IndexError:
         return " ".join((code, *arguments))
+
+
+def _character(code: str) -> str:
+    """Return the character of a code like U+0021, where that can be shown; else the code."""
+    character = chr(int(code[2:], 16)) if re.fullmatch("U\\+00[2-7][0-9A-F]", code) else "\x7f"
+    return f"'{character}'" if character.isprintable() else code
 
 
 def _is_number(field: str) -> bool:

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from functools import partial
 
 import pytest
-from clients import ConsoleKind, Start, start_piped
+from clients import WITHOUT_GNU, ConsoleKind, Start, start_piped
 from scripted import AT, FakeServer, Seat
 from support import DEADLINE, LineClient, ServerProgram
 from terminal import Terminal
@@ -24,11 +24,14 @@ from messages import (
     Earlier,
     Goodbye,
     Here,
+    History,
     Joined,
     Leave,
     Left,
     Moderated,
     Past,
+    Ping,
+    Pong,
     Refusal,
     Renamed,
     Said,
@@ -337,6 +340,54 @@ def test_r_answers_whom_it_was_begun_for(ana: Ana) -> None:
     assert ana.seat.command() == Tell("eva", "para eva", 2)
 
 
+def test_r_that_is_put_back_and_one_whose_addressee_is_renamed_go_where_they_were_to(ana: Ana) -> None:
+    ana.seat.tell(Told(5, AT, 0, "beto", "ana", "psst"))
+    ana.sees("beto -> you: psst")
+    ana.terminal.type("/r ")
+    ana.line_is("ana -> beto (private)> /r ")
+    ana.terminal.type(PASTE.format("a" + "\nb" * 6))
+    ana.terminal.wait_for("b$")
+    ana.seat.tell(Told(6, AT, 0, "eva", "ana", "hola"), Renamed(7, AT, 0, "beto", "roberto"))
+    ana.sees("* beto is now roberto")
+    ana.terminal.key("enter")
+    ana.line_is("Send these 7 lines as one message? (y/n) ")
+    ana.terminal.enter("n")
+    ana.terminal.wait_for("it is in the line again")
+    ana.terminal.key("backspace", 12)
+    ana.line_is("ana -> roberto (private)> /r a")
+    ana.terminal.key("enter")
+    command = ana.seat.command()
+    assert isinstance(command, Tell)
+    assert (command.to, command.text) == ("roberto", "a")
+
+
+@pytest.mark.parametrize("program", [("client.py", "--plain"), ("-c", WITHOUT_GNU)], ids=["plain", "no GNU"])
+def test_r_does_not_answer_who_is_not_shown_yet(
+    fake: FakeServer, stack: ExitStack, program: tuple[str, ...]
+) -> None:
+    """Where what arrives waits while something is typed."""
+    terminal = Start(stack)(fake, "--nick", "ana", program=program)
+    seat = stack.enter_context(fake.accept())
+    seat.let_in()
+    seat.tell(Told(5, AT, 0, "beto", "ana", "psst"))
+    terminal.wait_for("psst")
+    terminal.type("/r para beto")
+    terminal.wait_for("/r para beto$")
+    seat.tell(Told(6, AT, 0, "eva", "ana", "hola"), Ping(1))
+    assert isinstance(seat.command(), Pong)
+    terminal.key("enter")
+    command = seat.command()
+    assert isinstance(command, Tell)
+    assert (command.to, command.text) == ("beto", "para beto")
+    seat.tell(Told(7, AT, 1, "ana", "beto", "para beto"))
+    terminal.wait_for("para beto$")
+    terminal.wait_for("hola")
+    terminal.enter("/r para eva")
+    command = seat.command()
+    assert isinstance(command, Tell)
+    assert command.to == "eva"
+
+
 def test_who_is_ignored_is_not_seen_nor_heard_until_that_is_ended(ana: Ana) -> None:
     ana.terminal.enter("/ignore BETO")
     ana.terminal.wait_for("What beto says is not shown any more")
@@ -351,6 +402,12 @@ def test_who_is_ignored_is_not_seen_nor_heard_until_that_is_ended(ana: Ana) -> N
     )
     ana.sees("eva: hola")
     assert not ana.terminal.finds("one|two|three|four|five")
+    ana.terminal.enter("/history 2")
+    assert ana.seat.command() == History(2, 2)
+    ana.seat.tell(Earlier(2, 2), Past(Said(5, AT, 0, "beto", "one")), Past(Said(10, AT, 0, "eva", "hola")))
+    ana.sees("* Those whom you ignore are left out.")
+    ana.terminal.wait_until(lambda: len(ana.terminal.finds("eva: hola")) == 2, "the history")
+    assert not ana.terminal.finds("one")
     ana.terminal.enter("/ignore")
     ana.sees("* Ignored: otro")
     ana.terminal.enter("/unignore otro")
@@ -499,8 +556,8 @@ def test_who_bans_a_nick_that_nobody_has_is_told_so(ana: Ana) -> None:
     assert ana.seat.command() == Ban("zeo", tag=2)
     ana.seat.tell(Moderated(9, AT, 2, "ban", "ana", "zeo"))
     ana.sees("* ana banned zeo for good")
-    ana.sees("* Nobody here is called zeo: who takes that nickname is kept out.")
-    assert len(ana.terminal.finds("Nobody here is called")) == 1
+    ana.terminal.wait_for(r"\* Nobody is called zeo now")
+    assert len(ana.terminal.finds("Nobody is called")) == 1
 
 
 def test_what_may_be_a_password_behind_a_mistyped_mod_is_not_shown_again(ana: Ana) -> None:
@@ -688,7 +745,9 @@ def test_a_command_of_the_terminals_client_is_refused_to_a_script(fake: FakeServ
         out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (4, b"")
     refused, usage = err.decode().splitlines()
-    assert refused.startswith("charla: /search works only in client.py on a terminal, so nothing was sent.")
+    assert refused.startswith(
+        "charla: /search works only in Charla's client on a terminal, so nothing was sent"
+    )
     assert usage.endswith("It is written like this: /help [mod] (it was: /help talk)")
 
 
@@ -705,7 +764,28 @@ def test_send_of_a_word_that_leaves_is_refused_and_the_rest_is_said(
         seat.send("BYE left\n")
         out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (4, b"")
-    assert err == b"charla: Nothing was sent. It is written like this: /say TEXT (it was: exit)\n"
+    assert err == (
+        b"charla: 'exit' is a word that leaves, so nothing was sent: /say exit says it. (it was: exit)\n"
+    )
+
+
+def test_send_prints_what_it_asks_for_and_nothing_else(fake: FakeServer, stack: ExitStack) -> None:
+    process = start_piped(fake, stack, "--send", "/who", "--send", "/history 1")
+    with fake.accept() as seat:
+        seat.let_in("bot")
+        who, history = seat.command(), seat.command()
+        assert isinstance(who, Who)
+        assert isinstance(history, History)
+        seat.tell(Joined(5, AT, "eva"), Said(6, AT, 0, "eva", "hola"))
+        seat.tell(Here(who.tag, 1, 1, 2, ("bot", "eva")))
+        seat.tell(Earlier(history.tag, 1), Past(Said(4, AT, 0, "beto", "ayer")))
+        assert seat.command() == Leave()
+        seat.send("BYE left\n")
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (0, b"")
+    assert re.sub(r"\[[^]]*\]", "[]", out.decode()) == (
+        "      * 2 here: bot, eva\n      * What was said before, the last message:\n[] beto: ayer\n"
+    )
 
 
 @pytest.mark.parametrize(

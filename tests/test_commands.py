@@ -33,6 +33,8 @@ from wording import CLIENT_USAGE, sentence, usage_words
         ("/help", HelpOn()),
         ("/help KEYS", HelpOn("keys")),
         ("/help mod", HelpOn("mod")),
+        ("/help /ban", HelpOn("mod")),
+        ("/help ignore", HelpOn("people")),
         ("/r sí, voy", Answer("sí, voy", 7)),
         ("/R  two spaces\nand a line", Answer(" two spaces\nand a line", 7)),
         ("/ignore", Ignore()),

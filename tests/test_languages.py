@@ -581,7 +581,7 @@ def test_a_usage_of_the_client_is_told_too() -> None:
         "ese mezcla cirílico y Tifinagh."
     )
     assert wording.sentence("unknown-command", ("whp",)).startswith("No existe la orden /whp, así")
-    assert wording.sentence("client-command", ("r",)).startswith("/r solo funciona en client.py")
+    assert wording.sentence("client-command", ("r",)).startswith("/r solo funciona en el cliente")
     assert "¿Querías decir /who?" in wording.sentence("unknown-command", ("whp", "who"))
 
 

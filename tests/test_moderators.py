@@ -389,7 +389,7 @@ def test_somebody_who_is_not_here_can_be_banned_by_nick(table: Table) -> None:
 def test_a_mistyped_time_bans_nobody(table: Table, time: str) -> None:
     mara, beto = table.moderator("mara"), table.join("beto")
     table.forget()
-    refusal = ["! That is not a time: write it like 30s, 5m, 2h or 7d, 365d at the most."]
+    refusal = ["! That is not a time: nothing was done. Write it like 30s, 5m, 2h or 7d, 365d at the most."]
     assert type_in(table, mara, f"/ban beto {time} spam") == refusal
     assert type_in(table, mara, f"/mute beto {time}") == refusal
     assert told(table, beto) == []
@@ -541,7 +541,7 @@ FAKES = [
     ("paypal", "paypaI", "nick-alike", f"'paypaI' looks like paypal, which is taken: {CHOOSE}"),
     ("maria", "m\u0430ria", "nick-scripts", "{letters} of one alphabet: that has Latin and Cyrillic."),
     ("ana", "server", "nick-reserved", f"'server' is a word of the chat itself: {CHOOSE}"),
-    ("ana", "@ana", "nick-character", "{character} U+0040: only letters, digits, _ - and ."),
+    ("ana", "@ana", "nick-character", "{character} '@': only letters, digits, _ - and ."),
 ]
 WORDS = {"letters": "A nickname has letters", "character": "A nickname cannot have the character"}
 

@@ -403,3 +403,13 @@ def test_a_mark_over_or_under_letters_is_no_letter(mark: str) -> None:
 @pytest.mark.parametrize("nick", ["ali", "Nadia", "Todor", "mala", "ọ̀la"])
 def test_names_near_reserved_ones_and_accents_that_have_no_letter_of_their_own_are_names(nick: str) -> None:
     assert refusal(nick) == ()
+
+
+@pytest.mark.parametrize(
+    ("nick", "shown"), [("ana!", "'!'"), ("a:b", "':'"), ("a\x7f", "U+007F"), ("a\u200d", "U+200D")]
+)
+def test_the_character_that_cannot_be_is_shown_where_it_can_be(nick: str, shown: str) -> None:
+    with pytest.raises(Refused) as refused:
+        check_nick(nick)
+    words = f"A nickname cannot have the character {shown}: only letters, digits, _ - and ."
+    assert sentence(refused.value.code, refused.value.arguments) == words

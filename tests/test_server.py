@@ -193,10 +193,10 @@ def test_what_the_client_does_by_itself_is_told_apart_from_what_there_is_not(roo
     ana, beto = room
     ana.send("/time\n/help talk\n/help mod\n/search my secret\nhola\n")
     here = "so nothing was sent. /help lists what works here; for everyone to read the line, begin with /say."
-    ana.expect(f"! /time works only in client.py on a terminal, {here}")
+    ana.expect(f"! /time works only in Charla's client on a terminal, {here}")
     ana.expect("! Nothing was sent. It is written like this: /help [mod]")
     ana.until("^[*] /status")
-    ana.expect(f"! /search works only in client.py on a terminal, {here}")
+    ana.expect(f"! /search works only in Charla's client on a terminal, {here}")
     beto.expect("ana: hola")
 
 
