@@ -549,7 +549,7 @@ def test_tls_and_none_are_told_apart_in_sentences(
     accept(fake, stack).send(turn_away("tls-needed"))
     _, errors = process.communicate(timeout=DEADLINE)
     assert process.returncode == 4
-    assert b"This server speaks TLS only: python3 client.py --tls" in errors
+    assert b"This server speaks TLS only: give the client --tls" in errors
 
 
 @pytest.mark.parametrize(
