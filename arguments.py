@@ -84,7 +84,9 @@ class ArgumentParser(argparse.ArgumentParser):
         for before, argument in pairwise(["", *self._given]):
             if before.startswith("--password"):  # what follows may be one
                 return
-            if re.match("-[a-z][a-z]", argument) and before not in self._option_string_actions:
+            action = self._option_string_actions.get(before)
+            takes_it = action is not None and action.nargs != 0  # then it is told how to give that value
+            if re.match("-[a-z][a-z]", argument) and not takes_it:
                 self.error(self._about_unknown(argument))
 
     def _about_dash(self, message: str) -> str:

@@ -30,6 +30,7 @@ def test_what_is_given_as_a_password_is_never_repeated(capsys: pytest.CaptureFix
         (["--prot", "5"], "there is no option --prot: did you mean --port?"),
         (["--prot=5"], "there is no option --prot: did you mean --port?"),
         (["-host", "x"], "there is no option -host: did you mean --host?"),
+        (["--tls", "-host", "x"], "there is no option -host: did you mean --host?"),
         (["-hx"], "there is no option -hx: did you mean -h?"),
         (["-port", "5"], "there is no option -port: did you mean --port?"),
         (["--tls-fingerprnt", "x"], "there is no option --tls-fingerprnt: did you mean --tls-fingerprint?"),
