@@ -128,7 +128,7 @@ class Chat(Talker):
         self._excess = len(typed.encode(errors="replace")) - MAX_TEXT
         to, nobody = addressee(typed, _CORRESPONDENT), False
         self._answering = to == _CORRESPONDENT
-        self.shown()
+        self.shown()  # who wrote while an answer was typed that has been erased since
         if self._answering:
             to = self._people.correspondent()
         if to:

@@ -23,8 +23,9 @@ MOST_BYTES = 12_000_000
 class Seen:
     """The messages that came last.  The network thread adds, the main thread searches.
 
-    They are kept as lines of the wire: measured, half the memory of objects, and a third with an emoji in
-    each (one makes a `str` take four bytes a character).  To search 50,000 takes 0.2 s.
+    They are kept as lines of the wire: an emoji makes a `str` take four bytes a character.  Measured with one
+    in each of 50,000 messages of 200 characters: the client takes 46 MB, and 74 with the messages as they
+    are.  To search these takes 0.3 s.
     """
 
     def __init__(self, messages: int = MOST_MESSAGES, size: int = MOST_BYTES) -> None:
