@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 CLIENT := $(VENV)-client
+LOCK   := tests/constraints.txt
 SOURCES := $(wildcard *.py) tests bench docs
 
 .DEFAULT_GOAL := help
-.PHONY: help server serv client cli test check format bench bench-client pictures chaos attacks fuzz clean
+.PHONY: help server serv client cli test check format lock bench bench-client pictures chaos attacks fuzz clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +40,13 @@ format: $(VENV)/installed  ## lay the code out as `make check` wants it
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
+# uv resolves for all Pythons and systems at once; pip, which installs, cannot.
+lock:  ## bring the versions of the development tools up to date (tests/constraints.txt)
+	$(PYTHON) -m venv --clear $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	UV_PYTHON_DOWNLOADS=never $(VENV)-lock/bin/uv pip compile --quiet --universal --upgrade --python-version 3.10 \
+		--extra dev --extra fuzz --custom-compile-command 'make lock' --output-file $(LOCK) pyproject.toml
+
 bench:  ## measure against ncat --broker and ngIRCd (apt install ncat ngircd gcc)
 	$(PYTHON) bench/bench.py $(ARGS)
 
@@ -62,9 +70,9 @@ clean:  ## remove what was made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Editable, so that the console scripts `charla` and `charla-server` run this very tree.
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml $(LOCK)
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(LOCK) --editable '.[dev]'
 	touch $@
 
 # Quick to give up: whoever has no network wants to talk all the same, and it is tried again the next time.
@@ -76,8 +84,8 @@ $(CLIENT)/installed: pyproject.toml
 		--disable-pip-version-check --editable '.[prompt]'
 	touch $@
 
-$(VENV)-fuzz/installed: pyproject.toml
+$(VENV)-fuzz/installed: pyproject.toml $(LOCK)
 	$(PYTHON) -m venv --clear $(VENV)-fuzz
-	$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]' \
+	$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(LOCK) --editable '.[dev,fuzz]' \
 		|| { echo 'atheris cannot be installed for this Python: make fuzz PYTHON=python3.11'; exit 2; }
 	touch $@
