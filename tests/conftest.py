@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,6 +15,18 @@ from support import DEADLINE, LineClient, ServerProgram, eventually
 
 import languages
 from server import Limits, Server
+
+
+def pytest_configure() -> None:
+    """Let the programs under test react to signals, though nohup or a shell's & has this process ignore them.
+
+    A child inherits the signals that its parent ignores, not those that it handles.  So this process handles
+    SIGHUP, and does nothing: whoever said nohup wants the suite to go on.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
 
 
 def descriptors() -> set[str]:
