@@ -41,7 +41,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -79,6 +79,30 @@ this.  Nobody waits that long: the room and the readers give the lock up at ever
 
 READER_STACK = 256 * 1024
 """Bytes of address space for a thread's stack: 10,000 of the usual 8 MiB would ask for 80 GB."""
+
+
+_tuning = threading.Lock()  # guards the two below
+_running = 0  # servers in this process
+_before = (0.0, 0)  # the switch interval and the stack size that the process had without them
+
+
+@contextlib.contextmanager
+def _tuned_for_many_threads() -> Iterator[None]:
+    """Give the process the switch interval and the stack size above, until its last server has ended."""
+    global _running, _before
+    with _tuning:
+        if not _running:
+            _before = sys.getswitchinterval(), threading.stack_size(READER_STACK)
+            sys.setswitchinterval(SWITCH_INTERVAL)
+        _running += 1
+    try:
+        yield
+    finally:
+        with _tuning:
+            _running -= 1
+            if not _running:
+                sys.setswitchinterval(_before[0])
+                threading.stack_size(_before[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +227,20 @@ class Server:
     # ---- acceptor --------------------------------------------------------------------------------
 
     def serve_forever(self) -> None:
-        """Accept clients until `shutdown`; returns when everything is flushed, closed and joined."""
+        """Accept clients until `shutdown`; returns when everything is flushed, closed and joined.
+
+        While it runs, the process has the SWITCH_INTERVAL and the stack size of a server with many threads.
+        """
         if self._storage is not None:
             self._storage.start()
         if self._transcript is not None:
             self._transcript.start()
-        threading.stack_size(READER_STACK)  # of the threads that are started from here on
-        sys.setswitchinterval(SWITCH_INTERVAL)
+        with _tuned_for_many_threads():
+            self._serve()
+        if self._room_failed:
+            raise RuntimeError(_("the room has failed; what happened is in the log"))
+
+    def _serve(self) -> None:
         self._room_thread.start()
         try:
             self._acceptor.run()
@@ -227,8 +258,6 @@ class Server:
             if self._storage is not None:
                 self._storage.close()
             self._inbox.close()
-        if self._room_failed:
-            raise RuntimeError(_("the room has failed; what happened is in the log"))
 
     def put(self, connection: Connection, items: list[Item]) -> None:
         """Hand the room items of a connection."""

@@ -476,6 +476,27 @@ def test_out_of_descriptors_the_acceptor_does_not_spin(
     assert caplog.text.count("cannot accept") == 1
 
 
+def test_the_process_has_its_thread_settings_again_when_its_last_server_has_ended() -> None:
+    def settings() -> tuple[float, int]:
+        size = threading.stack_size()
+        return round(sys.getswitchinterval(), 4), size
+
+    usual = settings()
+    ours = (0.007, 1024 * 1024)
+    sys.setswitchinterval(ours[0])
+    threading.stack_size(ours[1])
+    try:
+        first, second = RunningServer(), RunningServer()
+        for server in (first, second):  # the one that began first ends first
+            with LineClient(server.address) as client:
+                client.expect("NICK")  # it runs
+            server.stop()
+        assert settings() == ours
+    finally:
+        sys.setswitchinterval(usual[0])
+        threading.stack_size(usual[1])
+
+
 @needs_proc
 def test_threads_have_small_stacks(start_program: Start, connect: Connect) -> None:
     server = start_program()
