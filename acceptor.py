@@ -23,9 +23,9 @@ from door import Door, origin
 from fanout import Connection
 from items import Connected, Ended, Item
 from languages import N_, system_words
-from messages import Refused
 from reader import Reader
 from records import Seldom, record_turned_away
+from text import Refused
 from tls import TlsSocket
 
 log = logging.getLogger("charla")

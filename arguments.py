@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Literal, NoReturn, TypeAlias
 
 from languages import _
-from messages import clean
+from text import clean
 
 Program: TypeAlias = Literal["charla", "charla-server"]
 """The programs, as pip installs them (pyproject.toml)."""

@@ -31,7 +31,6 @@ from listener import Arrival, Back
 from mentions import names
 from messages import (
     HISTORY_AT_JOIN,
-    MAX_TEXT,
     Acted,
     Command,
     Done,
@@ -42,11 +41,9 @@ from messages import (
     Moderated,
     Past,
     Refusal,
-    Refused,
     Said,
     Tell,
     Told,
-    clean,
 )
 from nicks import nick_key
 from outbox import Tagged
@@ -55,6 +52,7 @@ from people import People
 from screen import Screen
 from seen import Seen
 from talker import Talker, doubts, down_words, may_hold_password, opening_order
+from text import MAX_TEXT, Refused, clean
 from wording import sentence
 
 CONFIRM_TIME = 0.05

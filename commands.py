@@ -12,7 +12,8 @@ from typing import TypeAlias
 
 import topics
 from grammar import COMMANDS, message_text, nearest, parse_typed
-from messages import Command, Refused, Tell, clean
+from messages import Command, Tell
+from text import Refused, clean
 
 BELLS = ("off", "private", "mention", "all")
 """When the bell rings: never; for what is said to one alone; for one's own nick, too; for everything."""

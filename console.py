@@ -25,8 +25,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Protocol
 
-from messages import MAX_LINE
-from protocol import LineFramer, decode_line
+from framing import LineFramer, decode_line
+from text import MAX_LINE
 
 WAKE_AGAIN = 0.02
 """Seconds after which a main thread that has not stopped reading is signalled again: a signal that comes

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 
-from messages import Refused
+from text import Refused
 
 PER_ADDRESS = 32
 """Connections at the same time from an origin that is not near: a family, or a class behind one address."""

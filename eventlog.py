@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from languages import N_, Words
-from messages import Acted, Event, Refused, Said
+from messages import Acted, Event, Said
 from protocol import NATIVE
+from text import Refused
 
 if TYPE_CHECKING:
     from storage import Storage, Stored

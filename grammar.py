@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from messages import (
     HISTORY_ASKED,
     HISTORY_LIMIT,
-    MAX_TEXT,
     MAX_WHY,
     Act,
     Announce,
@@ -27,7 +26,6 @@ from messages import (
     Leave,
     Mod,
     Mute,
-    Refused,
     Rename,
     Say,
     SetQuiet,
@@ -36,9 +34,9 @@ from messages import (
     Unban,
     Unmute,
     Who,
-    clean,
 )
 from nicks import LEAVE_WORDS, like_a_nick
+from text import MAX_TEXT, Refused, clean
 
 MUTE_TIME = 5 * 60
 """Seconds of a /mute that does not say how long."""

@@ -19,8 +19,9 @@ from queue import SimpleQueue
 from typing import TypeAlias
 
 from eventlog import Logged
-from messages import Command, Hello, Refused
+from messages import Command, Hello
 from protocol import Dialect
+from text import Refused
 
 
 @dataclass(frozen=True, slots=True)

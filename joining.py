@@ -15,11 +15,12 @@ from grammar import parse_typed
 from languages import N_, Words, _
 from link import LinkLost
 from listener import Ended, Ending
-from messages import Leave, Message, Refused
+from messages import Leave, Message
 from network import Network
 from nicks import check_nick
 from passwords import Password, PasswordError
 from route import NoConnection, wait_before_again
+from text import Refused
 from trust import Distrusted
 from wording import goodbye_words, sentence
 

@@ -20,9 +20,7 @@ from typing import Any, NamedTuple, NoReturn, TypeAlias, get_type_hints
 
 from grammar import parse_typed
 from messages import (
-    MAX_LINE,
     MAX_NUMBER,
-    MAX_TEXT,
     Act,
     Acted,
     Announce,
@@ -49,7 +47,6 @@ from messages import (
     Notice,
     Past,
     Refusal,
-    Refused,
     Rename,
     Renamed,
     Said,
@@ -66,10 +63,10 @@ from messages import (
     Waits,
     Welcome,
     Who,
-    clean,
 )
 from native import NativeDialect
 from outbox import Tagged
+from text import MAX_LINE, MAX_TEXT, Refused, clean
 
 MAX_JSON = 32 * 1024
 """Characters of a line from a program: a text of MAX_TEXT bytes, each written as \\uXXXX, and some more."""

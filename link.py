@@ -18,8 +18,9 @@ from collections import deque
 from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
 
-from messages import AskNick, AskPassword, Command, Goodbye, Message, Refusal, Refused
+from messages import AskNick, AskPassword, Command, Goodbye, Message, Refusal
 from protocol import NATIVE, LineFramer, decode_line, read_greeting
+from text import Refused
 from tls import TlsSocket, fingerprint
 
 

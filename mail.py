@@ -14,8 +14,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 
 from eventlog import Logged
-from messages import Refused
 from seats import Mail, Session
+from text import Refused
 
 MAILBOX_LIMIT = 2000
 """Private messages that one session may not have acknowledged, before more are refused."""

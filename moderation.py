@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
 from languages import N_
-from messages import Refused
 from nicks import look, nick_key
+from text import Refused
 
 log = logging.getLogger("charla")
 

@@ -31,7 +31,6 @@ from messages import (
     Kick,
     Moderated,
     Mute,
-    Refused,
     SetQuiet,
     SetTopic,
     Status,
@@ -42,6 +41,7 @@ from messages import (
 from nicks import check_nick
 from records import fields
 from seats import Seats, Session
+from text import Refused
 
 log = logging.getLogger("charla")
 

@@ -46,7 +46,6 @@ from messages import (
     Ping,
     Pong,
     Refusal,
-    Refused,
     Rename,
     Renamed,
     Resumed,
@@ -65,8 +64,8 @@ from messages import (
     Waits,
     Welcome,
     Who,
-    clean,
 )
+from text import Refused, clean
 
 
 class NativeDialect:

@@ -57,7 +57,6 @@ from messages import (
     Ping,
     Pong,
     Refusal,
-    Refused,
     Renamed,
     Resumed,
     Said,
@@ -70,6 +69,7 @@ from outbox import Outbox, Tagged
 from passwords import Password
 from route import ANSWER_TIME, Route, wait_before_again
 from route import NoConnection as NoConnection  # `connect` raises it
+from text import Refused
 from trust import Distrusted, Trust
 
 HANDSHAKE_TIME = 10.0

@@ -13,7 +13,8 @@ import re
 import unicodedata
 
 from lookalikes import PROTOTYPES
-from messages import MAX_NICK, Refused
+from messages import MAX_NICK
+from text import Refused
 
 # Letters and marks by Unicode, but blank on the screen: with one of them two nicks would look alike.
 _INVISIBLE = re.compile(

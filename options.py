@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 
 import languages
-import messages
 import protocol
 from arguments import ArgumentParser, NotAsArgument, command, examples
 from door import PER_ADDRESS, PER_MINUTE
@@ -17,6 +16,7 @@ from fanout import BACKLOG_LIMIT, FLUSH_SIZE
 from languages import _
 from reader import BURST, DEAD_AFTER, PING_AFTER
 from room import GRACE
+from text import MAX_TEXT, clean
 
 DEFAULT_PORT = 9000
 
@@ -128,9 +128,9 @@ def _sync(text: str) -> str:
 
 
 def _welcome(text: str) -> str:
-    text = messages.clean(text).strip()
-    if len(text.encode()) > messages.MAX_TEXT:
-        raise _wrong(_("the welcome is longer than {most} bytes: shorten it"), text, most=messages.MAX_TEXT)
+    text = clean(text).strip()
+    if len(text.encode()) > MAX_TEXT:
+        raise _wrong(_("the welcome is longer than {most} bytes: shorten it"), text, most=MAX_TEXT)
     return text
 
 

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from languages import N_, Words, system_words
-from messages import clean
 from nicks import LEAVE_WORDS
 from protocol import is_native
+from text import clean
 
 log = logging.getLogger("charla")
 

@@ -37,9 +37,9 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from console import MAIN_THREAD, Question, Stopped, Typing, interruption
 from exits import silence_output
 from keyboard import keys_one_by_one
-from messages import Refused, clean
 from prompt_editor import LineEditor, Reader, SecretReader
 from terminal_console import TerminalConsole, scroll_off
+from text import Refused, clean
 
 try:
     import termios

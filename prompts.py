@@ -6,7 +6,7 @@ Both are one row.  Where that is too narrow, what matters least goes first, step
 from __future__ import annotations
 
 from languages import _, ngettext
-from messages import clean
+from text import clean
 from widths import UNLIMITED, display_width, shortened
 
 

@@ -45,11 +45,12 @@ from items import (
     TakeSeat,
 )
 from languages import N_, Words
-from messages import Command, Earlier, Hello, History, Leave, Mod, Past, Refused
+from messages import Command, Earlier, Hello, History, Leave, Mod, Past
 from nicks import LEAVE_WORDS, check_nick
 from passwords import Guard, Password
 from protocol import NATIVE, PLAIN, Dialect, LineFramer, decode_line, is_native, read_answer, turn_away
 from records import Seldom, fields
+from text import Refused
 
 if TYPE_CHECKING:
     from storage import Storage

@@ -38,8 +38,8 @@ from typing import Any
 from console import LOOK_AGAIN, MAIN_THREAD, Question, Stopped, Typing, write
 from gnu_readline import GnuReadline
 from keyboard import keys_one_by_one, read_unseen
-from messages import Refused
 from terminal_console import TerminalConsole, scroll_off
+from text import Refused
 
 try:
     import readline

@@ -25,7 +25,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from languages import N_, Words
-from messages import clean
+from text import clean
 
 log = logging.getLogger("charla")
 

@@ -49,7 +49,6 @@ from messages import (
     Ping,
     Pong,
     Refusal,
-    Refused,
     Said,
     Token,
     Unread,
@@ -59,6 +58,7 @@ from moderators import Moderators
 from records import Seldom, fields
 from seats import Kept, Seats, Session, new_token
 from talk import Talk
+from text import Refused
 from transcript import Transcript
 from wording import LEAVE_REASONS, STATUS_WORDS, leaving
 

@@ -17,8 +17,9 @@ import tls
 from arguments import command
 from languages import _, system_words
 from link import Connector
-from messages import AskPassword, Refused
+from messages import AskPassword
 from passwords import Password
+from text import Refused
 from trust import Distrusted, Trust
 
 DEFAULT_PORT = 9000

@@ -32,10 +32,8 @@ from messages import (
     Mod,
     Past,
     Refusal,
-    Refused,
     Status,
     Topic,
-    clean,
 )
 from outbox import Tagged
 from passwords import PasswordError
@@ -49,6 +47,7 @@ from talker import (
     moderator_password,
     opening_order,
 )
+from text import Refused, clean
 from wording import sentence
 
 PIPE_WINDOW = 100

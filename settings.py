@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from languages import N_, _, system_words
-from messages import clean
+from text import clean
 
 LARGEST_FILE = 100_000
 """Bytes of a configuration file, which has some twenty lines: another one was meant."""

@@ -24,7 +24,6 @@ from messages import (
     Here,
     Message,
     Refusal,
-    Refused,
     Rename,
     Renamed,
     Said,
@@ -38,6 +37,7 @@ from moderators import Moderators
 from nicks import check_nick
 from protocol import NATIVE
 from seats import Kept, Mail, Seats, Session
+from text import Refused
 
 log = logging.getLogger("charla")
 

@@ -26,10 +26,11 @@ from exits import REMOVED, ExitStatus, silence_output
 from joining import LOST
 from languages import N_, _, ngettext
 from listener import Ended, Ending, Listener
-from messages import Earlier, Message, Mod, Past, Refused, Renamed, Welcome, clean
+from messages import Earlier, Message, Mod, Past, Renamed, Welcome
 from network import OVERDUE_AFTER, Network
 from passwords import Password
 from route import ANSWER_TIME
+from text import Refused, clean
 from wording import sentence
 
 MODERATOR_PASSWORD = "CHARLA_MODERATOR_PASSWORD"  # noqa: S105 - where it is, not what it is

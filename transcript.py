@@ -31,7 +31,8 @@ from queue import Empty, SimpleQueue
 from typing import TypeAlias, TypeGuard
 
 from languages import N_, Words, _, ngettext, system_words
-from messages import Acted, Event, Moderated, Said, clean
+from messages import Acted, Event, Moderated, Said
+from text import clean
 
 log = logging.getLogger("charla")
 

@@ -13,8 +13,8 @@ from types import FrameType
 from typing import Any
 
 from console import MAIN_THREAD, Question, Stopped, Typing, enable_colors, write
-from messages import Refused
 from terminal_console import TerminalConsole, scroll_off
+from text import Refused
 
 msvcrt: Any = importlib.import_module("msvcrt")  # typed on Windows alone
 

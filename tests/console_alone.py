@@ -85,7 +85,7 @@ def main(port: int, kind: str) -> None:
     CONSOLES[kind]()
     from console import Question, Stopped
     from consoles import open_console
-    from messages import Refused
+    from text import Refused
 
     connection = socket.create_connection(("127.0.0.1", port))
 

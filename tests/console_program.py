@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from console import Console, Question, Stopped, Terminated
 from consoles import open_console
-from messages import Refused
+from text import Refused
 
 EOF, INTERRUPTED, TERMINATED, STOPPED = 0, 3, 4, 5
 

@@ -23,7 +23,8 @@ from commands import (
     complete,
     parse_line,
 )
-from messages import Command, Help, History, Refused, Say, Tell, Who
+from messages import Command, Help, History, Say, Tell, Who
+from text import Refused
 from wording import CLIENT_USAGE, sentence, usage_words
 
 

@@ -6,7 +6,7 @@ import pytest
 
 import door
 from door import PER_ADDRESS, PER_MINUTE, Door, is_loopback, is_near, origin
-from messages import Refused
+from text import Refused
 
 FAR = "203.0.113.7"
 FAR_6 = "2001:db8:1:2::7"

@@ -11,8 +11,9 @@ from table import HANDSHAKE, Table
 
 from fanout import Connection
 from items import Ended, NoSeat, PasswordGiven, Secured
-from messages import Leave, Refused
+from messages import Leave
 from protocol import NATIVE, PLAIN
+from text import Refused
 
 Sit = Callable[..., Table]
 

@@ -16,9 +16,10 @@ import protocol
 import tls
 from entrance import Entrance
 from grammar import parse_typed
-from messages import Ban, Hello, Kick, Message, Moderated, Refused, Topic, clean
+from messages import Ban, Hello, Kick, Message, Moderated, Topic
 from protocol import NATIVE
 from seats import Seats
+from text import Refused, clean
 from wording import sentence
 
 SEEDS = seeds()

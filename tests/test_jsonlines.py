@@ -19,7 +19,6 @@ from listener import Back, Ended, Ending
 from messages import (
     HISTORY_LIMIT,
     MAX_NUMBER,
-    MAX_TEXT,
     Act,
     Acted,
     Announce,
@@ -60,9 +59,9 @@ from messages import (
     Unban,
     Unmute,
     Who,
-    clean,
 )
 from native import NativeDialect
+from text import MAX_TEXT, clean
 
 TAG = 9
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mentions import names, spans
-from messages import MAX_TEXT
+from text import MAX_TEXT
 
 
 @pytest.mark.parametrize(

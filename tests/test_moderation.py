@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
-from messages import Refused
 from moderation import MAX_BANS, MAX_MUTES, Ban, Moderation
+from text import Refused
 
 NOW = 1_763_600_000.25
 HOUR = 3600.0

@@ -14,10 +14,10 @@ from table import Table
 
 from fanout import Connection
 from items import Ended, Promote
-from messages import Refused
 from passwords import Password
 from protocol import NATIVE, PLAIN, Dialect
 from storage import Storage
+from text import Refused
 
 Sit = Callable[..., Table]
 Serve = Callable[..., RunningServer]

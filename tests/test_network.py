@@ -46,7 +46,6 @@ from messages import (
     Ping,
     Pong,
     Refusal,
-    Refused,
     Rename,
     Renamed,
     Resumed,
@@ -68,6 +67,7 @@ from messages import (
 from network import NoConnection, delay_before
 from outbox import Outbox, Tagged
 from protocol import turn_away
+from text import Refused
 
 # --------------------------------------------------------------------------------------------------
 # The outbox, and the delays

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalikes import PROTOTYPES
-from messages import Refused, clean
 from nicks import RESERVED_NICKS, check_nick, like_a_nick, look, nick_key, script_of
+from text import Refused, clean
 from wording import sentence
 
 

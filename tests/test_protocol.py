@@ -14,17 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import framing
 import grammar
 import messages
 import native
 import nicks
 import protocol
+import text
 import wording
 from grammar import parse_typed
 from messages import (
-    MAX_LINE,
     MAX_NUMBER,
-    MAX_TEXT,
     MAX_WHY,
     NEW_SESSION,
     Act,
@@ -61,7 +61,6 @@ from messages import (
     Ping,
     Pong,
     Refusal,
-    Refused,
     Rename,
     Renamed,
     Resumed,
@@ -80,7 +79,6 @@ from messages import (
     Waits,
     Welcome,
     Who,
-    clean,
 )
 from protocol import (
     NATIVE,
@@ -91,6 +89,7 @@ from protocol import (
     read_greeting,
     turn_away,
 )
+from text import MAX_LINE, MAX_TEXT, Refused, clean
 from wording import sentence
 
 NOW = 1_763_600_000_000
@@ -98,7 +97,7 @@ EARLIER = time.strftime("[%Y-%m-%d %H:%M]", time.localtime(NOW / 1000))  # of a 
 
 
 def test_protocol_imports_nothing_that_could_do_io_and_none_of_the_other_modules() -> None:
-    modules = (protocol, grammar, native, messages, nicks, wording)
+    modules = (protocol, framing, grammar, native, messages, text, nicks, wording)
     sources = [str(module.__file__) for module in modules]
     imported = {
         name
@@ -114,7 +113,8 @@ def test_protocol_imports_nothing_that_could_do_io_and_none_of_the_other_modules
     }
     pure = {"__future__", "re", "time", "unicodedata", "collections.abc", "dataclasses", "difflib", "typing"}
     # languages.py reads a file when a program chooses a language, which these modules do not.
-    assert imported <= pure | {"messages", "grammar", "native", "nicks", "lookalikes", "wording", "languages"}
+    ours = {"framing", "grammar", "languages", "lookalikes", "messages", "native", "nicks", "text", "wording"}
+    assert imported <= pure | ours
     assert "use(" not in "".join(Path(source).read_text() for source in sources)
 
 

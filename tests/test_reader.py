@@ -30,9 +30,10 @@ from items import (
     Silent,
     TakeSeat,
 )
-from messages import MAX_LINE, Leave, Refused, Said, Say, Tell, Who
+from messages import Leave, Said, Say, Tell, Who
 from protocol import NATIVE
 from reader import CHUNK_SIZE, Entry, RateLimit, Reader
+from text import MAX_LINE, Refused
 
 
 def let_go(connection: Connection) -> None:

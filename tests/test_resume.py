@@ -24,7 +24,6 @@ from messages import (
     Ping,
     Pong,
     Refusal,
-    Refused,
     Rename,
     Say,
     Tell,
@@ -32,6 +31,7 @@ from messages import (
 )
 from protocol import NATIVE, PLAIN
 from storage import Storage
+from text import Refused
 
 Sit = Callable[..., Table]
 

@@ -10,8 +10,9 @@ from table import Table
 
 import wording
 from items import Ended, NoSeat
-from messages import Act, Help, Leave, Refused, Rename, Say, Tell, Who
+from messages import Act, Help, Leave, Rename, Say, Tell, Who
 from protocol import NATIVE, PLAIN
+from text import Refused
 
 
 @pytest.fixture

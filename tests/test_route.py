@@ -26,10 +26,11 @@ import route
 import tls
 from link import Connector, Link
 from listener import Arrival, Ended, Ending
-from messages import Goodbye, Here, Message, Mod, Refusal, Refused, Say, Token, Welcome
+from messages import Goodbye, Here, Message, Mod, Refusal, Say, Token, Welcome
 from passwords import Password
 from protocol import turn_away
 from route import NoConnection
+from text import Refused
 from tls import TlsError, TlsSocket
 from trust import Authority, Distrusted, FirstUse, KnownHosts, Pinned, Trust
 

@@ -39,9 +39,9 @@ from messages import (
     Unread,
     Waits,
     Welcome,
-    clean,
 )
 from screen import Screen
+from text import clean
 from widths import display_width
 from wording import CLIENT_USAGE, MODERATORS_USAGE, USAGE, usage_words
 

@@ -31,8 +31,9 @@ import server as server_module
 import wording
 from fanout import Connection, Fanout
 from items import Item
-from messages import MAX_TEXT, Goodbye, Leave, Refusal, Said, Say, Tell, Told
+from messages import Goodbye, Leave, Refusal, Said, Say, Tell, Told
 from reader import Work
+from text import MAX_TEXT
 
 Serve = Callable[..., RunningServer]
 Start = Callable[..., ServerProgram]

@@ -25,9 +25,9 @@ from messages import (
     Told,
     Topic,
     Welcome,
-    clean,
 )
 from screen import Screen
+from text import clean
 
 AT = 1_700_000_000_000  # 14 November 2023, 22:13:20 UTC
 DAY = 24 * 60 * 60 * 1000

@@ -20,22 +20,9 @@ from support import DEADLINE, LineClient, ServerProgram, eventually
 
 import reader
 from fanout import Fanout
-from messages import (
-    MAX_TEXT,
-    NEW_SESSION,
-    Goodbye,
-    Hello,
-    Joined,
-    Leave,
-    Live,
-    Resumed,
-    Said,
-    Say,
-    Tell,
-    Token,
-    Told,
-)
+from messages import NEW_SESSION, Goodbye, Hello, Joined, Leave, Live, Resumed, Said, Say, Tell, Token, Told
 from passwords import Password
+from text import MAX_TEXT
 from tls import certificate_fingerprint, client_context, own_certificate, server_context
 from wording import GOODBYES, sentence
 

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wcwidth import wcwidth
 
-from messages import MAX_TEXT, clean
+from text import MAX_TEXT, clean
 from widths import cluster_end, cuts, display_width, shortened, wrap
 
 many = settings(max_examples=300, deadline=None, database=None)

@@ -67,7 +67,6 @@ from messages import (
     Notice,
     Past,
     Refusal,
-    Refused,
     Rename,
     Renamed,
     Said,
@@ -81,6 +80,7 @@ from messages import (
 )
 from network import Network, NoConnection
 from outbox import Outbox, Tagged
+from text import Refused
 
 WINDOW = 40
 """Messages of one person that may be unconfirmed: enough that a lost link always finds some on their way."""

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from grammar import parse_typed
 from messages import (
-    MAX_LINE,
     Act,
     Acted,
     Announce,
@@ -20,7 +19,6 @@ from messages import (
     Moderated,
     Past,
     Refusal,
-    Refused,
     Rename,
     Renamed,
     Said,
@@ -29,10 +27,10 @@ from messages import (
     Tell,
     Told,
     Topic,
-    clean,
 )
 from nicks import check_nick, like_a_nick, look, nick_key
 from protocol import NATIVE, PLAIN, LineFramer, decode_line, read_answer, read_greeting, turn_away
+from text import MAX_LINE, Refused, clean
 from wording import SENTENCES, sentence
 
 NOW = 1_763_600_000_000

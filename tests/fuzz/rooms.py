@@ -25,7 +25,6 @@ from fanout import Connection
 from inbox import Inbox
 from items import AskHistory, CatchUp, Chunk, Connected, Ended, TakeSeat
 from messages import (
-    MAX_LINE,
     Acted,
     Crowd,
     Event,
@@ -40,7 +39,6 @@ from messages import (
     Told,
     Unread,
     Welcome,
-    clean,
 )
 from nicks import check_nick
 from passwords import Guard, Password
@@ -48,6 +46,7 @@ from protocol import NATIVE, PLAIN, LineFramer
 from reader import Check, RateLimit, Reader, Work
 from room import Room
 from seats import Session
+from text import MAX_LINE, clean
 from wording import STATUS_WORDS
 
 PEOPLE = 6
