@@ -18,11 +18,8 @@ import hashlib
 import os
 import re
 import select
-import shutil
 import socket
 import ssl
-import subprocess
-import tempfile
 import threading
 
 from languages import N_, Words, _, system_words
@@ -489,6 +486,9 @@ def own_certificate(folder: str) -> tuple[str, str]:
 
 def _make_folder(folder: str) -> None:
     """Make the pair in a folder beside, and move that to its place."""
+    import shutil  # not at the start of every client
+    import tempfile
+
     folder = os.path.abspath(folder)
     parent = os.path.dirname(folder)
     os.makedirs(parent, mode=0o700, exist_ok=True)
@@ -539,6 +539,8 @@ def _make_pair(folder: str) -> None:
 
 def _openssl(folder: str, *arguments: str) -> None:
     """Run the openssl program in `folder`; what it makes can be read by its owner alone."""
+    import subprocess  # not at the start of every client
+
     try:
         subprocess.run(  # noqa: S603 # no shell, and nothing in it comes from outside
             ["openssl", *arguments],  # noqa: S607 # wherever it is installed
