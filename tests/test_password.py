@@ -183,15 +183,20 @@ class Watched(Guard):
     """A guard that remembers when it judged, and whether that was right."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(self._look)
         self.judged: list[tuple[float, bool]] = []
         self._watching = threading.Lock()
+        self._now = 0.0  # what the guard goes by: to look again would be later
+
+    def _look(self) -> float:
+        self._now = time.monotonic()
+        return self._now
 
     def judge(self, origin: str, right: bool) -> float:
         with self._watching:
             seconds = super().judge(origin, right)
             if not seconds:
-                self.judged.append((time.monotonic(), right))
+                self.judged.append((self._now, right))
         return seconds
 
     def gaps(self) -> list[float]:

@@ -67,11 +67,15 @@ def flood(line: Line, kind: str, lines: int | None) -> dict[str, Any]:
     unsent = b""
     heard: list[int] = []
     sent = 0
+    told = False  # to end
+    least = BURST if kind == "lines" else 0  # heard at once, but on a machine that is busy
     start = time.monotonic()
-    while lines is None or len(heard) < lines:
+    while (not told or len(heard) < least) if lines is None else len(heard) < lines:
         for descriptor, events in poll.poll():
             if descriptor == 0:
-                return _found(start, sent, heard)
+                told = True
+                poll.unregister(0)
+                continue
             if events & select.POLLIN:
                 own = [row for row in line.receive() if row.startswith(b"SAY ") and b" flooder flood " in row]
                 heard += [int(row.rpartition(b" ")[2]) for row in own]
