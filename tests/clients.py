@@ -7,16 +7,22 @@ import re
 import subprocess
 import sys
 from contextlib import ExitStack
-from typing import Literal
+from typing import Literal, Protocol
 
 from scripted import FakeServer, Seat
-from support import DEADLINE, ROOT, ServerProgram
+from support import DEADLINE, ROOT
 from terminal import Terminal
 
 ConsoleKind = Literal["stock", "prompt", "plain"]
 
-# A folder in which prompt_toolkit is not to be had, whether it is installed or not.
-_WITHOUT_PROMPT_TOOLKIT = str(ROOT / "tests" / "without_prompt_toolkit")
+
+class Listening(Protocol):
+    """A server of the tests: the real one as a process or in this one, or one in the hands of the test."""
+
+    @property
+    def port(self) -> str:
+        """Return the port, as an option for the client."""
+
 
 # Clients on consoles without GNU readline's extra calls, and without readline.
 WITHOUT_GNU = (
@@ -39,7 +45,7 @@ class Start:
 
     def __call__(
         self,
-        server: ServerProgram | FakeServer,
+        server: Listening,
         *options: str,
         program: tuple[str, ...] = ("client.py",),
         console: ConsoleKind = "stock",
@@ -51,13 +57,17 @@ class Start:
         arguments = (*program, "--port", server.port, *options)
         if console == "plain":
             arguments += ("--plain",)
-        if console != "prompt":
-            environment["PYTHONPATH"] = _WITHOUT_PROMPT_TOOLKIT
         return self._stack.enter_context(
-            Terminal(*arguments, columns=columns, rows=rows, environment=environment)
+            Terminal(
+                *arguments,
+                columns=columns,
+                rows=rows,
+                environment=environment,
+                prompt_toolkit=console == "prompt",
+            )
         )
 
-    def ana(self, server: ServerProgram, **options: int) -> Terminal:
+    def ana(self, server: Listening, **options: int) -> Terminal:
         """Start a client, and wait until ana is in."""
         terminal = self(server, "--nick", "ana", **options)  # type: ignore[arg-type]
         terminal.wait_for_prompt("ana> ")
@@ -107,7 +117,7 @@ def run(*arguments: str, text: bytes = b"", **environment: str) -> subprocess.Co
 
 
 def start_piped(
-    server: ServerProgram | FakeServer,
+    server: Listening,
     stack: ExitStack,
     *options: str,
     program: tuple[str, ...] = ("client.py",),

@@ -4,29 +4,82 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
+import terminal
+from forkserver import ForkServer
 from support import DEADLINE, LineClient, ServerProgram, eventually
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+import client
 import languages
+import server as server_module
 from server import Limits, Server
 
 
 def pytest_configure() -> None:
-    """Let the programs under test react to signals, though nohup or a shell's & has this process ignore them.
+    """Make the suite the same wherever it is started.
 
+    Bytecode is kept, whatever PYTHONDONTWRITEBYTECODE says: without it pytest compiles every test again,
+    in each of its processes (8 s), and hundreds of programs compile all that they import.
+
+    The programs under test react to signals, though nohup or a shell's & has this process ignore them.
     A child inherits the signals that its parent ignores, not those that it handles.  So this process handles
     SIGHUP, and does nothing: whoever said nohup wants the suite to go on.
     """
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGHUP, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda _number, _frame: None)
+
+
+_LOADING = ("test_attacks", "test_cable", "test_chaos", "test_planted", "test_typing")
+"""Modules that load the machine, or measure on it."""
+
+_PROGRAMS = (
+    *("test_arguments", "test_bots", "test_chat", "test_client", "test_elsewhere", "test_history"),
+    *("test_operations", "test_password", "test_prompt_console", "test_readline_console", "test_secrets"),
+    *("test_server", "test_start", "test_tls_server"),
+)
+"""Modules most of whose tests start programs, and wait for them."""
+
+
+class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Which tests one of the processes of `pytest -n` runs together, one after the other.
+
+    What loads the machine is one group.  Tests of programs are spread one by one.  The tests of any other
+    module stay together: to hand one over takes longer than to run it.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = Path(nodeid.partition("::")[0]).stem
+        return "load" if module in _LOADING else nodeid if module in _PROGRAMS else module
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
+    """Use that, in the order of `pytest_collection_modifyitems`."""
+    config.option.loadscopereorder = False
+    return _Scheduling(config, log)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes `-n auto` is: tests wait more than they compute."""
+    return min(2 * (os.cpu_count() or 1) + 1, 12)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, and leave for the end what can be spread best."""
+    items.sort(key=lambda item: (item.path.stem not in _LOADING, item.path.stem in _PROGRAMS))
 
 
 def descriptors() -> set[str]:
@@ -44,6 +97,16 @@ def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
             patch.setenv(name, str(tmp_path_factory.mktemp("settings")))
         patch.setenv("LANGUAGE", "en")
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _fork_server(request: pytest.FixtureRequest, _nobodys_settings: None) -> Iterator[None]:
+    """Have programs on terminals forked, if any test may want one."""
+    wanted = any("stack" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    terminal.fork_server = server = ForkServer.start() if wanted else None
+    yield
+    if server is not None:
+        server.close()
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +137,11 @@ class RunningServer:
         self.address = self.server.address
         self._thread = threading.Thread(target=self.server.serve_forever, name="acceptor of the test")
         self._thread.start()
+
+    @property
+    def port(self) -> str:
+        """Return the port, as an option for the client."""
+        return str(self.address[1])
 
     def stop(self) -> None:
         """End the server; returns when it has ended."""
@@ -119,3 +187,33 @@ def connect(stack: ExitStack) -> Callable[..., LineClient]:
         return stack.enter_context(LineClient(server.address, **options))
 
     return open_client
+
+
+@pytest.fixture
+def refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a program in this process with options that it refuses: `refused("server.py", "--port", "x")`.
+
+    It ends before it starts a thread or opens anything; standard input is no terminal.
+    """
+    programs: dict[str, Callable[[list[str]], int]] = {
+        "client.py": client.main,
+        "server.py": server_module.main,
+    }
+    monkeypatch.setattr(server_module, "_raise_descriptor_limit", lambda _connections: None)
+
+    def run(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", [program, *arguments])
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            try:
+                status = programs[program](list(arguments))
+            except SystemExit as ended:
+                assert isinstance(ended.code, int)
+                status = ended.code
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess([program, *arguments], status, printed.out, printed.err)
+
+    return run

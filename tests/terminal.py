@@ -8,19 +8,21 @@ a deadline; when that passes, the failure shows the screen.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import re
 import signal
 import sys
 import termios
 import time
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pexpect  # type: ignore[import-untyped]
+import ptyprocess  # type: ignore[import-untyped]
 import pyte
+from forkserver import ForkServer
 from support import DEADLINE, ROOT, eventually
 
 KEYS = {
@@ -38,16 +40,89 @@ KEYS = {
     "Ctrl+D": "\x04",
 }
 
-_HISTORY = 100_000  # rows: more than any test prints
+
+# A folder in which prompt_toolkit is not to be had, whether it is installed or not.
+WITHOUT_PROMPT_TOOLKIT = str(ROOT / "tests" / "without_prompt_toolkit")
+
+fork_server: ForkServer | None = None
+"""That of this process, from the first test that needs one on (conftest.py); None: programs are started."""
+
+
+class _Spawned(pexpect.spawn):  # type: ignore[misc]
+    """What pexpect has of a program, which the fork server has made."""
+
+    def __init__(self, server: ForkServer, hidden: tuple[str, ...], *arguments: str, **options: Any) -> None:
+        self._server, self._hidden, self._arguments = server, hidden, arguments
+        super().__init__(sys.executable, list(arguments), **options)
+
+    def _spawnpty(self, _args: list[str], **options: Any) -> ptyprocess.PtyProcess:
+        forked = self._server.fork(self._arguments, options["env"], options["dimensions"], self._hidden)
+        return ptyprocess.PtyProcess(*forked)
+
+
+class Screen(pyte.Screen):
+    """pyte's, with the rows as text: those on the screen, and those that have scrolled off at the top.
+
+    (pyte's own HistoryScreen takes twice the time: it wraps each of its methods at each call.)
+    """
+
+    def __init__(self, columns: int, lines: int) -> None:
+        self.scrolled_off: list[str] = []
+        self._rows = [
+            ""
+        ] * lines  # as they were when last asked for; pyte's `dirty` has the rows that changed
+        super().__init__(columns, lines)
+
+    def rows(self) -> list[str]:
+        """Return the rows on the screen, each without the blanks at its end."""
+        for y in self.dirty:
+            if y < self.lines:
+                self._rows[y] = self._text(y)
+        self.dirty.clear()
+        return self._rows.copy()
+
+    def _text(self, y: int) -> str:
+        line = self.buffer[y]
+        return "".join([line[x].data for x in range(self.columns)]).rstrip()
+
+    def index(self) -> None:
+        """Go a row down; at the last one the screen scrolls, and only the new row has to be read again."""
+        if self.margins or self.cursor.y < self.lines - 1:
+            super().index()
+            return
+        self.scrolled_off.append(self._text(0) if 0 in self.dirty else self._rows[0])
+        changed = {y - 1 for y in self.dirty if y}
+        self._rows = [*self._rows[1:], ""]
+        super().index()
+        self.dirty = changed
+
+    def draw(self, data: str) -> None:
+        """Draw; a combining mark at the left edge changes the row above, which pyte does not tell."""
+        self.dirty.add(max(self.cursor.y - 1, 0))
+        super().draw(data)
+
+    def resize(self, lines: int | None = None, columns: int | None = None) -> None:
+        """Take another size; what is clipped at the top is gone, as in pyte."""
+        super().resize(lines, columns)
+        self._rows = [""] * self.lines
+        self.dirty.update(range(self.lines))
 
 
 class Terminal:
     """One of the programs on a terminal of `columns` x `rows`; as a context manager it leaves nothing."""
 
     def __init__(
-        self, *arguments: str, columns: int = 80, rows: int = 24, environment: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        columns: int = 80,
+        rows: int = 24,
+        environment: Mapping[str, str] | None = None,
+        prompt_toolkit: bool = True,
     ) -> None:
-        """Start `python3 arguments`, with `environment` added to one that is the same on every machine."""
+        """Start `python3 arguments`, with `environment` added to one that is the same on every machine.
+
+        Without `prompt_toolkit` it does not find that, though it may be installed.
+        """
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -55,23 +130,23 @@ class Terminal:
             and name not in ("LANG", "LANGUAGE", "NO_COLOR", "COLUMNS", "LINES")
         }
         fixed = {"TERM": "xterm", "LC_ALL": "C.UTF-8", "TZ": "UTC", "INPUTRC": os.devnull}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside the threads of `Program`
-            self._child = pexpect.spawn(
-                sys.executable,
-                list(arguments),
-                dimensions=(rows, columns),
-                echo=True,
-                env=inherited | fixed | dict(environment or {}),
-                cwd=str(ROOT),
-            )
+        given = dict(environment or {})
+        hiding = {} if prompt_toolkit else {"PYTHONPATH": WITHOUT_PROMPT_TOOLKIT}
+        everything = inherited | fixed | given | hiding
+        options: dict[str, Any] = {"dimensions": (rows, columns), "env": everything, "cwd": str(ROOT)}
+        if fork_server is not None and fork_server.can_run(arguments, given):
+            hidden = () if prompt_toolkit else ("prompt_toolkit",)
+            self._child = _Spawned(fork_server, hidden, *arguments, **options)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside the threads of `Program`
+                self._child = pexpect.spawn(sys.executable, list(arguments), **options)
         self._child.delaybeforesend = None
         self._child.delayafterread = None
         self._child.delayafterclose = 0
-        self._screen = pyte.HistoryScreen(columns, rows, history=_HISTORY)
+        self._screen = Screen(columns, rows)
         self._screen.write_process_input = self._answer  # type: ignore[method-assign]
         self._stream = pyte.ByteStream(self._screen)
-        self._scrolled_off: list[str] = []
         self._ended = False
         self.printed = b""  # all that came from the program, as it came
 
@@ -93,19 +168,14 @@ class Terminal:
 
     def rows(self) -> list[str]:
         """Return the rows on the screen, each without the blanks at its end."""
-        return [self._text(self._screen.buffer[y]) for y in range(self._screen.lines)]
+        return self._screen.rows()
 
     def all_rows(self) -> list[str]:
         """Return the rows that have scrolled off, and those on the screen down to the last one in use."""
-        for line in itertools.islice(self._screen.history.top, len(self._scrolled_off), None):
-            self._scrolled_off.append(self._text(line))
-        rows = self._scrolled_off + self.rows()
+        rows = self._screen.scrolled_off + self.rows()
         while rows and not rows[-1]:
             rows.pop()
         return rows
-
-    def _text(self, line: Mapping[int, Any]) -> str:
-        return "".join(line[x].data for x in range(self._screen.columns)).rstrip()
 
     @property
     def cursor(self) -> tuple[int, int]:
@@ -154,7 +224,15 @@ class Terminal:
 
     def wait_for(self, pattern: str) -> None:
         """Wait until a row, on the screen or scrolled off, has something that matches `pattern`."""
-        self.wait_until(lambda: self.finds(pattern), f"a row like {pattern!r}")
+        searched = 0  # rows that have scrolled off: they do not change any more
+        find = re.compile(pattern).search
+
+        def seen() -> bool:
+            nonlocal searched
+            first, searched = searched, len(self._screen.scrolled_off)
+            return any(map(find, self.rows() + self._screen.scrolled_off[first:]))
+
+        self.wait_until(seen, f"a row like {pattern!r}")
 
     def finds(self, pattern: str) -> list[str]:
         """Return the rows that `pattern` is found in."""
@@ -236,6 +314,49 @@ class Terminal:
             os.kill(self._child.pid, signal.SIGKILL)
             eventually(lambda: not self._child.isalive(), "the program's end")
         self._child.close(force=False)
+
+
+class Line:
+    """What has to stand in the input line: its text, and where the cursor is in it."""
+
+    def __init__(self, text: str = "", cursor: int = 0) -> None:
+        self.text, self.cursor = text, cursor
+
+    def press(self, key: str) -> str:
+        """Take note of a key, by its name in KEYS, or a character; return what the terminal sends for it."""
+        match key:
+            case "left":
+                self.cursor = max(self.cursor - 1, 0)
+            case "right":
+                self.cursor = min(self.cursor + 1, len(self.text))
+            case "home":
+                self.cursor = 0
+            case "end":
+                self.cursor = len(self.text)
+            case "backspace":
+                before = max(self.cursor - 1, 0)
+                self.text, self.cursor = self.text[:before] + self.text[self.cursor :], before
+            case "delete":
+                self.text = self.text[: self.cursor] + self.text[self.cursor + 1 :]
+            case _:
+                self.text = self.text[: self.cursor] + key + self.text[self.cursor :]
+                self.cursor += 1
+        return KEYS.get(key, key)
+
+    def laid_out(self, prompt: str, columns: int) -> tuple[list[str], tuple[int, int]]:
+        """Return the rows of prompt and text, and row and column of the cursor in them."""
+        rows, at = [""], []
+        x = 0
+        for character in prompt + self.text:
+            width = 2 if unicodedata.east_asian_width(character) in "WF" else 1
+            if x + width > columns:
+                rows.append("")
+                x = 0
+            at.append((len(rows) - 1, x))
+            rows[-1] += character
+            x += width
+        at.append((len(rows), 0) if x == columns else (len(rows) - 1, x))
+        return [row.rstrip() for row in rows], at[len(prompt) + self.cursor]
 
 
 def _mode_of_a_new_terminal() -> list[Any]:

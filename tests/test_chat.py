@@ -15,7 +15,7 @@ from functools import partial
 import pytest
 from clients import WITHOUT_GNU, ConsoleKind, Start, start_piped
 from scripted import AT, FakeServer, Seat
-from support import DEADLINE, LineClient, ServerProgram
+from support import DEADLINE, LineClient, ServerProgram, eventually
 from terminal import Terminal
 
 from messages import (
@@ -371,6 +371,7 @@ def test_r_does_not_answer_who_is_not_shown_yet(
     seat.let_in()
     seat.tell(Told(5, AT, 0, "beto", "ana", "psst"))
     terminal.wait_for("psst")
+    eventually(terminal.is_raw, "a line that is read again")  # before that the terminal itself echoes
     terminal.type("/r para beto")
     terminal.wait_for("/r para beto$")
     seat.tell(Told(6, AT, 0, "eva", "ana", "hola"), Ping(1))

@@ -21,9 +21,10 @@ from pathlib import Path
 
 import pytest
 from clients import WITHOUT_GNU, WITHOUT_READLINE, Start, run, start_piped, talk
+from conftest import RunningServer
 from scripted import AT, FakeServer, Seat
 from support import DEADLINE, ROOT, LineClient, ServerProgram, eventually
-from terminal import Terminal, rows_of
+from terminal import Line, Terminal, rows_of
 
 import client
 import client_options
@@ -61,8 +62,10 @@ from messages import (
 )
 from protocol import NATIVE, turn_away
 
+Serve = Callable[..., RunningServer]
 StartProgram = Callable[..., ServerProgram]
 Connect = Callable[..., LineClient]
+Refused = Callable[..., subprocess.CompletedProcess[str]]
 
 
 # --------------------------------------------------------------------------------------------------
@@ -82,9 +85,9 @@ def fake(stack: ExitStack) -> FakeServer:
 
 
 @pytest.fixture
-def server(start_program: StartProgram) -> ServerProgram:
-    """Return the real server, without a rate limit."""
-    return start_program("--rate-limit", "0")
+def server(serve: Serve) -> RunningServer:
+    """Return the real server, in this process, without a rate limit."""
+    return serve()
 
 
 @pytest.fixture
@@ -98,10 +101,8 @@ def start(stack: ExitStack) -> Start:
 # --------------------------------------------------------------------------------------------------
 
 
-def test_the_welcome_tells_who_one_is_and_who_is_here(
-    start_program: StartProgram, connect: Connect, start: Start
-) -> None:
-    server = start_program("--welcome", "Clase 2B: sé amable")
+def test_the_welcome_tells_who_one_is_and_who_is_here(serve: Serve, connect: Connect, start: Start) -> None:
+    server = serve(welcome="Clase 2B: sé amable")
     connect(server).join_plain("beto")
     ana = start(server)
     ana.wait_for_prompt("Nickname: ")
@@ -115,7 +116,7 @@ def test_the_welcome_tells_who_one_is_and_who_is_here(
     ]
 
 
-def test_joins_leaves_and_new_nicks_are_seen(server: ServerProgram, connect: Connect, start: Start) -> None:
+def test_joins_leaves_and_new_nicks_are_seen(server: RunningServer, connect: Connect, start: Start) -> None:
     ana = start.ana(server)
     beto = connect(server).join_plain("beto")
     beto.send("/nick berta\n")
@@ -165,7 +166,7 @@ def test_every_message_has_the_local_time(fake: FakeServer, start: Start) -> Non
 
 
 def test_private_messages_say_who_speaks_to_whom(
-    server: ServerProgram, connect: Connect, start: Start
+    server: RunningServer, connect: Connect, start: Start
 ) -> None:
     ana = start.ana(server)
     beto, carla = (connect(server).join_plain(nick) for nick in ("beto", "carla"))
@@ -225,7 +226,7 @@ def test_what_is_typed_goes_out_as_the_grammar_says(fake: FakeServer, start: Sta
 
 @pytest.mark.parametrize("columns", [20, 80, 200])
 def test_a_message_that_arrives_leaves_what_is_being_typed_and_the_cursor_as_they_were(
-    server: ServerProgram, connect: Connect, start: Start, columns: int
+    server: RunningServer, connect: Connect, start: Start, columns: int
 ) -> None:
     ana = start.ana(server, columns=columns)
     beto = connect(server).join_plain("beto")
@@ -245,12 +246,11 @@ def test_a_message_that_arrives_leaves_what_is_being_typed_and_the_cursor_as_the
             if left:
                 ana.key("left", left)
             ana.type("<")
-            typed = f"{text[:middle]}<{text[middle:]}"
-            ana.wait_until(lambda: ana.typed("ana>") == blankless(typed), "what was typed")  # noqa: B023
-            before = ana.input_area("ana>")
+            line = Line(f"{text[:middle]}<{text[middle:]}", middle + 1).laid_out("ana> ", columns)
+            ana.wait_until(lambda: ana.input_area("ana>") == line, f"what was typed: {line}")  # noqa: B023
             beto.send(f"m{number}\n")
             ana.wait_until(lambda: ana.finds(rf"beto: m{number}$"), "the message")  # noqa: B023
-            ana.wait_until(lambda: ana.input_area("ana>") == before, f"the input line as it was: {before}")  # noqa: B023
+            ana.wait_until(lambda: ana.input_area("ana>") == line, f"the input line as it was: {line}")  # noqa: B023
             # Not only the screen: what is typed next goes where the cursor is seen.
             ana.type(">")
             typed = f"{text[:middle]}<>{text[middle:]}"
@@ -267,7 +267,7 @@ def blankless(text: str) -> str:
 
 
 def test_thirty_lines_are_typed_while_two_hundred_messages_a_second_arrive(
-    server: ServerProgram, connect: Connect, start: Start
+    server: RunningServer, connect: Connect, start: Start
 ) -> None:
     ana = start.ana(server)
     beto = connect(server).join_plain("beto")
@@ -325,7 +325,7 @@ def test_thirty_lines_are_typed_while_two_hundred_messages_a_second_arrive(
     assert talk(ana)[2:-1] == [line.rstrip() for line in seen]
 
 
-def test_no_key_goes_unseen_because_a_signal_came_with_it(server: ServerProgram, start: Start) -> None:
+def test_no_key_goes_unseen_because_a_signal_came_with_it(server: RunningServer, start: Start) -> None:
     ana = start.ana(server)
     enough = threading.Event()
 
@@ -352,7 +352,7 @@ def test_no_key_goes_unseen_because_a_signal_came_with_it(server: ServerProgram,
 
 
 def test_lines_typed_ahead_are_not_lost_and_not_echoed_in_between(
-    server: ServerProgram, connect: Connect, start: Start
+    server: RunningServer, connect: Connect, start: Start
 ) -> None:
     ana = start.ana(server)
     beto = connect(server).join_plain("beto")
@@ -383,7 +383,7 @@ def test_what_is_typed_while_a_confirmation_is_waited_for_is_not_echoed_twice(
 
 
 def test_a_hundred_lines_at_once_are_all_confirmed_and_the_prompt_is_plain_again(
-    server: ServerProgram, connect: Connect, start: Start
+    server: RunningServer, connect: Connect, start: Start
 ) -> None:
     ana = start.ana(server, rows=40)
     beto = connect(server).join_plain("beto")
@@ -430,7 +430,7 @@ def test_after_a_resize_messages_are_wrapped_at_the_new_width(fake: FakeServer, 
 
 
 def test_a_word_that_leaves_also_leaves_at_the_question_for_a_nick(
-    server: ServerProgram, start: Start
+    server: RunningServer, start: Start
 ) -> None:
     for word in ("exit", "SALIR", "/quit"):
         nobody = start(server)
@@ -440,7 +440,7 @@ def test_a_word_that_leaves_also_leaves_at_the_question_for_a_nick(
 
 
 def test_a_block_that_is_pasted_is_one_message_and_typed_on_meanwhile(
-    server: ServerProgram, connect: Connect, start: Start
+    server: RunningServer, connect: Connect, start: Start
 ) -> None:
     ana = start.ana(server)
     beto = connect(server)
@@ -462,7 +462,7 @@ def test_a_block_that_is_pasted_is_one_message_and_typed_on_meanwhile(
 
 
 def test_ctrl_z_gives_the_terminal_back_and_the_line_goes_on_afterwards(
-    server: ServerProgram, connect: Connect, start: Start
+    server: RunningServer, connect: Connect, start: Start
 ) -> None:
     ana = start.ana(server)
     beto = connect(server).join_plain("beto")
@@ -527,7 +527,7 @@ def test_an_own_message_appears_once_and_only_when_the_room_has_confirmed_it(
 
 
 def test_the_prompt_does_not_flicker_when_the_confirmation_comes_soon(
-    server: ServerProgram, start: Start
+    server: RunningServer, start: Start
 ) -> None:
     patient = "import chat, client, sys; chat.CONFIRM_TIME = 10; sys.exit(client.main())"
     ana = start(server, "--nick", "ana", program=("-c", patient))
@@ -540,7 +540,7 @@ def test_the_prompt_does_not_flicker_when_the_confirmation_comes_soon(
 
 
 def test_what_was_refused_is_shown_with_what_was_typed(
-    server: ServerProgram, connect: Connect, start: Start
+    server: RunningServer, connect: Connect, start: Start
 ) -> None:
     ana = start.ana(server)
     beto = connect(server).join_plain("beto")
@@ -571,7 +571,7 @@ def test_what_the_client_itself_refuses_is_shown_with_what_was_typed(fake: FakeS
 
 
 def test_a_nick_that_is_refused_is_asked_for_again_with_the_reason(
-    server: ServerProgram, connect: Connect, start: Start
+    server: RunningServer, connect: Connect, start: Start
 ) -> None:
     connect(server).join_plain("beto")
     ana = start(server, "--nick", "BETO")
@@ -596,7 +596,7 @@ def test_a_nick_that_is_refused_is_asked_for_again_with_the_reason(
 
 @pytest.mark.parametrize("leave", ["/exit\r", "exit\r", "SALIR\r", "\x03", "\x04", "a medias\x03"], ids=repr)
 def test_leaving_on_purpose_is_status_0(
-    server: ServerProgram, connect: Connect, start: Start, leave: str
+    server: RunningServer, connect: Connect, start: Start, leave: str
 ) -> None:
     ana = start.ana(server)
     beto = connect(server).join_plain("beto")
@@ -608,7 +608,7 @@ def test_leaving_on_purpose_is_status_0(
 
 
 def test_ctrl_c_right_behind_a_line_does_not_lose_it(
-    server: ServerProgram, connect: Connect, start: Start
+    server: RunningServer, connect: Connect, start: Start
 ) -> None:
     ana = start.ana(server)
     beto = connect(server).join_plain("beto")
@@ -630,7 +630,7 @@ SHELL = (
 
 
 def test_what_is_typed_behind_the_last_line_does_not_go_to_the_shell(
-    server: ServerProgram, start: Start
+    server: RunningServer, start: Start
 ) -> None:
     ana = start(server, "--nick", "ana", program=("-c", SHELL))
     ana.wait_for_prompt("ana> ")
@@ -642,7 +642,7 @@ def test_what_is_typed_behind_the_last_line_does_not_go_to_the_shell(
 
 
 def test_what_stood_in_the_input_line_is_left_whole_on_the_screen(
-    server: ServerProgram, start: Start
+    server: RunningServer, start: Start
 ) -> None:
     ana = start.ana(server)
     text = " ".join(f"palabra{number}" for number in range(30))
@@ -685,7 +685,7 @@ def test_a_second_ctrl_c_does_not_wait_and_tells_what_is_not_confirmed(
 
 @pytest.mark.parametrize("moment", ["Nickname: ", "ana> "])
 def test_ctrl_c_is_status_0_while_the_nick_is_asked_for_too(
-    server: ServerProgram, start: Start, moment: str
+    server: RunningServer, start: Start, moment: str
 ) -> None:
     ana = start(server, *(() if moment == "Nickname: " else ("--nick", "ana")))
     ana.wait_for_prompt(moment)
@@ -695,7 +695,7 @@ def test_ctrl_c_is_status_0_while_the_nick_is_asked_for_too(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_ends_the_client_restores_the_terminal(
-    server: ServerProgram, connect: Connect, start: Start, number: signal.Signals
+    server: RunningServer, connect: Connect, start: Start, number: signal.Signals
 ) -> None:
     ana = start.ana(server)
     beto = connect(server).join_plain("beto")
@@ -710,7 +710,7 @@ def test_a_signal_that_ends_the_client_restores_the_terminal(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_that_come_together_end_the_client_in_order(
-    server: ServerProgram, start: Start, number: signal.Signals
+    server: RunningServer, start: Start, number: signal.Signals
 ) -> None:
     ana = start.ana(server)
     # While it is stopped they wait for it: the one that ends it, and those by which it wakes itself.
@@ -729,8 +729,9 @@ def test_signals_that_come_together_end_the_client_in_order(
     ids=["SIGTERM", "SIGKILL"],
 )
 def test_a_server_that_ends_is_status_1_and_what_was_being_typed_is_shown(
-    server: ServerProgram, start: Start, end: signal.Signals, words: str
+    start_program: StartProgram, start: Start, end: signal.Signals, words: str
 ) -> None:
+    server = start_program()
     ana = start(server, "--nick", "ana", "--no-reconnect", columns=100)
     ana.wait_for_prompt("ana> ")
     ana.type("un mensaje a medias que ocupa dos filas, " * 3)
@@ -1100,9 +1101,9 @@ def test_the_real_server_is_started_again_and_everybody_has_everything_once(
 
 
 def test_whoever_was_stopped_for_long_comes_back_to_everything_that_was_said(
-    start_program: StartProgram, connect: Connect, start: Start
+    serve: Serve, connect: Connect, start: Start
 ) -> None:
-    server = start_program("--rate-limit", "0", "--ping-after", "0.1", "--dead-after", "0.2")
+    server = serve(ping_after=0.1, dead_after=0.2)
     ana = start(server, "--nick", "ana", columns=120)
     ana.wait_for_prompt("ana> ")
     ana.type("a medias")
@@ -1193,22 +1194,22 @@ def test_in_a_pipe_it_is_given_up_after_a_while(fake: FakeServer, stack: ExitSta
     ],
     ids=str,
 )
-def test_times_that_are_none_are_status_2(options: tuple[str, ...], words: str) -> None:
-    done = run("--nick", "bot", *options)
+def test_times_that_are_none_are_status_2(refused: Refused, options: tuple[str, ...], words: str) -> None:
+    done = refused("client.py", "--nick", "bot", *options)
     assert done.returncode == 2
     assert words in done.stderr
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "nueve", "９０００", "9" * 5000, ""])
-def test_a_port_that_is_none_is_status_2(port: str) -> None:
-    done = run("--nick", "bot", f"--port={port}")
+def test_a_port_that_is_none_is_status_2(refused: Refused, port: str) -> None:
+    done = refused("client.py", "--nick", "bot", f"--port={port}")
     assert done.returncode == 2
     assert "is not a port: give a number from 1 to 65535" in done.stderr
     assert done.stdout == ""
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_a_full_disk_at_the_other_end_of_the_pipe_is_a_sentence(server: ServerProgram) -> None:
+def test_a_full_disk_at_the_other_end_of_the_pipe_is_a_sentence(server: RunningServer) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "client.py", "--port", str(server.address[1]), "--nick", "bot"],
@@ -1224,8 +1225,10 @@ def test_a_full_disk_at_the_other_end_of_the_pipe_is_a_sentence(server: ServerPr
 
 
 @pytest.mark.parametrize("options", [("--password", "hush-hush"), ("--password=hush-hush",)], ids=str)
-def test_a_password_as_an_argument_is_status_2_and_not_repeated(options: tuple[str, ...]) -> None:
-    done = run("--nick", "bot", *options)
+def test_a_password_as_an_argument_is_status_2_and_not_repeated(
+    refused: Refused, options: tuple[str, ...]
+) -> None:
+    done = refused("client.py", "--nick", "bot", *options)
     assert done.returncode == 2
     assert "a password is never an argument" in done.stderr
     assert "hush" not in done.stderr
@@ -1341,15 +1344,15 @@ def test_a_server_that_is_full_when_the_connection_is_got_back_is_told(
         ana.wait_for_prompt("ana> ")
 
 
-def test_a_full_server_is_status_4(start_program: StartProgram, connect: Connect, start: Start) -> None:
-    server = start_program("--max-clients", "1")
+def test_a_full_server_is_status_4(serve: Serve, connect: Connect, start: Start) -> None:
+    server = serve(max_clients=1)
     connect(server).join_plain("beto")
     ana = start(server, "--nick", "ana")
     assert ana.status() == 4
     assert ana.finds("charla: The room is full \\(1\\): try again later.")
 
 
-def test_a_nick_refused_in_a_pipe_is_status_4(server: ServerProgram, connect: Connect) -> None:
+def test_a_nick_refused_in_a_pipe_is_status_4(server: RunningServer, connect: Connect) -> None:
     connect(server).join_plain("bot")
     done = run("--port", server.port, "--nick", "bot", text=b"hola\n")
     assert done.returncode == 4
@@ -1364,12 +1367,12 @@ def test_a_nick_refused_in_a_pipe_is_status_4(server: ServerProgram, connect: Co
 # --------------------------------------------------------------------------------------------------
 
 
-def in_a_pipe(server: ServerProgram, text: bytes, *options: str) -> subprocess.CompletedProcess[str]:
+def in_a_pipe(server: RunningServer, text: bytes, *options: str) -> subprocess.CompletedProcess[str]:
     return run("--port", server.port, "--nick", "bot", *options, text=text, TZ="UTC")
 
 
 def test_a_line_from_a_pipe_is_said_and_confirmed_and_status_0(
-    server: ServerProgram, connect: Connect
+    server: RunningServer, connect: Connect
 ) -> None:
     beto = connect(server).join_plain("beto")
     done = in_a_pipe(server, b"hola\n")
@@ -1425,13 +1428,13 @@ def test_of_a_pipe_only_so_much_is_sent_unconfirmed(fake: FakeServer, stack: Exi
     assert (process.returncode, errors) == (0, b"")
 
 
-def test_the_last_line_of_a_pipe_needs_no_newline(server: ServerProgram, connect: Connect) -> None:
+def test_the_last_line_of_a_pipe_needs_no_newline(server: RunningServer, connect: Connect) -> None:
     beto = connect(server).join_plain("beto")
     assert in_a_pipe(server, b"uno\r\n\ndos").returncode == 0
     beto.expect("* bot joined", "bot: uno", "bot: dos", "* bot left")
 
 
-def test_in_a_pipe_only_what_is_said_from_now_on_is_shown(server: ServerProgram, connect: Connect) -> None:
+def test_in_a_pipe_only_what_is_said_from_now_on_is_shown(server: RunningServer, connect: Connect) -> None:
     beto = connect(server).join_plain("beto")
     beto.send("antes\n/who\n")
     beto.until(r"^\* 1 here")
@@ -1441,7 +1444,7 @@ def test_in_a_pipe_only_what_is_said_from_now_on_is_shown(server: ServerProgram,
 
 
 def test_a_line_that_is_not_utf8_is_refused_and_the_others_are_sent(
-    server: ServerProgram, connect: Connect
+    server: RunningServer, connect: Connect
 ) -> None:
     beto = connect(server).join_plain("beto")
     done = in_a_pipe(server, b"uno\nma\xf1ana\ndos\n" + b"x" * 20_000 + b"\ntres\n")
@@ -1453,14 +1456,14 @@ def test_a_line_that_is_not_utf8_is_refused_and_the_others_are_sent(
     beto.expect("* bot joined", "bot: uno", "bot: dos", "bot: tres", "* bot left")
 
 
-def test_a_message_of_several_rows_that_is_refused_is_one_row_of_a_diagnostic(server: ServerProgram) -> None:
+def test_a_message_of_several_rows_that_is_refused_is_one_row_of_a_diagnostic(server: RunningServer) -> None:
     done = run("--port", server.port, "--nick", "bot", "--lang", "es", "--send", "nadie: uno\ndos")
     assert done.returncode == 4
     assert re.fullmatch(r"charla: Aquí nadie se llama «nadie».* \(era: nadie: uno dos\)\n", done.stderr)
 
 
 def test_what_the_server_refuses_to_a_pipe_is_a_diagnostic_and_status_4(
-    server: ServerProgram, connect: Connect
+    server: RunningServer, connect: Connect
 ) -> None:
     beto = connect(server).join_plain("beto")
     done = in_a_pipe(server, b"uno\nnadie: secreto\ndos\n")
@@ -1471,7 +1474,7 @@ def test_what_the_server_refuses_to_a_pipe_is_a_diagnostic_and_status_4(
     beto.expect("* bot joined", "bot: uno", "bot: dos", "* bot left")
 
 
-def test_three_hundred_lines_from_a_pipe_arrive_in_order(server: ServerProgram, connect: Connect) -> None:
+def test_three_hundred_lines_from_a_pipe_arrive_in_order(server: RunningServer, connect: Connect) -> None:
     beto = connect(server).join_plain("beto")
     lines = [f"línea {number}" for number in range(300)]
     done = in_a_pipe(server, "\n".join(lines).encode())
@@ -1483,7 +1486,7 @@ def test_three_hundred_lines_from_a_pipe_arrive_in_order(server: ServerProgram, 
 
 @pytest.mark.parametrize("lines_read", [0, 1, 4])
 def test_a_reader_that_closes_the_pipe_early_causes_no_traceback(
-    server: ServerProgram, connect: Connect, stack: ExitStack, lines_read: int
+    server: RunningServer, connect: Connect, stack: ExitStack, lines_read: int
 ) -> None:
     beto = connect(server).join_plain("beto")
     process = start_piped(server, stack)
@@ -1505,7 +1508,7 @@ def test_a_reader_that_closes_the_pipe_early_causes_no_traceback(
 
 
 def test_output_that_cannot_show_a_letter_does_not_end_the_client(
-    server: ServerProgram, connect: Connect
+    server: RunningServer, connect: Connect
 ) -> None:
     beto = connect(server).join_plain("beto")
     done = run("--port", server.port, "--nick", "bot", text="¡ñandú!\n".encode(), PYTHONIOENCODING="ascii")
@@ -1543,7 +1546,7 @@ def test_a_terminal_has_colours_unless_they_are_not_wanted(
 
 
 @pytest.mark.parametrize(("option", "colored"), [("auto", False), ("never", False), ("always", True)])
-def test_a_pipe_has_colours_only_when_asked_for(server: ServerProgram, option: str, colored: bool) -> None:
+def test_a_pipe_has_colours_only_when_asked_for(server: RunningServer, option: str, colored: bool) -> None:
     done = in_a_pipe(server, b"hola\n", "--color", option)
     assert done.returncode == 0
     assert ("\x1b[" in done.stdout) == colored
@@ -1709,7 +1712,7 @@ def test_no_text_can_pass_for_another_persons_line(fake: FakeServer, start: Star
 
 
 def test_without_gnu_readline_what_arrives_waits_while_something_is_typed(
-    server: ServerProgram, connect: Connect, start: Start
+    server: RunningServer, connect: Connect, start: Start
 ) -> None:
     ana = start(server, "--nick", "ana", program=("-c", WITHOUT_GNU))
     ana.wait_for_prompt("ana> ")
@@ -1745,7 +1748,7 @@ def test_without_gnu_readline_what_arrives_waits_while_something_is_typed(
 
 
 def test_without_readline_everything_is_said_and_shown(
-    server: ServerProgram, connect: Connect, start: Start
+    server: RunningServer, connect: Connect, start: Start
 ) -> None:
     ana = start(server, "--nick", "ana", program=("-c", WITHOUT_READLINE))
     ana.wait_for_prompt("ana> ")
@@ -1764,12 +1767,12 @@ def test_without_readline_everything_is_said_and_shown(
 
 @pytest.mark.parametrize("program", [WITHOUT_GNU, WITHOUT_READLINE], ids=["no GNU", "no readline"])
 def test_the_other_consoles_notice_too_that_the_server_has_gone(
-    server: ServerProgram, start: Start, program: str
+    server: RunningServer, start: Start, program: str
 ) -> None:
     ana = start(server, "--nick", "ana", program=("-c", program))
     ana.wait_for_prompt("ana> ")
     ana.type("a medias")
     ana.wait_for_prompt("ana> ", "a medias")
-    server.process.terminate()
+    server.server.shutdown()
     assert ana.status() == 1
     assert ana.finds("The server is closing. Goodbye!")

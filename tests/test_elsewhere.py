@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from clients import Start
-from support import LineClient, ServerProgram
+from conftest import RunningServer
+from support import LineClient
 from terminal import Terminal
 
 import console
@@ -18,8 +19,8 @@ Connect = Callable[..., LineClient]
 
 
 @pytest.fixture
-def server(start_program: Callable[..., ServerProgram]) -> ServerProgram:
-    return start_program("--rate-limit", "0")
+def server(serve: Callable[..., RunningServer]) -> RunningServer:
+    return serve()
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def start(stack: ExitStack) -> Start:
 
 
 def open_on(
-    system: str, start: Start, server: ServerProgram, *options: str, prompt: str = "ana> "
+    system: str, start: Start, server: RunningServer, *options: str, prompt: str = "ana> "
 ) -> Terminal:
     program = ("tests/elsewhere.py", system)
     ana = start(server, "--nick", "ana", *options, program=program)
@@ -40,7 +41,7 @@ def open_on(
 @pytest.mark.parametrize("system", ["windows", "bare"])
 @pytest.mark.parametrize("leave", ["/exit\r", "\x03"], ids=["/exit", "Ctrl+C"])
 def test_one_talks_where_nothing_of_unix_exists(
-    server: ServerProgram, connect: Connect, start: Start, system: str, leave: str
+    server: RunningServer, connect: Connect, start: Start, system: str, leave: str
 ) -> None:
     ana = open_on(system, start, server)
     beto = connect(server).join_plain("beto")
@@ -55,7 +56,7 @@ def test_one_talks_where_nothing_of_unix_exists(
 
 
 def test_on_windows_what_arrives_is_shown_until_a_key_is_pressed(
-    server: ServerProgram, connect: Connect, start: Start
+    server: RunningServer, connect: Connect, start: Start
 ) -> None:
     ana = open_on("windows", start, server)
     beto = connect(server).join_plain("beto")
@@ -86,18 +87,15 @@ def test_on_windows_what_arrives_is_shown_until_a_key_is_pressed(
 
 
 def test_on_windows_a_server_that_ends_is_noticed_before_a_key_is_pressed(
-    server: ServerProgram, start: Start
+    server: RunningServer, start: Start
 ) -> None:
     ana = open_on("windows", start, server, "--no-reconnect")
-    server.process.terminate()
+    server.server.shutdown()
     assert ana.status() == 1
     assert ana.finds("The server is closing")
 
 
-def test_on_windows_a_password_is_seen_nowhere(
-    start_program: Callable[..., ServerProgram], start: Start
-) -> None:
-    server = start_program("--rate-limit", "0")
+def test_on_windows_a_password_is_seen_nowhere(server: RunningServer, start: Start) -> None:
     ana = open_on("windows", start, server)
     ana.enter("/mod")
     ana.wait_for("[Pp]assword")
@@ -109,7 +107,7 @@ def test_on_windows_a_password_is_seen_nowhere(
 
 
 def test_plain_on_windows_has_no_escape_sequence(
-    server: ServerProgram, connect: Connect, start: Start
+    server: RunningServer, connect: Connect, start: Start
 ) -> None:
     ana = open_on("windows", start, server, "--plain", prompt="")
     beto = connect(server).join_plain("beto")

@@ -25,16 +25,10 @@ from wording import sentence
 SEEDS = seeds()
 
 
-@pytest.mark.parametrize(
-    ("name", "data"),
-    [
-        pytest.param(name, data, id=f"{name}-{number}")
-        for name, inputs in SEEDS.items()
-        for number, data in enumerate(inputs)
-    ],
-)
-def test_every_seed_holds(name: str, data: bytes) -> None:
-    TARGETS[name].run(data)
+@pytest.mark.parametrize("name", SEEDS)
+def test_every_seed_holds(name: str) -> None:
+    for data in SEEDS[name]:
+        TARGETS[name].run(data)  # a failure shows the data: it is an argument
 
 
 def mutated(inputs: list[bytes]) -> st.SearchStrategy[bytes]:

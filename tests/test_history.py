@@ -333,10 +333,10 @@ def test_a_file_that_cannot_be_used_is_one_clear_line_and_status_2(db: str, star
         ("--ping-after", "90"),
     ],
 )
-def test_wrong_options_are_explained(options: tuple[str, str]) -> None:
-    result = subprocess.run(
-        [sys.executable, "server.py", *options], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+def test_wrong_options_are_explained(
+    refused: Callable[..., subprocess.CompletedProcess[str]], options: tuple[str, str]
+) -> None:
+    result = refused("server.py", *options)
     assert result.returncode == 2
     assert options[0] in result.stderr.splitlines()[-1]
 

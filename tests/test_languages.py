@@ -17,6 +17,7 @@ import string
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -217,8 +218,8 @@ def test_the_marks_of_a_module_are_found_wherever_they_stand() -> None:
         list(catalogue.messages(ast.parse("_(f'hello {nick}')")))
 
 
-def test_the_words_of_argparse_are_all_known() -> None:
-    """Whatever this Python's argparse can say is translated, or is said to programmers only."""
+def test_what_argparse_says_that_is_not_translated_is_told() -> None:
+    """Releases of Python may word it anew: that is no failure; until it is translated, it is in English."""
     source = Path(argparse.__file__).read_text(encoding="utf-8")
     said = set()
     for call in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)):
@@ -231,16 +232,18 @@ def test_the_words_of_argparse_are_all_known() -> None:
     )
     unknown = [words for words in said if not to_programmers.search(" ".join(map(str, words[:1])))]
     known = {_forms(words) for words in catalogue.ARGPARSE}
-    if sys.version_info < (3, 14):  # the newest of those whose words were looked up
-        assert {tuple(map(str, words)) for words in unknown if words} <= known
+    assert ("usage: ",) in said, "they are looked for in the wrong place"
+    new = {tuple(map(str, words)) for words in unknown if words} - known
+    if new:
+        warnings.warn(f"argparse says what tests/catalogue.py does not have: {new}", stacklevel=1)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="these are the words of Linux")
-def test_the_words_of_the_system_are_as_it_says_them() -> None:
-    said = {os.strerror(number) for number in errno.errorcode}
-    assert set(languages._SYSTEM) <= said
+def test_the_words_of_the_system_are_translated() -> None:
+    other = set(languages._SYSTEM) - {os.strerror(number) for number in errno.errorcode}
+    if sys.platform == "linux" and other:  # another C library, or a later one: then it is said in English
+        warnings.warn(f"this system does not say {other}", stacklevel=1)
     languages.use("es")
-    refused = ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+    refused = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
     assert str(languages.system_words(refused)) == "conexión rechazada"
     assert str(languages.system_words(OSError("no errno at all"))) == "no errno at all"
 
@@ -721,9 +724,13 @@ def test_no_line_of_the_help_is_left_in_english(program: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_an_option_is_told_in_spanish(
-    arguments: list[str], environment: dict[str, str], error: str
+    refused: Callable[..., subprocess.CompletedProcess[str]],
+    arguments: list[str],
+    environment: dict[str, str],
+    error: str,
 ) -> None:
-    done = run("server.py", *arguments, LANG="es_ES.UTF-8", **environment)
+    locale = {"LANGUAGE": "", "LC_ALL": "", "LC_MESSAGES": "", "LANG": "es_ES.UTF-8"}
+    done = refused("server.py", *arguments, **locale, **environment)
     assert done.returncode == 2
     assert error in " ".join(done.stderr.split())
     assert "my secret" not in done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,25 +24,17 @@ ALT_ENTER = "\x1b\r"
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Terminal]]:
+def start(stack: ExitStack) -> Callable[..., Terminal]:
     """Start the program on a terminal: `start(columns=20)`, `start(status="5 people")`."""
-    with ExitStack() as stack:
 
-        def start(status: str = "", columns: int = 80, rows: int = 24, **environment: str) -> Terminal:
-            terminal = stack.enter_context(
-                Terminal(
-                    "tests/console_program.py",
-                    "prompt",
-                    status,
-                    columns=columns,
-                    rows=rows,
-                    environment=environment,
-                )
-            )
-            terminal.wait_for("^ana>$")
-            return terminal
+    def start(status: str = "", columns: int = 80, rows: int = 24, **environment: str) -> Terminal:
+        program = ("tests/console_program.py", "prompt", status)
+        terminal = Terminal(*program, columns=columns, rows=rows, environment=environment)
+        stack.enter_context(terminal)
+        terminal.wait_for("^ana>$")
+        return terminal
 
-        yield start
+    return start
 
 
 def wait_typed(terminal: Terminal, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -78,16 +78,15 @@ Open = Callable[..., Alone]
 
 
 @pytest.fixture
-def opened() -> Iterator[Open]:
+def opened(stack: ExitStack) -> Open:
     """Open consoles: `opened("gnu", columns=20)`."""
-    with ExitStack() as stack:
 
-        def start(kind: str, **options: Any) -> Alone:
-            alone = Alone(kind, **options)
-            stack.enter_context(alone)
-            return alone
+    def start(kind: str, **options: Any) -> Alone:
+        alone = Alone(kind, **options)
+        stack.enter_context(alone)
+        return alone
 
-        yield start
+    return start
 
 
 # --------------------------------------------------------------------------------------------------

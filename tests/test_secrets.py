@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from clients import WITHOUT_GNU, WITHOUT_READLINE, Start, run, start_piped, talk
+from clients import WITHOUT_GNU, WITHOUT_READLINE, Start, start_piped, talk
 from scripted import AT, FakeServer, Seat, fingerprint_of, make_pair
 from support import DEADLINE
 from terminal import Terminal
@@ -43,6 +45,7 @@ from protocol import turn_away
 
 SECRET = "sésamo-abre-7"
 
+Refused = Callable[..., subprocess.CompletedProcess[str]]
 Environment = dict[str, Any]  # names and texts, as keyword arguments
 
 CONSOLES = pytest.mark.parametrize(
@@ -329,8 +332,8 @@ def test_a_password_file_that_others_can_read_is_told_as_everything_else(
     )
 
 
-def test_a_password_file_that_cannot_be_read_is_status_2(fake: FakeServer, tmp_path: Path) -> None:
-    done = run("--port", fake.port, "--nick", "bot", "--password-file", str(tmp_path / "none"))
+def test_a_password_file_that_cannot_be_read_is_status_2(refused: Refused, tmp_path: Path) -> None:
+    done = refused("client.py", "--nick", "bot", "--password-file", str(tmp_path / "none"))
     assert done.returncode == 2
     assert done.stderr == (
         f"charla: there is no password file '{tmp_path / 'none'}': make it, with one line.\n"
@@ -561,8 +564,8 @@ def test_tls_and_none_are_told_apart_in_sentences(
     ],
     ids=str,
 )
-def test_wrong_options_of_tls_are_status_2(options: tuple[str, ...], words: str) -> None:
-    done = run("--nick", "bot", *options)
+def test_wrong_options_of_tls_are_status_2(refused: Refused, options: tuple[str, ...], words: str) -> None:
+    done = refused("client.py", "--nick", "bot", *options)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr

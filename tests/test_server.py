@@ -703,12 +703,15 @@ def test_a_port_in_use_is_one_clear_line_and_status_2(start_program: Start) -> N
     ],
 )
 def test_a_wrong_option_is_explained_with_status_2(
-    options: list[str], environment: dict[str, str], says: str
+    refused: Callable[..., subprocess.CompletedProcess[str]],
+    options: list[str],
+    environment: dict[str, str],
+    says: str,
 ) -> None:
-    status, output = failing(*options, **environment)
-    assert status == 2
-    assert re.search(says, output[-1]), output
-    assert not any("Traceback" in line for line in output)
+    done = refused("server.py", *options, **environment)
+    assert done.returncode == 2
+    assert re.search(says, done.stderr.splitlines()[-1]), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_privileged_port_is_one_clear_line_and_status_2() -> None:

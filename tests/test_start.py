@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 from clients import Start
-from support import DEADLINE, ROOT, ServerProgram, eventually
+from conftest import RunningServer
+from support import DEADLINE, ROOT, LineClient, ServerProgram, eventually
 
 StartProgram = Callable[..., ServerProgram]
+Connect = Callable[..., LineClient]
 
 
 @pytest.mark.parametrize("program", ["client.py", "server.py"])
@@ -35,9 +37,10 @@ def test_a_python_that_is_too_old_is_told_in_a_sentence(program: str) -> None:
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("arguments", [("--send", "hola"), ("--json",), ()])
 def test_the_client_runs_where_streams_are_closed(
-    start_program: StartProgram, closed: str, arguments: tuple[str, ...]
+    serve: Callable[..., RunningServer], connect: Connect, closed: str, arguments: tuple[str, ...]
 ) -> None:
-    server = start_program()
+    server = serve()
+    eva = connect(server).join_plain("eva")
     command = [sys.executable, "client.py", "--port", server.port, "--nick", "bot", *arguments]
     done = subprocess.run(
         ["sh", "-c", f'exec "$@" {closed}', "sh", *command],
@@ -49,7 +52,7 @@ def test_the_client_runs_where_streams_are_closed(
         timeout=DEADLINE,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    server.wait_for_line("bot left")
+    eva.until(r"^\* bot left$")
 
 
 def test_the_server_runs_where_its_output_is_closed() -> None:
@@ -64,17 +67,18 @@ def test_the_server_runs_where_its_output_is_closed() -> None:
     ) as process:
         assert process.stderr is not None
         try:
-            eventually(lambda: process.poll() is not None or listens(port), "the server")
+            eventually(lambda: process.poll() is not None or greets(port), "the server")
         finally:
             process.terminate()
         assert "Traceback" not in process.stderr.read()
         assert process.wait(DEADLINE) == 0
 
 
-def listens(port: int) -> bool:
-    """Say whether somebody listens on a port of the loopback."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def greets(port: int) -> bool:
+    """Say whether a server on that port of the loopback is there for people: then it heeds signals, too."""
+    with socket.socket() as client:
+        client.settimeout(DEADLINE)
+        return client.connect_ex(("127.0.0.1", port)) == 0 and client.recv(5) == b"NICK\n"
 
 
 # ---- make ----------------------------------------------------------------------------------------

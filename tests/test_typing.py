@@ -11,14 +11,13 @@ import re
 import select
 import threading
 import time
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 from clients import ConsoleKind, Start
 from support import DEADLINE, LineClient, ServerProgram
-from terminal import KEYS, Terminal
+from terminal import Line, Terminal
 
 from messages import Message, Said, Say
 from protocol import NATIVE, LineFramer, decode_line
@@ -111,49 +110,6 @@ class Beto:
         self._thread.join(DEADLINE)
 
 
-class Line:
-    """What has to stand in the input line: its text, and where the cursor is in it."""
-
-    def __init__(self) -> None:
-        self.text, self.cursor = "", 0
-
-    def press(self, key: str) -> str:
-        """Take note of a key, by its name in KEYS, or a character; return what the terminal sends for it."""
-        match key:
-            case "left":
-                self.cursor = max(self.cursor - 1, 0)
-            case "right":
-                self.cursor = min(self.cursor + 1, len(self.text))
-            case "home":
-                self.cursor = 0
-            case "end":
-                self.cursor = len(self.text)
-            case "backspace":
-                before = max(self.cursor - 1, 0)
-                self.text, self.cursor = self.text[:before] + self.text[self.cursor :], before
-            case "delete":
-                self.text = self.text[: self.cursor] + self.text[self.cursor + 1 :]
-            case _:
-                self.text = self.text[: self.cursor] + key + self.text[self.cursor :]
-                self.cursor += 1
-        return KEYS.get(key, key)
-
-    def laid_out(self, columns: int) -> tuple[list[str], tuple[int, int]]:
-        """Return the rows of prompt and text, and row and column of the cursor in them."""
-        rows, at = [""], []
-        x = 0
-        for character in PROMPT + self.text:
-            width = 2 if unicodedata.east_asian_width(character) in "WF" else 1
-            if x + width > columns:
-                rows.append("")
-                x = 0
-            at.append((len(rows) - 1, x))
-            rows[-1] += character
-            x += width
-        at.append((len(rows), 0) if x == columns else (len(rows) - 1, x))
-        return [row.rstrip() for row in rows], at[len(PROMPT) + self.cursor]
-
-
 class Ana:
     """Somebody at a terminal; `line` is what she has typed."""
 
@@ -178,7 +134,7 @@ class Ana:
         rows, (y, x) = self._terminal.rows(), self._terminal.cursor
         if x == self._columns:  # behind the last column: the next character goes on the next row
             y, x = y + 1, 0
-        expected, (below, column) = self.line.laid_out(self._columns)
+        expected, (below, column) = self.line.laid_out(PROMPT, self._columns)
         first = y - below
         last = first + max(len(expected), below + 1)
         right = first >= 0 and rows[first : first + len(expected)] == expected and x == column
@@ -188,7 +144,7 @@ class Ana:
         """Wait until the line is as it must be, and message `since` is on the screen: all was drawn anew."""
         self._terminal.wait_until(
             lambda: self._newest() >= since and self._is_right(),
-            f"{self.line.laid_out(self._columns)}, status {self._status!r}, and m{since:05}",
+            f"{self.line.laid_out(PROMPT, self._columns)}, status {self._status!r}, and m{since:05}",
         )
 
     def _newest(self) -> int:
