@@ -17,6 +17,7 @@ import time
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pexpect  # type: ignore[import-untyped]
@@ -298,6 +299,15 @@ class Terminal:
         assert self._terminal_mode() == _mode_of_a_new_terminal(), "the terminal was not restored"
         status = self._child.exitstatus
         return int(status) if status is not None else -int(self._child.signalstatus)
+
+    def wait_until_it_reads(self) -> None:
+        """Wait until the program's main thread is in read(2) on the terminal, where that can be seen (Linux).
+
+        A signal that comes between a prompt and that interrupts nothing, where a program has only input().
+        """
+        call = Path(f"/proc/{self._child.pid}/syscall")
+        reads = ("0 0x0 ", "63 0x0 ")  # read, on x86-64 and on ARM, of descriptor 0
+        eventually(lambda: not call.exists() or call.read_text().startswith(reads), "a read")
 
     def is_raw(self) -> bool:
         """Say whether the terminal is as an editor wants it: it does not echo what is typed."""

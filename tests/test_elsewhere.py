@@ -49,6 +49,8 @@ def test_one_talks_where_nothing_of_unix_exists(
     beto.expect("ana: hola, ñandú")
     ana.wait_for("ana: hola, ñandú")
     ana.wait_for_prompt("ana> ")
+    if system == "bare":
+        ana.wait_until_it_reads()
     ana.type(leave)
     assert ana.status() == 0
     beto.expect("* ana left")
