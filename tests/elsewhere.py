@@ -138,9 +138,14 @@ def _of_sockets(wait: Callable[..., Any]) -> Callable[..., Any]:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    undo = _fake_windows() if sys.argv.pop(1) == "windows" else lambda: None
+    system = sys.argv.pop(1)
+    undo = _fake_windows() if system == "windows" else lambda: None
     _hide()
+    import chat
     import client
+
+    if system == "bare":
+        chat.CONFIRM_TIME = 10  # what comes later is seen at the next Enter only, and a test may be slow
 
     try:
         status = client.main()
