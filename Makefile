@@ -69,8 +69,8 @@ clean:  ## remove what was made
 	rm -rf $(VENV) .venv-* build dist bench/build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Editable, so that the console scripts `charla` and `charla-server` run this very tree; compat: with a path in
-# a file, and not with a finder that costs every program 20 ms at its start.
+# Editable, so that the console scripts `charla` and `charla-server` run this very tree.  In the mode "compat" that
+# is a path in a file, and not an import hook, which costs every program 20 ms at its start.
 $(VENV)/installed: pyproject.toml $(LOCK)
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(LOCK) \

@@ -55,10 +55,10 @@ _PROGRAMS = (
 
 
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Which tests one of the processes of `pytest -n` runs together, one after the other.
+    """Says which tests one process of `pytest -n` runs together, one after the other.
 
-    What loads the machine is one group.  Tests of programs are spread one by one.  The tests of any other
-    module stay together: to hand one over takes longer than to run it.
+    The tests that load the machine are one group.  Tests of programs are handed out one by one.  The tests of
+    any other module stay together, because to hand one out takes longer than to run it.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -67,18 +67,18 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
-    """Use that, in the order of `pytest_collection_modifyitems`."""
+    """Hand tests out by `_Scheduling`, in the order of `pytest_collection_modifyitems`."""
     config.option.loadscopereorder = False
     return _Scheduling(config, log)
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many processes `-n auto` is: tests wait more than they compute."""
+    """Return how many processes `-n auto` starts: more than there are cores, because tests wait a lot."""
     return min(2 * (os.cpu_count() or 1) + 1, 12)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, and leave for the end what can be spread best."""
+    """Begin with the group that takes longest, and end with the tests that are handed out one by one."""
     items.sort(key=lambda item: (item.path.stem not in _LOADING, item.path.stem in _PROGRAMS))
 
 
@@ -101,7 +101,7 @@ def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 @pytest.fixture(autouse=True, scope="session")
 def _fork_server(request: pytest.FixtureRequest, _nobodys_settings: None) -> Iterator[None]:
-    """Have programs on terminals forked, if any test may want one."""
+    """Start the fork server, if any test may start a program on a terminal."""
     wanted = any("stack" in getattr(item, "fixturenames", ()) for item in request.session.items)
     terminal.fork_server = server = ForkServer.start() if wanted else None
     yield

@@ -34,23 +34,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
-PRELOADED = (
-    "chat",
-    "client",
-    "keyboard",
-    "mentions",
-    "people",
-    "prompt_console",
-    "script",
-    "seen",
-    "jsonlines",
-)
-"""Modules that a client needs.  Not those with readline: it looks at the environment when it is imported."""
+PRELOADED = ("chat", "client", "jsonlines", "keyboard", "prompt_console", "script")
+"""Modules that a client needs.  Not readline, which looks at the environment when it is imported."""
 
 PROGRAMS = ("client.py", "tests/console_program.py", "tests/console_alone.py", "-c")
 
 LATER = ("LANG", "LC_ALL", "LC_CTYPE", "PYTHON")
-"""What is looked at when Python starts: a program with such a variable of its own is started, not forked."""
+"""Python looks at these when it starts: a program with such a variable of its own is started, not forked."""
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 

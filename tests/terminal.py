@@ -46,11 +46,11 @@ KEYS = {
 WITHOUT_PROMPT_TOOLKIT = str(ROOT / "tests" / "without_prompt_toolkit")
 
 fork_server: ForkServer | None = None
-"""That of this process, from the first test that needs one on (conftest.py); None: programs are started."""
+"""The fork server of this process, which conftest.py starts; without one, programs are started."""
 
 
 class _Spawned(pexpect.spawn):  # type: ignore[misc]
-    """What pexpect has of a program, which the fork server has made."""
+    """A program that the fork server has forked, in the form that pexpect knows."""
 
     def __init__(self, server: ForkServer, hidden: tuple[str, ...], *arguments: str, **options: Any) -> None:
         self._server, self._hidden, self._arguments = server, hidden, arguments
@@ -69,9 +69,8 @@ class Screen(pyte.Screen):
 
     def __init__(self, columns: int, lines: int) -> None:
         self.scrolled_off: list[str] = []
-        self._rows = [
-            ""
-        ] * lines  # as they were when last asked for; pyte's `dirty` has the rows that changed
+        # As `rows` returned them last; pyte's `dirty` has the numbers of those that have changed since.
+        self._rows = [""] * lines
         super().__init__(columns, lines)
 
     def rows(self) -> list[str]:
@@ -122,7 +121,7 @@ class Terminal:
     ) -> None:
         """Start `python3 arguments`, with `environment` added to one that is the same on every machine.
 
-        Without `prompt_toolkit` it does not find that, though it may be installed.
+        Without `prompt_toolkit` the program does not find that package, though it may be installed.
         """
         inherited = {
             name: value
