@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 from conftest import RunningServer
+from documents import anchors, first_column, section
 from scripted import AT, FakeServer
 from support import DEADLINE, ROOT, LineClient
-from test_docs import anchors, first_column, section
 
 from jsonlines import COMMANDS, MAX_ID, MESSAGES, OWN, encode_event
 from listener import Ended, Ending

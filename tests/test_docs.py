@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import RunningServer
+from documents import DOCUMENTS, PROTOCOL, anchors, first_column, section
 from support import ROOT, LineClient
 
 import client_options
@@ -24,27 +25,7 @@ from settings import parse_simple
 Serve = Callable[..., RunningServer]
 Connect = Callable[..., LineClient]
 
-DOCUMENTS = {
-    name: (ROOT / name).read_text()
-    for name in (
-        *("README.md", "SECURITY.md", "CHANGELOG.md"),
-        *("docs/README.es.md", "docs/PROTOCOL.md", "docs/ARCHITECTURE.md"),
-    )
-}
-PROTOCOL = DOCUMENTS["docs/PROTOCOL.md"]
 READMES = ("README.md", "docs/README.es.md")
-
-
-def section(title: str, document: str = PROTOCOL) -> str:
-    """Return what stands under a heading, up to the next one."""
-    match = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^#+ |\Z)", document, re.DOTALL | re.MULTILINE)
-    assert match is not None, f"there is no heading {title!r}"
-    return match[2]
-
-
-def first_column(text: str) -> list[str]:
-    """Return the words in `` at the beginning of the rows of tables."""
-    return re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
 
 
 # ---- tables --------------------------------------------------------------------------------------
@@ -159,14 +140,6 @@ def test_every_module_is_in_the_architecture_below_all_that_it_imports() -> None
 
 
 # ---- links ---------------------------------------------------------------------------------------
-
-
-def anchors(document: str) -> set[str]:
-    """Return what a link can point to, as the sites that show these documents make it."""
-    titles = re.findall(
-        r"^#+ (.*)$", re.sub(r"^```.*?^```", "", document, flags=re.DOTALL | re.MULTILINE), re.M
-    )
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

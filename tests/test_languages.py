@@ -28,8 +28,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.catalog import Message as Entry
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from examples import MESSAGES, NOW, TOLD_ALIKE
 from support import DEADLINE, ROOT, LineClient, ServerProgram
-from test_protocol import MESSAGES, NOW, TOLD_ALIKE
 
 import languages
 import storage

@@ -1,8 +1,8 @@
-"""Inputs to begin with, made from the tables of tests/test_protocol.py: every verb, every kind of line."""
+"""Inputs to begin with, made from the tables of tests/examples.py: every verb, every kind of line."""
 
 from __future__ import annotations
 
-from test_protocol import COMMANDS, MESSAGES, REFUSED, STREAMS, TOLD_ALIKE, TYPED
+from examples import COMMANDS, MESSAGES, REFUSED, STREAMS, TOLD_ALIKE, TYPED
 
 from fuzz.rooms import PASSWORD
 
