@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CLIENT := $(VENV)-client
 LOCK   := tests/constraints.txt
-SOURCES := $(wildcard *.py) tests bench docs
+SOURCES := $(wildcard *.py) charla tests bench docs
 
 .DEFAULT_GOAL := help
 .PHONY: help server serv client cli test check format lock bench bench-client pictures chaos attacks fuzz clean

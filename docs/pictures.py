@@ -19,10 +19,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from support import LineClient, Program
-from terminal import Terminal
+from support.terminal import Terminal
 from terminal_svg import DARK, LIGHT, draw, screen_of
 
-from messages import Say, Tell
+from charla.protocol.messages import Say, Tell
 
 FOLDER = Path(__file__).resolve().parent / "pictures"
 

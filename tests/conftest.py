@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import terminal
-from forkserver import ForkServer
-from support import DEADLINE, LineClient, ServerProgram, eventually
+from support import DEADLINE, LineClient, ServerProgram, eventually, terminal
+from support.forkserver import ForkServer
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-import client
-import languages
-import server as server_module
-from server import Limits, Server
+from charla import i18n as languages
+from charla.client import app as client
+from charla.server import app as server_module
+from charla.server.app import Limits, Server
 
 
 def pytest_configure() -> None:

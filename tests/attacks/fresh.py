@@ -22,7 +22,7 @@ from typing import Any
 from attacks.processes import Attacker, Victim, options, say
 from attacks.targets import Effort, Verdict
 from attacks.wire import HOST, PATIENCE, Line, hello
-from tls import TlsSocket, client_context
+from charla.common.tls import TlsSocket, client_context
 
 KINDS = ("project", "ssl")
 

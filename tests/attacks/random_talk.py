@@ -36,7 +36,7 @@ from typing import Any, Protocol
 from attacks.processes import Attacker, Victim, options, say
 from attacks.targets import Effort, Verdict, mebibytes
 from attacks.wire import HOST, PATIENCE, hello
-from tls import TlsSocket, client_context
+from charla.common.tls import TlsSocket, client_context
 
 KINDS = ("project", "ssl", "openssl", "ncat")
 

@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 from typing import TypeVar
 
-from tls import TlsSocket, client_context
+from charla.common.tls import TlsSocket, client_context
 
 _Self = TypeVar("_Self")
 

@@ -70,7 +70,7 @@ from chaos.records import (
     TakenUp,
     load,
 )
-from nicks import nick_key
+from charla.protocol.nicks import nick_key
 
 _SPOKEN = ("say", "me", "msg")
 _PUBLIC = ("say", "me")

@@ -12,7 +12,19 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from messages import Acted, Crowd, Event, Joined, Left, Moderated, Notice, Renamed, Said, Told, Unread
+from charla.protocol.messages import (
+    Acted,
+    Crowd,
+    Event,
+    Joined,
+    Left,
+    Moderated,
+    Notice,
+    Renamed,
+    Said,
+    Told,
+    Unread,
+)
 
 _Entry = TypeVar("_Entry", bound="Entry")
 

@@ -34,8 +34,6 @@ from pathlib import Path
 
 from support import ServerProgram
 
-import network
-import route
 from chaos.checker import Finding, check, summary
 from chaos.proxy import CUTS, Proxy, plan
 from chaos.records import (
@@ -52,10 +50,14 @@ from chaos.records import (
     heard,
     save,
 )
-from link import LinkLost
-from listener import Arrival, Back, Ending
-from listener import Ended as NetworkEnded
-from messages import (
+from charla.client.network import connect as route
+from charla.client.network import session as network
+from charla.client.network.events import Arrival, Back, Ending
+from charla.client.network.events import Ended as NetworkEnded
+from charla.client.network.link import LinkLost
+from charla.client.network.outbox import Outbox, Tagged
+from charla.client.network.session import Network, NoConnection
+from charla.protocol.messages import (
     Act,
     Acted,
     Crowd,
@@ -78,9 +80,7 @@ from messages import (
     Welcome,
     Who,
 )
-from network import Network, NoConnection
-from outbox import Outbox, Tagged
-from text import Refused
+from charla.protocol.text import Refused
 
 WINDOW = 40
 """Messages of one person that may be unconfirmed: enough that a lost link always finds some on their way."""

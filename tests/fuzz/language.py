@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import TypeVar
 
-from grammar import parse_typed
-from messages import (
+from charla.protocol import NATIVE, PLAIN, LineFramer, decode_line, read_answer, read_greeting, turn_away
+from charla.protocol.messages import (
     Act,
     Acted,
     Announce,
@@ -28,10 +28,10 @@ from messages import (
     Told,
     Topic,
 )
-from nicks import check_nick, like_a_nick, look, nick_key
-from protocol import NATIVE, PLAIN, LineFramer, decode_line, read_answer, read_greeting, turn_away
-from text import MAX_LINE, Refused, clean
-from wording import SENTENCES, sentence
+from charla.protocol.nicks import check_nick, like_a_nick, look, nick_key
+from charla.protocol.sentences import SENTENCES, sentence
+from charla.protocol.text import MAX_LINE, Refused, clean
+from charla.protocol.typed import parse_typed
 
 NOW = 1_763_600_000_000
 

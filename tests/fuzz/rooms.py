@@ -19,12 +19,11 @@ import re
 import socket
 from dataclasses import replace
 
-from table import GRACE, FakeSocket, Table
+from support.table import GRACE, FakeSocket, Table
 
-from fanout import Connection
-from inbox import Inbox
-from items import AskHistory, CatchUp, Chunk, Connected, Ended, TakeSeat
-from messages import (
+from charla.common.passwords import Guard, Password
+from charla.protocol import NATIVE, PLAIN, LineFramer
+from charla.protocol.messages import (
     Acted,
     Crowd,
     Event,
@@ -40,14 +39,15 @@ from messages import (
     Unread,
     Welcome,
 )
-from nicks import check_nick
-from passwords import Guard, Password
-from protocol import NATIVE, PLAIN, LineFramer
-from reader import Check, RateLimit, Reader, Work
-from room import Room
-from seats import Session
-from text import MAX_LINE, clean
-from wording import STATUS_WORDS
+from charla.protocol.nicks import check_nick
+from charla.protocol.sentences import STATUS_WORDS
+from charla.protocol.text import MAX_LINE, clean
+from charla.server.delivery.fanout import Connection
+from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, Connected, Ended, TakeSeat
+from charla.server.network.inbox import Inbox
+from charla.server.network.reader import Check, RateLimit, Reader, Work
+from charla.server.room.room import Room
+from charla.server.room.sessions import Session
 
 PEOPLE = 6
 PASSWORD = "sesame"

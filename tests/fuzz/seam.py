@@ -12,7 +12,7 @@ import ssl
 import tempfile
 from collections.abc import Callable
 
-from tls import AHEAD, TlsSocket, client_context, own_certificate, server_context
+from charla.common.tls import AHEAD, TlsSocket, client_context, own_certificate, server_context
 
 STEPS = 100
 """Things done of a script."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from examples import COMMANDS, MESSAGES, REFUSED, STREAMS, TOLD_ALIKE, TYPED
+from support.examples import COMMANDS, MESSAGES, REFUSED, STREAMS, TOLD_ALIKE, TYPED
 
 from fuzz.rooms import PASSWORD
 

@@ -1,0 +1,1 @@
+"""Charla: the server in server/, the client in client/; below both common/, protocol/ and i18n/."""

@@ -1,0 +1,1 @@
+"""The consoles: where lines are typed and shown."""

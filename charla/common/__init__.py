@@ -1,0 +1,1 @@
+"""What the server and the client have in common, and is not their language."""

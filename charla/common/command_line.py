@@ -1,0 +1,135 @@
+"""The command line: what is wrong with it is told in one sentence, and what may have been meant.
+
+And what to type to run the programs, for who is told how: `python3 client.py`, or what pip has installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Literal, NoReturn, TypeAlias
+
+from charla.i18n import _
+from charla.protocol.text import clean
+
+Program: TypeAlias = Literal["charla", "charla-server"]
+"""The programs, as pip installs them (pyproject.toml)."""
+
+_FILES: dict[Program, str] = {"charla": "client.py", "charla-server": "server.py"}
+
+_EXAMPLE_WIDTH = 44  # columns; what a longer one does is told below it
+
+
+def installed() -> bool:
+    """Say whether this process is one of the installed programs, not a file of this folder."""
+    return os.path.basename(sys.argv[0]).removesuffix(".exe") in _FILES
+
+
+def command(program: Program) -> str:
+    """Return what people type to run `program`, as they have run this one."""
+    return program if installed() else f"python3 {_FILES[program]}"
+
+
+def examples(typed_and_meant: Iterable[tuple[str, str]]) -> str:
+    """Return lines of a help: what can be typed, and what that does, if it does not say so itself."""
+    lines = []
+    for typed, meaning in typed_and_meant:
+        if meaning and len(typed) > _EXAMPLE_WIDTH:
+            lines += [f"  {typed}", f"  {'':<{_EXAMPLE_WIDTH}} {meaning}"]
+        else:
+            lines.append(f"  {typed:<{_EXAMPLE_WIDTH}} {meaning}".rstrip())
+    return "\n".join(lines)
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """One of argparse, for options alone: its errors are one line, without the usage of 30 options above it.
+
+    An option is never abbreviated: --password is not short for --password-file.
+    """
+
+    def __init__(self, program: Program, description: str, epilog: str) -> None:
+        self._program = program
+        self._given: list[str] = []
+        super().__init__(
+            prog=program if installed() else _FILES[program],
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and exit with status 2."""
+        self.exit(2, f"{self._program}: {self._about_dash(message) or message}\n")
+
+    def parse_args(  # type: ignore[override]  # it is given no namespace to fill
+        self, args: Sequence[str] | None = None
+    ) -> argparse.Namespace:
+        """Return the options; explain itself and exit with status 2 when one is wrong, or unknown."""
+        self._given = list(sys.argv[1:] if args is None else args)
+        self._refuse_one_dash()
+        namespace, unknown = self.parse_known_args(self._given)
+        if unknown:
+            self.error(self._about_unknown(unknown[0]))
+        return namespace
+
+    def _refuse_one_dash(self) -> None:
+        """Refuse -host here: argparse would take it for -h, with "ost" behind it."""
+        for before, argument in pairwise(["", *self._given]):
+            if before.startswith("--password"):  # what follows may be one
+                return
+            action = self._option_string_actions.get(before)
+            takes_it = action is not None and action.nargs != 0  # then it is told how to give that value
+            if re.match("-[a-z][a-z]", argument) and not takes_it:
+                self.error(self._about_unknown(argument))
+
+    def _about_dash(self, message: str) -> str:
+        """Return what to say when an option lacks its value because that begins with a dash.
+
+        "" when `message`, which is argparse's, is about something else.
+        """
+        for name, value in pairwise(self._given):
+            action = self._option_string_actions.get(name)
+            if action is None or isinstance(action, NotAsArgument):  # whose value is not repeated
+                continue
+            lacks = argparse.ArgumentError(action, _("expected one argument"))
+            is_option = value.partition("=")[0] in self._option_string_actions
+            if message == str(lacks) and value.startswith("-") and not is_option:
+                words = _("{value} looks like an option: to give it to {name}, write {name}={value}")
+                return words.format(name=name, value=shlex.quote(clean(value)))
+        return ""
+
+    def _about_unknown(self, argument: str) -> str:
+        argument = clean(argument)
+        if not argument.startswith("-"):
+            return _("'{argument}' is not an option: {program} --help shows those there are").format(
+                argument=argument, program=command(self._program)
+            )
+        name = argument.partition("=")[0]
+        shown = (action for action in self._actions if action.help != argparse.SUPPRESS)
+        options = {option.lstrip("-"): option for action in shown for option in action.option_strings}
+        meant = difflib.get_close_matches(name.lstrip("-")[:40], options, n=1)
+        if meant:
+            words = _("there is no option {name}: did you mean {meant}?")
+            return words.format(name=name, meant=options[meant[0]])
+        words = _("there is no option {name}: {program} --help shows those there are")
+        return words.format(name=name, program=command(self._program))
+
+
+class NotAsArgument(argparse.Action):
+    """An option that is refused, whatever it is given, without repeating that."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_given: object) -> NoReturn:
+        """Explain what to do instead, and exit with status 2."""
+        parser.error(
+            _(
+                "a password is never an argument, others would see it (ps): write it into a file for "
+                "--password-file, or into CHARLA_PASSWORD; and choose another one, if this was it"
+            )
+        )

@@ -1,0 +1,1 @@
+"""From the room to the sockets, and from the readers to the room."""

@@ -1,0 +1,159 @@
+"""What readers hand the room, besides the commands of their clients, and what the room answers.
+
+A reader does all that one connection costs.  So where a client asks for much (a long resume, a history),
+the room only tells its reader what to read, and the reader comes back with bytes, a chunk at a time:
+
+    reader                              room
+    TakeSeat (with a token)  ------>    where the session stands: Read this
+    Chunk, Chunk...          ------>    each is answered when the client's socket has taken it
+    CatchUp                  ------>    what has happened meanwhile: Read this, too; or, when it is
+                                        little, the room sends it and lets the session live
+
+Every item with an `answer` is answered once; the reader waits for that, and reads nothing meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TypeAlias
+
+from charla.protocol import Dialect
+from charla.protocol.messages import Command, Hello
+from charla.protocol.text import Refused
+from charla.server.storage.event_log import Logged
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read events for `session` and hand them over; then CatchUp from `upto`.
+
+    `entries` are those in memory; None: they are on disk, those with after < id <= upto.
+    """
+
+    session: int
+    after: int
+    upto: int
+    entries: list[Logged] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPast:
+    """Hand over these public messages, and before them the `more` newest on disk, of ids below `before`."""
+
+    entries: list[Logged]
+    before: int
+    more: int
+
+
+Answer: TypeAlias = bool | Read | ReadPast
+"""True: done, go on.  False: not done, there is no seat or no client any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """From the acceptor: a new connection, before anything of it is read.
+
+    `secured`: it can be talked to; with TLS not before its handshake is done.
+    """
+
+    secured: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """The TLS handshake of the connection is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordGiven:
+    """What the connection gave as the room's password is `refused`, or right (None); it `may_try` again."""
+
+    refused: Refused | None = None
+    may_try: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AskForPassword:
+    """The person wants to be a moderator: ask for the password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """The person has given the moderators' password, which is right."""
+
+    tag: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSeat:
+    """May this connection have the seat that `hello` asks for (its nick is checked)?"""
+
+    hello: Hello
+    dialect: Dialect
+    answer: SimpleQueue[Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class NoSeat:
+    """What the connection answered to NICK cannot be a seat, and why."""
+
+    refused: Refused
+    dialect: Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """The client has been sent every event up to `after`: what next?  `failed`: the disk cannot be read.
+
+    `began`: the id from which on the disk was read for it, if it was.
+    """
+
+    after: int
+    answer: SimpleQueue[Answer]
+    failed: bool = False
+    began: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskHistory:
+    """The client wants to see the newest `count` public messages."""
+
+    count: int
+    answer: SimpleQueue[Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Send these bytes; answered when the socket has taken all that waits for it."""
+
+    data: bytes
+    answer: SimpleQueue[Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """Nothing has come from this connection for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last item of a reader: no more will come, and why (a code of LEAVE_REASONS)."""
+
+    reason: str
+
+
+Errand: TypeAlias = TakeSeat | CatchUp | AskHistory | Chunk
+Item: TypeAlias = (
+    Command
+    | Refused
+    | Connected
+    | Secured
+    | PasswordGiven
+    | AskForPassword
+    | Promote
+    | NoSeat
+    | Silent
+    | Ended
+    | Errand
+)

@@ -1,0 +1,1 @@
+"""Sockets: who comes in, and what they send."""

@@ -1,0 +1,526 @@
+"""A reader: the thread of one connection, and everything that its incoming bytes cost.
+
+    recv -> TLS -> LineFramer -> its rate limit -> decode_line -> Dialect.decode_command -> the room's inbox
+
+Nothing here is shared but what says so: a reader and its rate limit belong to one thread.  It talks to
+the room through the inbox alone, and hears from it in three ways: the answers to its errands (items.py),
+`wait_over` (nothing more is taken) and `wait_let_go` (the socket may be closed).
+
+Passwords are judged here: they never come into the room.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, TypeAlias
+
+from charla.common.passwords import Guard, Password
+from charla.i18n import N_, Words
+from charla.protocol import NATIVE, PLAIN, Dialect, LineFramer, decode_line, is_native, read_answer, turn_away
+from charla.protocol.messages import Command, Earlier, Hello, History, Leave, Mod, Past
+from charla.protocol.nicks import LEAVE_WORDS, check_nick
+from charla.protocol.text import Refused
+from charla.server.delivery.fanout import Connection
+from charla.server.delivery.requests import (
+    Answer,
+    AskForPassword,
+    AskHistory,
+    CatchUp,
+    Chunk,
+    Ended,
+    Errand,
+    Item,
+    NoSeat,
+    PasswordGiven,
+    Promote,
+    Read,
+    ReadPast,
+    Secured,
+    Silent,
+    TakeSeat,
+)
+from charla.server.network.inbox import Inbox
+from charla.server.records import Seldom, fields
+from charla.server.storage.event_log import Logged, StorageError
+
+if TYPE_CHECKING:
+    from charla.server.storage.database import Storage
+
+log = logging.getLogger("charla")
+
+RECEIVE_SIZE = 4096
+"""Bytes of one recv: allocated, for every idle client, before it blocks."""
+
+BURST = 20
+"""Lines a client may send at once before the rate limit slows it down."""
+
+PING_AFTER = 30.0
+"""Seconds of silence after which a client is asked whether it is there."""
+
+DEAD_AFTER = 90.0
+"""Seconds of silence, or without taking anything, after which a link is taken for dead."""
+
+CHUNK_SIZE = 16 * 1024
+"""Bytes that a client who catches up is sent at a time: a hundred of these, and the room's next batch, are
+what somebody else's message may have to wait for."""
+
+PASSWORD_TRIES = 3
+"""Wrong room passwords after which a connection is closed."""
+
+HELLO_TIME = 3.0
+"""Seconds in which a client must begin to speak TLS, before it is told that this server does."""
+
+CONTROL_SIZE = 512
+"""Bytes of one recv behind one in which TLS held no text: 19 KeyUpdates, some 0.3 ms of work, and
+not 150.  The rest of a record that came in parts takes a few more of them."""
+
+EMPTY_READS = 3
+"""Receptions in a row without the end of a line that are charged as one: our longest line comes in as many.
+With TLS one can hold 150 KeyUpdates, each of which is to be answered."""
+
+PATIENCE = 10.0
+"""Seconds that a password may wait for others from its address that were wrong, before it is sent away."""
+
+_ROWS = 200  # read from the disk at a time
+
+Entry: TypeAlias = tuple[Connection, list[Item]]
+"""What is in the inbox: what one chunk of a connection asked for, in order."""
+
+
+Work: TypeAlias = Entry | Callable[[], None]
+"""What is in the inbox: that, or something that the room's thread is to call."""
+
+
+class RateLimit:
+    """`rate` lines a second with a burst: says how long each line has to wait.  One reader's own.
+
+    A token bucket kept as one number, the time at which it would be full again (the generic cell rate
+    algorithm of ATM networks).
+    """
+
+    def __init__(self, rate: float, burst: int = BURST, clock: Callable[[], float] = time.monotonic) -> None:
+        self._interval = 1 / rate if rate else 0.0
+        self._tolerance = (burst - 1) * self._interval
+        self._clock = clock
+        self._full_at = 0.0
+
+    def charge(self) -> float:
+        """Charge one line; return the seconds to wait before it may be handed on (0: at once)."""
+        if not self._interval:
+            return 0.0
+        now = self._clock()
+        full_at = max(self._full_at, now)
+        self._full_at = full_at + self._interval
+        delay = full_at - self._tolerance - now
+        return delay if delay > 0.001 else 0.0  # a shorter sleep is not worth the rounding
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A password, and what slows down who guesses.  Shared by all readers; the guard has a lock."""
+
+    password: Password
+    guard: Guard = field(default_factory=Guard)
+
+
+class Reader:
+    """Reads one connection: all that a client's bytes cost, and nothing of anybody else's.
+
+    A thread of its own runs `run`; what it understands it puts into the room's inbox, a chunk's worth
+    at a time.  It closes the socket, after the room has let go of it.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        inbox: Inbox[Work],
+        rate_limit: RateLimit,
+        *,
+        storage: Storage | None = None,
+        turn: threading.Lock | None = None,
+        room_check: Check | None = None,
+        moderators_check: Check | None = None,
+        seldom: Seldom | None = None,
+        ping_after: float = PING_AFTER,
+        dead_after: float = DEAD_AFTER,
+    ) -> None:
+        self._connection = connection
+        self._inbox = inbox
+        self._rate_limit = rate_limit
+        self._storage = storage
+        # Held while a chunk is made, one reader at a time: of a hundred that come back at once, the
+        # others wait without the interpreter's lock, and the room has one to wait for, not a hundred.
+        self._turn = turn or threading.Lock()
+        self._ping_after = ping_after
+        self._dead_after = dead_after
+        self._framer = LineFramer()
+        self._empty = 0  # receptions since the last end of a line
+        self._dialect: Dialect | None = None  # None until the first line has chosen it
+        self._room_check = room_check
+        self._moderators_check = moderators_check
+        self._seldom = seldom or Seldom(log)  # shared by all readers: outsiders can cause it at any rate
+        self._locked = room_check is not None  # the room's password has not come yet
+        self._tries = 0  # at it
+        self._mod_tag: int | None = None  # the tag of a /mod whose password is to come
+        self._seated = False
+        self._pending: list[Item] = []  # understood, not yet handed over
+
+    def run(self) -> None:
+        """Read until the end of the stream or of the connection; then close the socket."""
+        reason = "lost"
+        try:
+            if self._secure():
+                self._read_all()
+            reason = "left" if self._dialect is PLAIN else "lost"
+        except OSError as error:  # reset, timed out, unreachable
+            log.debug("%s: %s", self._connection.peer, error)
+        except Exception:
+            log.exception(N_("internal error while reading from %s: hung up on"), self._connection.peer)
+            reason = "error"
+        finally:
+            self._pending.append(Ended(reason))
+            self._hand_over()
+            self._connection.wait_let_go()
+            self._connection.sock.close()
+
+    def _secure(self) -> bool:
+        """With TLS, do its handshake; say whether there is something to read then.
+
+        Its deadline is the room's, which hangs up.  Nothing else is sent before it is done, but to a client
+        that speaks no TLS.
+        """
+        tls = self._connection.tls
+        if tls is None:
+            return True
+        self._return_from_recv_after(HELLO_TIME)
+        if not tls.begins_like_tls():
+            self._record("tls-needed", N_("%s turned away: it does not speak TLS"))
+            tls.send_in_the_clear(turn_away("tls-needed"))
+            return False
+        while True:
+            try:
+                tls.handshake()
+                break
+            except BlockingIOError:  # SO_RCVTIMEO has passed
+                continue
+        self._return_from_recv_after(0)
+        self._pending.append(Secured())
+        self._hand_over()
+        return True
+
+    def _record(self, code: str, words: str) -> None:
+        peer = self._connection.peer
+        key = f"{self._connection.origin} {code}"
+        self._seldom.record(logging.WARNING, key, words, peer, extra=fields(code, peer=peer))
+
+    def _read_all(self) -> None:
+        while data := self._receive():
+            lines = self._framer.feed(data)
+            if lines:
+                self._empty = 0
+            elif not self._charge_empty():
+                return
+            for line in lines:
+                if not self._wait_its_turn():
+                    return
+                self._read_line(line)
+            self._hand_over()
+        if self._framer.unfinished:
+            # A line that was cut may say something else than was meant: it is not guessed at.
+            self._pending.append(Refused("unfinished"))
+
+    def _charge_empty(self) -> bool:
+        """Charge what completes no line: one without an end, one byte at a time, TLS that holds no text."""
+        self._empty += 1
+        if self._framer.skipping or self._empty % EMPTY_READS == 0:
+            return self._wait_its_turn()
+        return True
+
+    def _wait_its_turn(self) -> bool:
+        """Charge a line to the rate limit, and wait as long as that says; False when nobody would take it."""
+        return self._wait(self._rate_limit.charge())
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait; False at once when the connection is over.
+
+        What still comes of one that is closing is read and passed over, without any waiting: bytes that
+        nobody has read would take the goodbye away from the client (a reset, RFC 1122, 4.2.2.13).
+        """
+        if not seconds:
+            return True
+        self._hand_over()
+        if not self._connection.wait_over(seconds):
+            return True
+        while not self._connection.wait_let_go(0) and self._connection.sock.recv(RECEIVE_SIZE) != b"":
+            pass
+        return False
+
+    def _receive(self) -> bytes:
+        """Return what comes next; OSError when the link is lost, or silent for too long."""
+        heard, size = time.monotonic(), RECEIVE_SIZE
+        while True:
+            try:
+                data = self._connection.sock.recv(size)
+                if data is not None:
+                    return data
+                size = CONTROL_SIZE
+                heard = time.monotonic()
+                if not self._charge_empty():
+                    return b""
+            except BlockingIOError:  # SO_RCVTIMEO has passed
+                if time.monotonic() - heard >= self._dead_after:
+                    raise TimeoutError(Words(N_("silent for %g s"), self._dead_after)) from None
+                self._pending.append(Silent())
+                self._hand_over()
+
+    def _return_from_recv_after(self, silence: float) -> None:
+        """Have `recv` return after so many seconds of silence (0: never).
+
+        Sends are not concerned, as they would be by settimeout().
+        """
+        seconds = int(silence)
+        timeout = struct.pack("@ll", seconds, round((silence - seconds) * 1e6))
+        self._connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
+
+    def _hand_over(self) -> None:
+        if self._pending:
+            self._inbox.put((self._connection, self._pending))
+            self._pending = []
+
+    def _read_line(self, line: bytes | None) -> None:
+        if self._locked:
+            self._read_password(line)
+            return
+        if not self._seated:
+            self._read_answer(line)
+            return
+        if self._mod_tag is not None:
+            self._read_moderators_password(line)
+            return
+        assert self._dialect is not None
+        try:
+            item: Item | None = self._dialect.decode_command(decode_line(line))
+        except Refused as refused:
+            item = refused
+        if isinstance(item, Hello):
+            item = Refused("malformed", "HELLO")
+        if isinstance(item, History):
+            self._show_history(item)
+        elif isinstance(item, Mod):
+            self._become_moderator(item)
+        elif item is not None:
+            self._pending.append(item)
+
+    def _read_answer(self, line: bytes | None) -> None:
+        """Take a line that answers NICK; returns when the room has said whether that is a seat."""
+        try:
+            command = self._decode_answer(decode_line(line))
+            if isinstance(command, Leave):
+                self._pending.append(command)
+                return
+            if not isinstance(command, Hello):
+                raise Refused("hello-first", tag=getattr(command, "tag", 0))
+            hello = command if command.resumes else replace(command, nick=check_nick(command.nick))
+        except Refused as refused:
+            self._pending.append(NoSeat(refused, self._dialect or PLAIN))
+            return
+        assert self._dialect is not None
+        # Whether the next line is a message or another try depends on the answer.
+        step = self._do(TakeSeat(hello, self._dialect, SimpleQueue()))
+        while isinstance(step, Read):
+            step = self._replay(step)
+        self._seated = step is True
+        if self._seated and hello.session:
+            self._return_from_recv_after(self._ping_after)
+
+    def _do(self, errand: Errand) -> Answer:
+        """Hand the room an errand, behind all that came before; return its answer."""
+        self._pending.append(errand)
+        self._hand_over()
+        return errand.answer.get()
+
+    # ---- passwords -------------------------------------------------------------------------------
+
+    def _read_password(self, line: bytes | None) -> None:
+        """Take a line that answers PASSWORD, before there is a seat."""
+        assert self._room_check is not None
+        typed = _typed_password(line)
+        if typed.strip().lower().removeprefix("/") in LEAVE_WORDS:
+            self._pending.append(Leave())
+            return
+        self._tries += 1
+        given = PasswordGiven()
+        try:
+            self._judge(self._room_check, typed)
+            self._locked = False
+        except Refused as refused:
+            if refused.code == "wrong-password" and self._tries >= PASSWORD_TRIES:
+                refused = Refused("too-many-passwords")
+            given = PasswordGiven(refused, may_try=refused.code == "wrong-password")
+        self._pending.append(given)
+        self._hand_over()
+
+    def _become_moderator(self, mod: Mod) -> None:
+        """Judge the password that came with it, or ask a person for one."""
+        if self._moderators_check is None:
+            self._pending.append(Refused("no-moderators", tag=mod.tag))
+        elif mod.password or self._dialect is NATIVE:
+            self._promote(mod.password, mod.tag)
+        else:
+            self._mod_tag = mod.tag
+            self._pending.append(AskForPassword())
+
+    def _read_moderators_password(self, line: bytes | None) -> None:
+        """Take the line behind a /mod: whatever it is, it is never shown or said."""
+        assert self._mod_tag is not None
+        tag, self._mod_tag = self._mod_tag, None
+        self._promote(_typed_password(line), tag)
+
+    def _promote(self, password: str, tag: int) -> None:
+        assert self._moderators_check is not None
+        item: Item = Promote(tag)
+        try:
+            self._judge(self._moderators_check, password)
+        except Refused as refused:
+            refused.tag = tag
+            item = refused
+        self._pending.append(item)
+
+    def _judge(self, check: Check, typed: str) -> None:
+        """Refuse a password that is not right, after the time that wrong ones from there have earned.
+
+        Refused, too, when that would be too long: a reader that waits reads nothing, not even a goodbye.
+        """
+        origin = self._connection.origin
+        right = check.password.matches(typed)
+        give_up = time.monotonic() + PATIENCE
+        while delay := check.guard.judge(origin, right):
+            if time.monotonic() + delay > give_up or not self._wait(delay):
+                raise Refused("too-many-guesses", str(math.ceil(delay)))
+        if not right:
+            self._record("wrong-password", N_("wrong password from %s"))
+            raise Refused("wrong-password")
+
+    # ---- what was before -------------------------------------------------------------------------
+
+    def _replay(self, read: Read) -> Answer:
+        """Send the client the events that it is to read; return what the room wants next."""
+        reached, failed = read.after, False
+
+        def lines() -> Iterator[bytes]:
+            nonlocal reached, failed
+            try:
+                for logged in self._entries(read):
+                    reached = logged.id
+                    yield logged.told_to(read.session)
+            except StorageError as error:  # what was read before it is sent
+                log.error("%s", error)
+                failed = True
+
+        for chunk in self._chunks(lines()):
+            if not self._send(chunk):
+                return False
+        if failed:
+            return self._do(CatchUp(reached, SimpleQueue(), failed=True))
+        began = read.after if read.entries is None else None
+        return self._do(CatchUp(read.upto, SimpleQueue(), began=began))
+
+    def _entries(self, read: Read) -> Iterator[Logged]:
+        if read.entries is not None:
+            yield from read.entries
+            return
+        assert self._storage is not None
+        after = read.after
+        while entries := self._storage.events_after(after, read.upto, read.session, _ROWS):
+            yield from entries
+            after = entries[-1].id
+
+    def _show_history(self, history: History) -> None:
+        """Send the client the newest public messages."""
+        read = self._do(AskHistory(history.count, SimpleQueue()))
+        if not isinstance(read, ReadPast):
+            return
+        for chunk in self._chunks(self._history_lines(read, history.tag)):
+            # Twelve bytes ask for megabytes: each chunk counts as a line.
+            if not (self._wait_its_turn() and self._send(chunk)):
+                return
+
+    def _history_lines(self, read: ReadPast, tag: int) -> Iterator[bytes]:
+        """Yield the lines of a history, as far as the disk can be read."""
+        assert self._dialect is not None
+        first, found = read.before, 0
+        try:
+            if read.more and self._storage is not None:
+                first, found = self._storage.find_public(read.before, read.more)
+        except StorageError as error:
+            log.error("%s", error)
+        yield self._dialect.encode(Earlier(tag, found + len(read.entries)))
+        try:
+            for logged in itertools.chain(self._past(first, read.before), read.entries):
+                yield self._dialect.encode(Past(logged.event))  # type: ignore[arg-type] # public ones are such
+        except StorageError as error:
+            log.error("%s", error)
+
+    def _past(self, first: int, before: int) -> Iterator[Logged]:
+        """Yield the public messages on disk with first <= id < before."""
+        while first < before:
+            assert self._storage is not None
+            entries = self._storage.public_between(first, before, _ROWS)
+            yield from entries
+            first = entries[-1].id + 1 if entries else before
+
+    def _chunks(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """Join lines to chunks of some CHUNK_SIZE bytes, each made in this reader's turn."""
+        iterator = iter(lines)
+        ended = False
+        while not ended:
+            chunk: list[bytes] = []
+            size = 0
+            with self._turn:
+                while size < CHUNK_SIZE:
+                    line = next(iterator, None)
+                    if line is None:
+                        ended = True
+                        break
+                    chunk.append(line)
+                    size += len(line)
+            if chunk:
+                yield b"".join(chunk)
+
+    def _send(self, chunk: bytes) -> bool:
+        """Have the room send a chunk; return when the client has taken it, or False when it is gone.
+
+        TimeoutError when it takes nothing for so long that its link must be dead.
+        """
+        errand = Chunk(chunk, SimpleQueue())
+        self._pending.append(errand)
+        self._hand_over()
+        try:
+            return errand.answer.get(timeout=self._dead_after) is True
+        except Empty:
+            raise TimeoutError(
+                Words(N_("has not taken what it was sent for %g s"), self._dead_after)
+            ) from None
+
+    def _decode_answer(self, text: str) -> Command | None:
+        if self._dialect is NATIVE:
+            return self._dialect.decode_command(text)
+        self._dialect = NATIVE if is_native(text) else PLAIN
+        return read_answer(text)[1]
+
+
+def _typed_password(line: bytes | None) -> str:
+    """Return what stands in a line, also where that can be no password: it is a wrong one then."""
+    try:
+        return decode_line(line)
+    except Refused:
+        return ""

@@ -1,0 +1,149 @@
+"""Catching up: what a client is sent of what happened before, the history and what a resume has missed.
+
+All of it are reads of the log.  Little is sent by the room thread itself; what may be long is read by
+the reader of that connection, chunk by chunk, as fast as its client takes it (items.py tells how).
+
+The seam between what is replayed and what is live: a session that catches up is not told what happens;
+all of it is in the log.  When so little is left that the room can send it itself, it does so and admits
+the connection to the fan-out in one step, between two events.  So nothing is in both parts and nothing in
+neither.
+
+Belongs to the room thread.
+"""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+
+from charla.protocol import Dialect
+from charla.protocol.messages import Earlier, Live, Past, Resumed
+from charla.server.delivery.fanout import FLUSH_SIZE, Connection, Fanout
+from charla.server.delivery.requests import Answer, AskHistory, CatchUp, Chunk, Read, ReadPast
+from charla.server.room.sessions import Seats, Session
+from charla.server.storage.event_log import EventLog, Logged
+
+SEAM = 500
+"""Events that a client may lack for the room to send them itself: a millisecond's work."""
+
+
+class CatchingUp:
+    """Sends what was before to those who join, resume or ask."""
+
+    def __init__(self, fanout: Fanout, log: EventLog, seats: Seats) -> None:
+        self._fanout = fanout
+        self._log = log
+        self._seats = seats
+        self._opening: dict[tuple[Dialect, int], tuple[int, bytes]] = {}  # newest id in it, bytes
+        self._chunks: list[tuple[Connection, SimpleQueue[Answer]]] = []  # not taken by the socket yet
+
+    # ---- history ---------------------------------------------------------------------------------
+
+    def opening_history(self, dialect: Dialect, count: int) -> bytes:
+        """Return the newest `count` public messages, fewer when they are long, as a join shows them."""
+        newest = self._log.last_public_id
+        known, data = self._opening.get((dialect, count), (0, b""))
+        if known == newest:  # a class comes in while nobody talks
+            return data
+        lines: list[bytes] = []
+        size = 0
+        for logged in reversed(self._log.newest_public(count)):
+            line = dialect.encode(Past(logged.event))  # type: ignore[arg-type] # public ones are such
+            size += len(line)
+            if size > FLUSH_SIZE:
+                break
+            lines.append(line)
+        if lines:
+            lines.append(dialect.encode(Earlier(0, len(lines))))
+        data = b"".join(reversed(lines))
+        self._opening[dialect, count] = newest, data
+        return data
+
+    def history(self, item: AskHistory) -> None:
+        """Have the reader show the history: it may be long, and on disk."""
+        entries = self._log.newest_public(item.count)
+        before = entries[0].id if entries else self._log.last_id + 1
+        more = item.count - len(entries) if self._log.storage is not None else 0
+        item.answer.put(ReadPast(entries, before, more))
+
+    # ---- resume ----------------------------------------------------------------------------------
+
+    def begin(self, session: Session, after: int, answer: SimpleQueue[Answer]) -> None:
+        """Tell a session, which has a connection again, that it goes on, and what it has missed."""
+        self._go_on(session, after, answer, resumed=True)
+
+    def go_on(self, session: Session, item: CatchUp) -> None:
+        """Have the reader send on, or send the rest and let the session live."""
+        storage = self._log.storage
+        pruned = 0  # while the disk was read: at the most so many of what was to be read
+        if storage is not None and item.began is not None:
+            pruned = max(0, storage.floor - item.began)
+        self._go_on(session, item.after, item.answer, from_disk=not item.failed, lost=pruned)
+
+    def _go_on(
+        self,
+        session: Session,
+        after: int,
+        answer: SimpleQueue[Answer],
+        *,
+        from_disk: bool = True,
+        resumed: bool = False,
+        lost: int = 0,
+    ) -> None:
+        connection, events, storage = session.connection, self._log, self._log.storage
+        assert connection is not None
+        # What neither the memory nor the disk has ends here.
+        floor = events.floor if storage is None or not from_disk else min(events.floor, storage.floor)
+        mail = _waiting_mail(session, after, floor)  # for it alone, and held apart from the log
+        lost += max(0, floor - after - len(mail))
+        if lost or resumed:
+            self._fanout.only(connection, Resumed(session.nick, len(self._seats), lost))
+        if floor < events.floor and after < events.floor:
+            if mail:
+                answer.put(Read(session.id, after, floor, mail))
+                return
+            # All that is on disk, and not up to the memory's floor: that moves on, and would never be passed.
+            after = max(after, floor)
+            answer.put(Read(session.id, after, max(after, events.stored_id), None))
+            return
+        entries = mail + events.after(max(after, floor))
+        if len(entries) <= SEAM:
+            data = b"".join([logged.told_to(session.id) for logged in entries])
+            if len(data) <= FLUSH_SIZE:
+                self._fanout.raw(connection, data)
+                self._fanout.only(connection, Live(events.last_id))
+                self._fanout.admit(connection)
+                session.live = True
+                answer.put(True)
+                return
+        answer.put(Read(session.id, after, events.last_id, entries))
+
+    # ---- chunks ----------------------------------------------------------------------------------
+
+    def send(self, connection: Connection, chunk: Chunk) -> None:
+        """Send what a reader has prepared; it is answered when the socket has taken it."""
+        self._fanout.raw(connection, chunk.data)
+        self._chunks.append((connection, chunk.answer))
+
+    def answer_chunks(self) -> None:
+        """Tell the readers whose client has taken what waited for it to go on.  After each flush."""
+        if not self._chunks:
+            return
+        waiting = []
+        for connection, answer in self._chunks:
+            if connection.backlog:
+                waiting.append((connection, answer))
+            else:
+                answer.put(connection.session is not None)
+        self._chunks = waiting
+
+    def abandon(self) -> None:
+        """Let no reader wait for an answer."""
+        for _, answer in self._chunks:
+            answer.put(False)
+        self._chunks = []
+
+
+def _waiting_mail(session: Session, after: int, upto: int) -> list[Logged]:
+    """Return the private messages that wait for a session though the log has moved on."""
+    assert session.kept is not None
+    return [mail.logged for mail in session.kept.mail if after < mail.logged.id <= upto]

@@ -1,0 +1,1 @@
+"""What the server keeps: the log of events, its file, the transcript."""

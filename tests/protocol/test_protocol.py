@@ -1,0 +1,450 @@
+"""protocol.py: grammar, text, framing and both dialects, without any I/O."""
+
+from __future__ import annotations
+
+import ast
+import random
+import sys
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.examples import COMMANDS, LIMIT, MESSAGES, NOW, REFUSED, STREAMS, TOLD_ALIKE, TYPED
+
+from charla import protocol
+from charla.protocol import (
+    NATIVE,
+    PLAIN,
+    LineFramer,
+    decode_line,
+    framing,
+    messages,
+    native,
+    nicks,
+    read_answer,
+    read_greeting,
+    text,
+    turn_away,
+)
+from charla.protocol import sentences as wording
+from charla.protocol import typed as grammar
+from charla.protocol.messages import (
+    MAX_NUMBER,
+    MAX_WHY,
+    Act,
+    Acted,
+    AskNick,
+    AskPassword,
+    Command,
+    Hello,
+    HelpText,
+    Here,
+    Leave,
+    Message,
+    Moderated,
+    Refusal,
+    Renamed,
+    Said,
+    Say,
+    Tell,
+    Told,
+    Welcome,
+)
+from charla.protocol.sentences import sentence
+from charla.protocol.text import MAX_LINE, MAX_TEXT, Refused, clean
+from charla.protocol.typed import parse_typed
+
+
+def test_protocol_imports_nothing_that_could_do_io_and_none_of_the_other_modules() -> None:
+    modules = (protocol, framing, grammar, native, messages, text, nicks, wording)
+    sources = [str(module.__file__) for module in modules]
+    imported = {
+        name
+        for source in sources
+        for node in ast.walk(ast.parse(Path(source).read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    pure = {"__future__", "re", "time", "unicodedata", "collections.abc", "dataclasses", "difflib", "typing"}
+    # charla.i18n reads a file when a program chooses a language, which these modules do not.
+    ours = {"charla.i18n"} | {
+        f"charla.protocol.{name}"
+        for name in ("framing", "typed", "confusables", "messages", "native", "nicks", "text", "sentences")
+    }
+    assert imported <= pure | ours
+    assert "use(" not in "".join(Path(source).read_text() for source in sources)
+
+
+# ---- the grammar of typed lines ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("line", "command"), TYPED)
+def test_a_typed_line_asks_for(line: str, command: Command | None) -> None:
+    assert parse_typed(line) == command
+
+
+@pytest.mark.parametrize(("line", "code"), REFUSED)
+def test_a_typed_line_is_refused(line: str, code: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parse_typed(line)
+    assert caught.value.code == code
+    assert "{" not in sentence(code, caught.value.arguments)
+
+
+@pytest.mark.parametrize(
+    ("line", "arguments"),
+    [
+        ("/whp", ("whp", "who")),
+        ("/HISTROY 5", ("histroy", "history")),
+        ("/msgbeto hola", ("msgbeto", "msg")),
+        ("/anounce x", ("anounce", "announce")),
+        ("/slir", ("slir", "salir")),
+        ("/xyzzy", ("xyzzy",)),
+        ("/?", ("?", "help")),
+        ("/" + "who" * 1000, ("who" * 33 + "w",)),  # no more of it than fits in an argument
+    ],
+)
+def test_a_mistyped_command_is_told_the_nearest_one(line: str, arguments: tuple[str, ...]) -> None:
+    with pytest.raises(Refused) as caught:
+        parse_typed(line)
+    assert (caught.value.code, caught.value.arguments) == ("unknown-command", arguments)
+    assert ("Did you mean" in sentence("unknown-command", arguments)) == (len(arguments) == 2)
+
+
+def test_the_nearest_of_further_commands_too() -> None:
+    assert grammar.nearest("serch") == ""
+    assert grammar.nearest("serch", ("search", "clear")) == "search"
+    assert grammar.nearest("") == ""
+    assert set(grammar.COMMANDS) >= {"who", "msg", "kick", "exit", "salir"}
+
+
+def test_the_longest_text_is_taken() -> None:
+    assert parse_typed("x" * MAX_TEXT) == Say("x" * MAX_TEXT)
+    assert parse_typed("beto: " + "ñ" * (MAX_TEXT // 2)) == Tell("beto", "ñ" * (MAX_TEXT // 2))
+
+
+@given(st.text())
+def test_any_typed_line_is_a_command_or_is_refused_and_never_unsafe(line: str) -> None:
+    try:
+        command = parse_typed(line, tag=7)
+    except Refused as refused:
+        assert refused.code in wording.SENTENCES
+        assert all(" " not in argument and clean(argument) == argument for argument in refused.arguments)
+        return
+    if isinstance(command, (Say, Act, Tell)):
+        assert command.tag == 7
+        assert clean(command.text) == command.text
+        assert command.text.strip()
+
+
+# ---- text ----------------------------------------------------------------------------------------
+
+UNSAFE_CATEGORIES = {"Cc", "Zl", "Zp"}
+
+
+def test_clean_leaves_nothing_that_steers_a_terminal_or_reorders_a_line() -> None:
+    everything = "".join(map(chr, range(sys.maxunicode + 1)))
+    for character in clean(everything):
+        assert character == "\n" or unicodedata.category(character) not in UNSAFE_CATEGORIES
+        assert unicodedata.bidirectional(character) not in {
+            *("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+        }
+    assert not set("\u200e\u200f\u061c") & set(clean(everything))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ñandú",
+        "👩‍👩‍👧‍👦",
+        "e\u0301",
+        "❤\ufe0f",
+        "नमस्ते",
+        "שלום",
+        "مرحبا",
+        "한국어",
+        "🏴\U000e0067\U000e0062\U000e007f",
+        "\ue000",
+        "a\u200bb",
+        "\u00ad",
+    ],
+)
+def test_clean_keeps_every_visible_character(text: str) -> None:
+    assert clean(text) == text
+
+
+@pytest.mark.parametrize(
+    ("dirty", "cleaned"),
+    [
+        ("\t", "    "),
+        ("a\x0bb\x0cc\x85d\u2028e\u2029f", "a b c d e f"),
+        ("\x00\x07\x1b\x7f\x9b\r", "\ufffd" * 6),
+        ("\u202eevil\u202c \u2066x\u2069 \u200e\u200f\u061c", "evil x "),
+        ("a\nb", "a\nb"),
+    ],
+)
+def test_clean_replaces(dirty: str, cleaned: str) -> None:
+    assert clean(dirty) == cleaned
+
+
+@given(st.text())
+def test_clean_is_idempotent(text: str) -> None:
+    assert clean(clean(text)) == clean(text)
+
+
+# ---- framing: the verdict does not depend on how TCP slices --------------------------------------
+
+
+def frame(stream: bytes, cuts: list[int]) -> tuple[list[bytes | None], bool]:
+    framer = LineFramer(LIMIT)
+    lines = []
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        lines += framer.feed(stream[start:end])
+    return lines, framer.unfinished
+
+
+@pytest.mark.parametrize(("stream", "lines", "unfinished"), STREAMS)
+def test_lines_are_the_same_whole_byte_by_byte_and_at_every_cut(
+    stream: bytes, lines: list[bytes | None], unfinished: bool
+) -> None:
+    assert frame(stream, []) == (lines, unfinished)
+    assert frame(stream, list(range(1, len(stream)))) == (lines, unfinished)
+    for cut in range(len(stream) + 1):
+        assert frame(stream, [cut]) == (lines, unfinished)
+
+
+@given(st.lists(st.sampled_from([b"a", b"\n", b"\r", b"\xc3\xb1", b"x" * LIMIT])).map(b"".join), st.randoms())
+def test_lines_are_the_same_for_any_slicing(stream: bytes, chance: random.Random) -> None:
+    cuts = sorted(chance.randrange(len(stream) + 1) for _ in range(chance.randrange(8)))
+    assert frame(stream, cuts) == frame(stream, [])
+
+
+def test_an_endless_line_is_refused_once_and_takes_no_memory() -> None:
+    framer = LineFramer()
+    verdicts = [line for _ in range(1000) for line in framer.feed(b"x" * 65536)]
+    assert verdicts == [None]
+    assert len(framer._rest) == 0
+    assert framer.feed(b"\nhola\n") == [b"hola"]
+
+
+def test_a_line_that_is_no_utf8_is_refused() -> None:
+    for line, code in (
+        (b"\xff", "not-utf8"),
+        (b"\xed\xa0\x80", "not-utf8"),
+        (b"\xc0\x80", "not-utf8"),
+        (None, "too-long"),
+    ):
+        with pytest.raises(Refused, match=code):
+            decode_line(line)
+
+
+# ---- both dialects: one table drives the writer and the reader -----------------------------------
+
+
+# message, its native bytes for the others, for its author, its plain bytes for the others, for its author
+
+
+@pytest.mark.parametrize(("message", "others", "own", "_plain", "_plain_own"), MESSAGES)
+def test_a_message_in_the_native_dialect_both_ways(
+    message: Message, others: str, own: str, _plain: str, _plain_own: str
+) -> None:
+    assert NATIVE.encode(message) == f"{others}\n".encode()
+    assert NATIVE.encode(message, own=True) == f"{own}\n".encode()
+    assert NATIVE.decode(own) == message
+    untagged = replace(message, tag=0) if isinstance(message, (Said, Acted, Told, Renamed)) else message
+    assert NATIVE.decode(others) == untagged
+
+
+@pytest.mark.parametrize(("message", "_native", "_own", "others", "own"), MESSAGES)
+def test_a_message_in_the_plain_dialect(
+    message: Message, _native: str, _own: str, others: str, own: str
+) -> None:
+    assert PLAIN.encode(message) == "".join(f"{line}\n" for line in others.split("|")).encode()
+    assert PLAIN.encode(message, own=True) == (own.replace("|", "\n") + "\n" if own else "").encode()
+
+
+# What everybody is told alike, author or not: in the native dialect, and in the plain one (lines).
+
+
+@pytest.mark.parametrize(("message", "native", "plain"), TOLD_ALIKE)
+def test_a_message_that_is_the_same_for_everybody(message: Message, native: str, plain: list[str]) -> None:
+    for own in (False, True):
+        assert NATIVE.encode(message, own) == f"{native}\n".encode()
+        assert PLAIN.encode(message, own) == "".join(f"{line}\n" for line in plain).encode()
+    assert NATIVE.decode(native) == message
+
+
+def test_what_only_one_dialect_has() -> None:
+    assert PLAIN.encode(AskNick()) == b"NICK\n"
+    assert NATIVE.encode(AskNick()) == NATIVE.encode(HelpText()) == b""
+    for line in PLAIN.encode(HelpText()).decode().splitlines():
+        assert line.startswith("* ")
+
+
+@pytest.mark.parametrize(("command", "line"), COMMANDS)
+def test_a_command_in_the_native_dialect_both_ways(command: Command, line: str) -> None:
+    assert NATIVE.encode_command(command) == f"{line}\n".encode()
+    assert NATIVE.decode_command(line) == command
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "tag"),
+    [
+        ("", "malformed", 0),
+        ("say 1 x", "malformed", 0),
+        ("PING", "malformed", 0),
+        ("PONG x", "malformed", 0),
+        ("HISTORY 4 0", "history-count", 4),
+        ("HISTORY 4 1001", "history-count", 4),
+        ("HISTORY 4 x", "malformed", 4),
+        ("HELLO 1 ana session=a.b", "malformed", 0),
+        ("HELLO 1 ana session=" + "a" * 65, "malformed", 0),
+        ("HELLO 1 ana session=new last=-1", "malformed", 0),
+        ("HELLO 1 ana history=all", "malformed", 0),
+        ("SAY", "malformed", 0),
+        ("SAY x hola", "malformed", 0),
+        ("SAY -1 hola", "malformed", 0),
+        ("SAY 0 hola", "malformed", 0),
+        ("MSG 3  hola", "malformed", 3),
+        ("SAY １ hola", "malformed", 0),
+        ("SAY 1_0 hola", "malformed", 0),
+        ("SAY 1234567890123456 hola", "malformed", 0),
+        ("SAY 5", "no-text", 5),
+        ("SAY 5 ", "no-text", 5),
+        ("SAY 5  \u3000", "no-text", 5),
+        ("SAY 5 a\\x", "malformed", 5),
+        ("SAY 5 a\\", "malformed", 5),
+        ("SAY 5 " + "x" * (MAX_TEXT + 1), "too-long", 5),
+        ("MSG 6 beto", "no-text", 6),
+        ("WHO 7 x", "malformed", 7),
+        ("WHO 7", "malformed", 7),
+        ("HELLO", "malformed", 0),
+        ("HELLO x ana", "malformed", 0),
+        ("HELLO 2 ana", "version", 0),
+        ("HELLO 1 ana garcía", "nick-space", 0),
+        ("NICK ana", "malformed", 0),
+    ],
+)
+def test_a_native_line_is_refused(line: str, code: str, tag: int) -> None:
+    with pytest.raises(Refused) as caught:
+        NATIVE.decode_command(line)
+    assert (caught.value.code, caught.value.tag) == (code, tag)
+
+
+@pytest.mark.parametrize(
+    ("line", "dialect", "command"),
+    [
+        ("ana", PLAIN, Hello("ana")),
+        (" ana ", PLAIN, Hello("ana")),
+        ("", PLAIN, Hello("")),
+        ("hello there", PLAIN, Hello("hello there")),
+        ("exit", PLAIN, Leave()),
+        ("/Salir", PLAIN, Leave()),
+        ("HELLO 1 ana", NATIVE, Hello("ana")),
+        ("HELLO 1 ana lang=es x=y", NATIVE, Hello("ana")),
+        ("HELLO 1", NATIVE, Hello("")),
+    ],
+)
+def test_the_first_line_chooses_the_dialect(line: str, dialect: protocol.Dialect, command: Command) -> None:
+    assert read_answer(line) == (dialect, command)
+
+
+TEXTS = st.text(min_size=1, max_size=60).map(clean).filter(lambda text: bool(text.strip()))
+NICKS = st.sampled_from(["ana", "Ωμέγα", "नमस्ते", "b_2.x"])
+NUMBERS = st.integers(1, MAX_NUMBER)
+
+
+@given(TEXTS, NICKS, NUMBERS, NUMBERS, NUMBERS)
+def test_any_text_comes_through_the_native_dialect_unchanged(
+    text: str, nick: str, number: int, time: int, tag: int
+) -> None:
+    for message in (Said(number, time, tag, nick, text), Told(number, time, tag, nick, nick, text)):
+        line = NATIVE.encode(message, own=True)
+        assert line.endswith(b"\n")
+        assert line.count(b"\n") == 1
+        assert NATIVE.decode(line[:-1].decode()) == message
+    for command in (Say(text, tag), Tell(nick, text, tag)):
+        assert NATIVE.decode_command(NATIVE.encode_command(command)[:-1].decode()) == command
+
+
+@given(TEXTS, NICKS)
+def test_in_the_plain_dialect_every_line_a_person_causes_bears_their_name(text: str, nick: str) -> None:
+    for message in (
+        Said(1, NOW, 0, nick, text),
+        Acted(1, NOW, 0, nick, text),
+        Told(1, NOW, 0, nick, "beto", text),
+    ):
+        lines = PLAIN.encode(message).decode().split("\n")
+        assert lines.pop() == ""
+        assert "".join(lines).isprintable() or clean("".join(lines)) == "".join(lines)
+        for line in lines:
+            assert line.startswith((f"{nick}: ", f"~ {nick} ", f"[private] {nick}: "))
+
+
+def test_the_longest_messages_fit_in_a_line() -> None:
+    nick = "\U0002f800" * 24
+    longest = "\\" * MAX_TEXT
+    for message in (
+        Told(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, nick, nick, longest),
+        Here(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, (nick,) * messages.WHO_PAGE),
+        Welcome(MAX_NUMBER, MAX_NUMBER, nick, MAX_NUMBER, longest),
+        Moderated(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, "announce", nick, "", 0, longest),
+        Moderated(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, "unmute", nick, nick, MAX_NUMBER, "\\" * MAX_WHY),
+    ):
+        assert len(NATIVE.encode(message, own=True)) <= MAX_LINE + 1
+    assert len(NATIVE.encode_command(Tell(nick, longest, MAX_NUMBER))) <= MAX_LINE + 1
+
+
+@given(
+    st.one_of(
+        st.text(),
+        st.sampled_from([line for _, _, line, _, _ in MESSAGES]).flatmap(
+            lambda line: st.integers(0, len(line)).map(lambda cut: line[:cut])
+        ),
+    )
+)
+def test_any_line_from_a_server_is_a_message_or_refused(line: str) -> None:
+    try:
+        message = NATIVE.decode(line)
+    except Refused as refused:
+        assert refused.code == "malformed"
+    else:
+        assert NATIVE.encode(message, own=True)
+
+
+@given(st.text())
+def test_any_line_from_a_client_is_a_command_or_refused(line: str) -> None:
+    for dialect in (PLAIN, NATIVE):
+        try:
+            dialect.decode_command(line)
+        except Refused as refused:
+            assert refused.code in wording.SENTENCES
+
+
+def test_what_a_server_says_is_cleaned_by_the_client_too() -> None:
+    said = NATIVE.decode(f"SAY 1 {NOW} - a\x1bna x\x1b[2J\u202e\\ny")
+    assert said == Said(1, NOW, 0, "a\ufffdna", "x\ufffd[2J\ny")
+
+
+def test_who_is_turned_away_is_told_a_sentence_and_a_code() -> None:
+    line = turn_away("full", "1000").decode()
+    assert line == "! The room is full (1000): try again later. [full 1000]\n"
+    assert read_greeting(line[:-1]) == Refusal(0, "full", ("1000",))
+    assert read_greeting("NICK") == AskNick()
+    assert read_greeting("PASSWORD") == AskPassword()
+    for other in ("", "SSH-2.0-OpenSSH", "! no code", "nick"):
+        with pytest.raises(Refused, match="malformed"):
+            read_greeting(other)
+
+
+def test_a_code_of_a_later_version_still_says_something() -> None:
+    assert sentence("moon-phase", ("full",)) == "moon-phase full"
+    assert sentence("no-such-user") == "no-such-user"
