@@ -18,7 +18,7 @@ from support import DEADLINE, LineClient, ServerProgram, eventually, terminal
 from support.forkserver import ForkServer
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-from charla import i18n as languages
+from charla import i18n
 from charla.client import app as client
 from charla.server import app as server_module
 from charla.server.app import Limits, Server
@@ -46,7 +46,7 @@ _LOADING = ("test_attacks", "test_cable", "test_chaos", "test_planted", "test_ty
 """Modules that load the machine, or measure on it."""
 
 _PROGRAMS = (
-    *("test_arguments", "test_bots", "test_chat", "test_client", "test_elsewhere", "test_history"),
+    *("test_command_line", "test_bots", "test_chat", "test_client", "test_elsewhere", "test_history"),
     *("test_operations", "test_password", "test_prompt_console", "test_readline_console", "test_secrets"),
     *("test_server", "test_start", "test_tls_server"),
 )
@@ -112,7 +112,7 @@ def _fork_server(request: pytest.FixtureRequest, _nobodys_settings: None) -> Ite
 def _english_again() -> Iterator[None]:
     """Let no test speak the language of another."""
     yield
-    languages.use(languages.ENGLISH)
+    i18n.use(i18n.ENGLISH)
 
 
 @pytest.fixture(autouse=True)

@@ -16,9 +16,7 @@ from charla.client import options as client_options
 from charla.common import passwords
 from charla.common.config_file import parse_simple
 from charla.common.passwords import Password
-from charla.protocol import native, nicks
-from charla.protocol import sentences as wording
-from charla.protocol import typed as grammar
+from charla.protocol import native, nicks, sentences, typed
 from charla.server import options
 
 Serve = Callable[..., RunningServer]
@@ -31,20 +29,20 @@ READMES = ("README.md", "docs/README.es.md")
 
 
 def test_every_code_of_a_refusal_has_its_row() -> None:
-    assert sorted(first_column(section("Codes"))) == sorted(wording.SENTENCES)
+    assert sorted(first_column(section("Codes"))) == sorted(sentences.SENTENCES)
 
 
 def test_so_has_every_goodbye_every_reason_and_every_action() -> None:
-    assert sorted(first_column(section("Server: BYE"))) == sorted(wording.GOODBYES)
-    assert sorted(first_column(section("Server: LEAVE"))) == sorted(wording.LEAVE_REASONS)
-    assert sorted(first_column(section("Server: NOTICE"))) == sorted(wording.NOTICES)
+    assert sorted(first_column(section("Server: BYE"))) == sorted(sentences.GOODBYES)
+    assert sorted(first_column(section("Server: LEAVE"))) == sorted(sentences.LEAVE_REASONS)
+    assert sorted(first_column(section("Server: NOTICE"))) == sorted(sentences.NOTICES)
     actions = first_column(section("Server: MODERATED").partition("| action | nick")[2])
-    assert sorted(actions) == sorted(wording.ACTIONS)
+    assert sorted(actions) == sorted(sentences.ACTIONS)
 
 
 def test_the_fields_of_status_stand_in_their_order() -> None:
     rows = re.findall(r"^\| (\d+) \| `([a-z-]+)` \|", section("Server: STATUS"), re.MULTILINE)
-    assert rows == [(str(number), name) for number, name in enumerate(wording.STATUS_WORDS, 1)]
+    assert rows == [(str(number), name) for number, name in enumerate(sentences.STATUS_WORDS, 1)]
 
 
 def test_every_verb_has_its_paragraph_and_its_rule() -> None:
@@ -60,7 +58,7 @@ def test_every_verb_has_its_paragraph_and_its_rule() -> None:
 
 @pytest.mark.parametrize("name", READMES)
 def test_every_command_is_in_the_readme_and_in_the_protocol(name: str) -> None:
-    for command in grammar._SLASH_COMMANDS:
+    for command in typed._SLASH_COMMANDS:
         assert f"/{command}" in DOCUMENTS[name]
         assert f"/{command}" in section("Commands")
 

@@ -1,9 +1,9 @@
 """The console client of Charla: two threads.  `python3 client.py`, a nick, and talk.
 
     main       the console: typing and drawing (chat.py), or a pipe (script.py)
-    network    the connection, and everything about it (network.py)
+    network    the connection, and everything about it (session.py)
 
-talker.py tells who owns what.  Before the network thread starts, `join` (joining.py) talks to the server
+participant.py tells who owns what.  Before the network thread starts, `join` (join.py) talks to the server
 step by step: greeting, password, nick, opening.
 """
 
@@ -13,7 +13,7 @@ import argparse
 import errno
 
 from charla.client.chat.join import Fatal, join
-from charla.client.chat.participant import Talker
+from charla.client.chat.participant import Participant
 from charla.client.display.colors import use_color
 from charla.client.display.screen import Screen
 from charla.client.exits import ExitStatus, diagnose, silence_output
@@ -43,7 +43,7 @@ def talk(options: argparse.Namespace, console: Console) -> ExitStatus:
         talker.network.close()
 
 
-def _join(talker: Talker, console: Console, nick: str | None) -> list[Message]:
+def _join(talker: Participant, console: Console, nick: str | None) -> list[Message]:
     """Take a seat, and return the opening; tell the talker when there is none to be had."""
     try:
         return join(talker.network, console, nick)
@@ -55,7 +55,7 @@ def _join(talker: Talker, console: Console, nick: str | None) -> list[Message]:
         raise
 
 
-def _talker(options: argparse.Namespace, console: Console, screen: Screen) -> Talker:
+def _talker(options: argparse.Namespace, console: Console, screen: Screen) -> Participant:
     """Return what fits: a person, or a script.  Imported here, to start sooner without the other."""
     if console.interactive:
         from charla.client.chat.chat import Chat

@@ -2,7 +2,7 @@
 
     --dead-after 20                       what is typed wins
     CHARLA_DEAD_AFTER=20                  over the environment,
-    dead-after = 20                       and that over the file (client.toml, settings.py has where).
+    dead-after = 20                       and that over the file (client.toml, config_file.py has where).
 
 `OPTIONS` has them all.  Whatever a value comes from, the same function of its option judges it.
 """

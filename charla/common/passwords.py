@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from charla.i18n import N_, Words, system_words
+from charla.i18n import N_, LazyText, system_words
 from charla.protocol import is_native
 from charla.protocol.nicks import LEAVE_WORDS
 from charla.protocol.text import clean
@@ -54,12 +54,12 @@ class Password:
     def __init__(self, text: str) -> None:
         problem = _problem(text)
         if problem:
-            raise PasswordError(Words(N_("the password {problem}"), problem=problem))
+            raise PasswordError(LazyText(N_("the password {problem}"), problem=problem))
         self._text = text
         self._digest = _digest(text)
 
     @classmethod
-    def read(cls, path: str, warn: Callable[[Words], None] = log.warning) -> Password:
+    def read(cls, path: str, warn: Callable[[LazyText], None] = log.warning) -> Password:
         """Return the password in the first line of a file; PasswordError when there is none to be had.
 
         `warn` tells people when others can read the file, too.
@@ -69,29 +69,33 @@ class Password:
                 status = os.fstat(file.fileno())
                 line = file.readline(MAX_PASSWORD + 10)  # longer is too long, whatever comes
         except FileNotFoundError:
-            words = Words(N_("there is no password file '{path}': make it, with one line"), path=path)
+            words = LazyText(N_("there is no password file '{path}': make it, with one line"), path=path)
             raise PasswordError(words) from None
         except (OSError, ValueError) as error:
             reason = system_words(error) if isinstance(error, OSError) else error
-            words = Words(N_("the password file '{path}' cannot be read: {reason}"), path=path, reason=reason)
+            words = LazyText(
+                N_("the password file '{path}' cannot be read: {reason}"), path=path, reason=reason
+            )
             raise PasswordError(words) from None
         try:
             # Some editors begin a file with a byte order mark, which nobody types.
             text = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8-sig")
         except UnicodeDecodeError:
             if len(line) <= MAX_PASSWORD:  # a longer one may have been cut inside a character
-                words = Words(N_("the password in '{path}' is not UTF-8: save it as such"), path=path)
+                words = LazyText(N_("the password in '{path}' is not UTF-8: save it as such"), path=path)
                 raise PasswordError(words) from None
             text = "x" * len(line)
         problem = _problem(text)
         if problem:
-            raise PasswordError(Words(N_("the password in '{path}' {problem}"), path=path, problem=problem))
+            raise PasswordError(
+                LazyText(N_("the password in '{path}' {problem}"), path=path, problem=problem)
+            )
         # systemd keeps credentials in a folder that is the service's alone, with an ACL: that shows as 0440.
         alone = os.path.dirname(path) == os.environ.get("CREDENTIALS_DIRECTORY")
         # On Windows these bits say nothing about who can read it.
         if os.name == "posix" and stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 and not alone:
             warn(
-                Words(
+                LazyText(
                     N_("others on this machine can use the password file '{path}': chmod 600 it"), path=path
                 )
             )
@@ -122,20 +126,20 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")).digest()
 
 
-def _problem(text: str) -> Words | None:
+def _problem(text: str) -> LazyText | None:
     """Return what is wrong with a password, and what to do; None when nothing is."""
     if not text:
-        return Words(N_("is empty: give one, or do not ask for one"))
+        return LazyText(N_("is empty: give one, or do not ask for one"))
     try:
         size = len(text.encode())
     except UnicodeEncodeError:  # how Python holds bytes of the environment that are not UTF-8
-        return Words(N_("is not UTF-8: choose other characters"))
+        return LazyText(N_("is not UTF-8: choose other characters"))
     if size > MAX_PASSWORD:
-        return Words(N_("is longer than {most} bytes: choose a shorter one"), most=MAX_PASSWORD)
+        return LazyText(N_("is longer than {most} bytes: choose a shorter one"), most=MAX_PASSWORD)
     if clean(text) != text or "\n" in text:
-        return Words(N_("holds characters that cannot be typed: choose another one"))
+        return LazyText(N_("holds characters that cannot be typed: choose another one"))
     if text.strip().lower().removeprefix("/") in LEAVE_WORDS or is_native(text):
-        return Words(N_("is a word that the chat takes for a command: choose another one"))
+        return LazyText(N_("is a word that the chat takes for a command: choose another one"))
     return None
 
 
@@ -146,7 +150,7 @@ class _Suspect:
     next_at: float  # before that nothing more from there is judged
 
 
-class Guard:
+class GuessThrottle:
     """Slows down who guesses: after n wrong ones nothing from there is judged for min(8, 0.5 x 2^(n-1)) s.
 
     Nobody reserves anything: of those that wait, the first to ask again is judged; a wrong one has the

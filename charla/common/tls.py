@@ -22,7 +22,7 @@ import socket
 import ssl
 import threading
 
-from charla.i18n import N_, Words, _, system_words
+from charla.i18n import N_, LazyText, _, system_words
 
 RECORD_SIZE = 8 * 1024
 """Bytes of plaintext in one record of ours.  Half of what there may be (RFC 8446, 5.1): `ncat --ssl` (7.93)
@@ -310,7 +310,7 @@ def server_context(cert: str, key: str) -> ssl.SSLContext:
 
     def refuse() -> str:
         raise TlsError(
-            Words(
+            LazyText(
                 N_("the key {key} has a password: give one without, as by openssl pkey -in {key} -out NEW"),
                 key=key,
             )
@@ -325,9 +325,9 @@ def server_context(cert: str, key: str) -> ssl.SSLContext:
         context.load_cert_chain(cert, key, password=refuse)
     except OSError as error:  # ssl.SSLError is one; the others when the files are being replaced
         if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
-            words = Words(N_("{key} is not the key of the certificate {cert}"), key=key, cert=cert)
+            words = LazyText(N_("{key} is not the key of the certificate {cert}"), key=key, cert=cert)
             raise TlsError(words) from error
-        words = Words(
+        words = LazyText(
             N_("{cert} and {key} are not a certificate and its key (PEM): {reason}"),
             cert=cert,
             key=key,
@@ -354,7 +354,7 @@ def client_context(ca: str | None) -> ssl.SSLContext:
     try:
         context.load_verify_locations(ca)
     except ssl.SSLError as error:
-        words = Words(N_("{path} is not a certificate (PEM): {reason}"), path=ca, reason=_reason(error))
+        words = LazyText(N_("{path} is not a certificate (PEM): {reason}"), path=ca, reason=_reason(error))
         raise TlsError(words) from error
     return context
 
@@ -364,9 +364,9 @@ def _check_readable(complaint: str, path: str) -> None:
         with open(path, "rb"):
             pass
     except OSError as error:
-        raise TlsError(Words(complaint, path=path, reason=system_words(error))) from error
+        raise TlsError(LazyText(complaint, path=path, reason=system_words(error))) from error
     except ValueError as error:  # a NUL in its name
-        raise TlsError(Words(complaint, path=path, reason=str(error))) from error
+        raise TlsError(LazyText(complaint, path=path, reason=str(error))) from error
 
 
 def fingerprint(der: bytes) -> str:
@@ -388,7 +388,7 @@ def certificate_fingerprint(path: str) -> str:
         text = file.read().replace("TRUSTED CERTIFICATE", "CERTIFICATE")
     match = re.search("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", text, re.DOTALL)
     if match is None:
-        raise TlsError(Words(N_("there is no certificate (PEM) in {path}"), path=path))
+        raise TlsError(LazyText(N_("there is no certificate (PEM) in {path}"), path=path))
     return fingerprint(ssl.PEM_cert_to_DER_cert(match[0]))
 
 
@@ -469,13 +469,13 @@ def own_certificate(folder: str) -> tuple[str, str]:
         if not os.path.lexists(cert) and not os.path.lexists(key):
             _make_folder(folder)
     except OSError as error:
-        words = Words(
+        words = LazyText(
             N_("no certificate can be kept in {folder}: {reason}"), folder=folder, reason=system_words(error)
         )
         raise TlsError(words) from error
     if _has_expired(cert, key):
         raise TlsError(
-            Words(
+            LazyText(
                 N_("the certificate {cert} has expired: delete the folder {folder}, and a new one is made"),
                 cert=cert,
                 folder=folder,
@@ -554,7 +554,7 @@ def _openssl(folder: str, *arguments: str) -> None:
         )
     except FileNotFoundError:
         raise TlsError(
-            Words(
+            LazyText(
                 N_(
                     "the openssl program, which makes the certificate, is not installed:"
                     " install openssl, or give --tls-cert FILE and --tls-key FILE"
@@ -564,7 +564,7 @@ def _openssl(folder: str, *arguments: str) -> None:
     except subprocess.SubprocessError as error:
         said = (getattr(error, "stderr", None) or b"").decode(errors="replace").split("\n")[0]
         raise TlsError(
-            Words(
+            LazyText(
                 N_("openssl did not make a certificate ({said}): give --tls-cert FILE and --tls-key FILE"),
                 said=said or error,
             )

@@ -49,7 +49,7 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's own name for it
     return message
 
 
-class Words:
+class LazyText:
     """Something to tell people that is worded when it is read: by `str`, in their language.
 
     `template` is marked with N_; `fields` go in by their names, or `arguments` by % (as in records), and may
@@ -84,13 +84,13 @@ def _worded(template: str, arguments: tuple[object, ...], fields: Mapping[str, o
 def _in_english(value: object) -> object:
     """Return `value`, in English where it is Words, or an error that was given Words."""
     if isinstance(value, Exception) and value.args:
-        value = value.args[0] if isinstance(value.args[0], Words) else value
-    return value.english if isinstance(value, Words) else value
+        value = value.args[0] if isinstance(value.args[0], LazyText) else value
+    return value.english if isinstance(value, LazyText) else value
 
 
-def system_words(error: OSError) -> Words:
+def system_words(error: OSError) -> LazyText:
     """Return what the operating system says of an error; in English where that is not one of the usual."""
-    return Words(error.strerror or str(error))
+    return LazyText(error.strerror or str(error))
 
 
 _SYSTEM = (  # in the words of Linux; most are those of macOS, too

@@ -2,7 +2,7 @@
 
 The server, the client, the tests and anybody's bot import this module.  It imports no socket, no thread
 and, of the others, only what is as pure: the vocabulary (messages.py), the grammar of what people type
-(grammar.py), the native dialect (native.py), the nicks and the wording: tests/test_protocol.py checks that.
+(typed.py), the native dialect (native.py), the nicks and the wording: tests/test_protocol.py checks that.
 docs/PROTOCOL.md is the same in prose.
 
     bytes --LineFramer--> lines --decode_line--> str --Dialect.decode_command--> Command   (to the server)
@@ -25,25 +25,25 @@ from charla.protocol.framing import LineFramer as LineFramer
 from charla.protocol.framing import decode_line as decode_line
 from charla.protocol.messages import (
     Acted,
+    AlreadyDone,
     AskNick,
     AskPassword,
     Banned,
+    CaughtUp,
     Command,
     Crowd,
-    Done,
-    Earlier,
+    DeliveryPending,
     Goodbye,
     Hello,
     HelpText,
-    Here,
+    HistoryEntry,
+    HistoryHeader,
     Joined,
     Leave,
     Left,
-    Live,
     Message,
     Moderated,
     Notice,
-    Past,
     Ping,
     Pong,
     Refusal,
@@ -55,8 +55,8 @@ from charla.protocol.messages import (
     Told,
     Topic,
     Unread,
-    Waits,
     Welcome,
+    WhoPage,
 )
 from charla.protocol.native import NativeDialect, read_hello
 from charla.protocol.nicks import LEAVE_WORDS
@@ -133,13 +133,15 @@ class PlainDialect:
                 if own:
                     return _under(f"{self._to}{to}{self._behind_to}", text)
                 return _under(f"{self._private}{nick}{self._behind_private}", text)
-            case Past(event):
+            case HistoryEntry(event):
                 return self._past(event)
             case AskNick():
                 return b"NICK\n"
             case AskPassword():
                 return b"PASSWORD\n"
-            case Token() | Resumed() | Live() | Ping() | Pong() | Done():  # a session is for programs
+            case (
+                Token() | Resumed() | CaughtUp() | Ping() | Pong() | AlreadyDone()
+            ):  # a session is for programs
                 return b""
             case Refusal(code=code, arguments=arguments):
                 return _under("! ", sentence(code, arguments))
@@ -168,11 +170,11 @@ class PlainDialect:
             case Welcome(nick=nick, text=text):
                 you = _("You are {nick}. /help tells what you can type.").format(nick=nick)
                 return f"{text or _('Welcome to Charla.')}\n{you}"
-            case Here():
+            case WhoPage():
                 return here_words(message)
-            case Earlier():
+            case HistoryHeader():
                 return earlier_words(message)
-            case Waits():
+            case DeliveryPending():
                 return waits_words(message)
             case Unread():
                 return unread_words(message)

@@ -4,7 +4,7 @@
 * A *message* is what the room tells a client.  Most are *events*: things that happened in the room,
   with an id one higher than the last and a Unix time in milliseconds.
 
-protocol.py turns these into bytes and back, wording.py into sentences.  No I/O, no thread.
+protocol.py turns these into bytes and back, sentences.py into sentences.  No I/O, no thread.
 """
 
 from __future__ import annotations
@@ -366,7 +366,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Moderated:
-    """The moderator `by` has decided something: `action` is a code of ACTIONS (wording.py).
+    """The moderator `by` has decided something: `action` is a code of ACTIONS (sentences.py).
 
     `nick`: whom it concerns, or empty; `seconds`: for how long, 0 for good; `text`: why, or what is told.
     """
@@ -423,14 +423,14 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class CaughtUp:
     """You have every event that concerns you up to `id`; what comes from here on happens now."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class HistoryHeader:
     """The `count` newest public messages follow, the oldest first: asked for with `tag`, or (0) at a join."""
 
     tag: int
@@ -438,7 +438,7 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class HistoryEntry:
     """A message of the history: it was said before, to whoever was there."""
 
     event: Said | Acted
@@ -469,14 +469,14 @@ class Banned:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the server is: names and numbers, in the order of STATUS_WORDS (wording.py)."""
+    """How the server is: names and numbers, in the order of STATUS_WORDS (sentences.py)."""
 
     tag: int
     values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Waits:
+class DeliveryPending:
     """The private message `id` waits: the connection of `nick` is down."""
 
     id: int
@@ -484,14 +484,14 @@ class Waits:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class AlreadyDone:
     """What was sent with `tag` was done before, and its event is not at hand any more."""
 
     tag: int
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class WhoPage:
     """Who is here: one page of nicks in alphabetical order, of `people` in all."""
 
     tag: int
@@ -532,15 +532,15 @@ Message: TypeAlias = (
     | Welcome
     | Token
     | Resumed
-    | Live
-    | Earlier
-    | Past
+    | CaughtUp
+    | HistoryHeader
+    | HistoryEntry
     | Topic
     | Banned
     | Status
-    | Waits
-    | Done
-    | Here
+    | DeliveryPending
+    | AlreadyDone
+    | WhoPage
     | HelpText
     | Ping
     | Pong

@@ -13,6 +13,7 @@ from charla.protocol.messages import (
     PROTOCOL_VERSION,
     Act,
     Acted,
+    AlreadyDone,
     Announce,
     AskBans,
     AskNick,
@@ -21,27 +22,26 @@ from charla.protocol.messages import (
     AskTopic,
     Ban,
     Banned,
+    CaughtUp,
     Command,
     Crowd,
-    Done,
-    Earlier,
+    DeliveryPending,
     Goodbye,
     Hello,
     Help,
     HelpText,
-    Here,
     History,
+    HistoryEntry,
+    HistoryHeader,
     Joined,
     Kick,
     Leave,
     Left,
-    Live,
     Message,
     Mod,
     Moderated,
     Mute,
     Notice,
-    Past,
     Ping,
     Pong,
     Refusal,
@@ -60,9 +60,9 @@ from charla.protocol.messages import (
     Unban,
     Unmute,
     Unread,
-    Waits,
     Welcome,
     Who,
+    WhoPage,
 )
 from charla.protocol.text import Refused, clean
 from charla.protocol.typed import check_duration, history, is_number, message_text, why_text
@@ -99,7 +99,7 @@ class NativeDialect:
             case Moderated(id, at, tag, action, by, nick, seconds, text):
                 who = f"{by} {nick or '-'} {seconds}"
                 line = f"MODERATED {id} {at} {_tag_field(tag, own)} {action} {who}{_last_field(text)}"
-            case Past(event):
+            case HistoryEntry(event):
                 return b"PAST " + self.encode(event)
             case Topic(tag, quiet, text):
                 line = f"TOPIC {_tag_field(tag, True)} {'on' if quiet else 'off'}{_last_field(text)}"
@@ -108,17 +108,17 @@ class NativeDialect:
                 line = f"BANNED {_tag_field(tag, True)} {number} {total} {who}{_last_field(why)}"
             case Status(tag, values):
                 line = " ".join(("STATUS", _tag_field(tag, True), *values))
-            case Earlier(tag, count):
+            case HistoryHeader(tag, count):
                 line = f"HISTORY {_tag_field(tag, True)} {count}"
             case Token(token, grace):
                 line = f"SESSION {token} {grace}"
             case Resumed(nick, people, lost):
                 line = f"RESUMED {nick} {people} {lost}"
-            case Live(id):
+            case CaughtUp(id):
                 line = f"LIVE {id}"
-            case Waits(id, nick):
+            case DeliveryPending(id, nick):
                 line = f"WAITS {id} {nick}"
-            case Done(tag):
+            case AlreadyDone(tag):
                 line = f"DONE {tag}"
             case Ping(number):
                 line = f"PING {number}"
@@ -126,7 +126,7 @@ class NativeDialect:
                 line = f"PONG {number}"
             case Welcome(id, at, nick, people, text):
                 line = f"WELCOME {id} {at} {nick} {people}{_last_field(text)}"
-            case Here(tag, page, pages, people, nicks):
+            case WhoPage(tag, page, pages, people, nicks):
                 line = " ".join(("WHO", _tag_field(tag, True), f"{page} {pages} {people}", *nicks))
             case Refusal(tag, code, arguments):
                 line = " ".join(("ERROR", _tag_field(tag, True), code, *arguments))
@@ -420,17 +420,17 @@ _LAYOUTS: dict[str, tuple[Callable[..., Message], tuple[Callable[[str], object],
         ),
     ),
     "STATUS": (Status, (_read_tag, _read_words)),
-    "PAST": (Past, (_read_past,)),
-    "HISTORY": (Earlier, (_read_tag, _read_number)),
+    "PAST": (HistoryEntry, (_read_past,)),
+    "HISTORY": (HistoryHeader, (_read_tag, _read_number)),
     "SESSION": (Token, (_read_word, _read_number)),
     "RESUMED": (Resumed, (_read_word, _read_number, _read_number)),
-    "LIVE": (Live, (_read_number,)),
-    "WAITS": (Waits, (_read_number, _read_word)),
-    "DONE": (Done, (_read_number,)),
+    "LIVE": (CaughtUp, (_read_number,)),
+    "WAITS": (DeliveryPending, (_read_number, _read_word)),
+    "DONE": (AlreadyDone, (_read_number,)),
     "PING": (Ping, (_read_number,)),
     "PONG": (Pong, (_read_number,)),
     "WELCOME": (Welcome, (*_EVENT, _read_word, _read_number, _read_text)),
-    "WHO": (Here, (_read_tag, _read_number, _read_number, _read_number, _read_words)),
+    "WHO": (WhoPage, (_read_tag, _read_number, _read_number, _read_number, _read_words)),
     "ERROR": (Refusal, (_read_tag, _read_code, _read_words)),
     "BYE": (Goodbye, (clean,)),
 }

@@ -1,26 +1,26 @@
 """The words for people: what codes, counts and commands mean, in sentences.  No I/O, no thread.
 
-The tables are in English; the functions return what is said in the language that is spoken (languages.py).
+The tables are in English; the functions return what is said in the language that is spoken (i18n).
 """
 
 from __future__ import annotations
 
 import re
 
-from charla.i18n import N_, Words, _, ngettext
+from charla.i18n import N_, LazyText, _, ngettext
 from charla.protocol.messages import (
     HISTORY_ASKED,
     HISTORY_LIMIT,
     Banned,
     Crowd,
-    Earlier,
-    Here,
+    DeliveryPending,
+    HistoryHeader,
     Moderated,
     Notice,
     Status,
     Topic,
     Unread,
-    Waits,
+    WhoPage,
 )
 
 # What /help shows, and what "usage" quotes: how it is typed, and what it does.  `usage_words` translates it.
@@ -243,7 +243,7 @@ NOTICES: dict[str, str] = {
     ),
 }
 
-# Why it cannot: the codes of storage.py, with spaces.
+# Why it cannot: the codes of database.py, with spaces.
 _STORAGE_WORDS = frozenset(
     {
         *(N_("damaged"), N_("read only"), N_("not opened"), N_("disk full"), N_("disk error")),
@@ -330,12 +330,12 @@ def goodbye_words(reason: str) -> str:
     return _("The server ended it: {reason}.").format(reason=reason)
 
 
-def leaving(nick: str, reason: str) -> Words:
+def leaving(nick: str, reason: str) -> LazyText:
     """Return what tells that somebody is gone, and why: also for records."""
     why = LEAVE_REASONS.get(reason, reason)
     if not why:
-        return Words(N_("{nick} left"), nick=nick)
-    return Words(N_("{nick} left ({why})"), nick=nick, why=Words(why))
+        return LazyText(N_("{nick} left"), nick=nick)
+    return LazyText(N_("{nick} left ({why})"), nick=nick, why=LazyText(why))
 
 
 def left_words(nick: str, reason: str) -> str:
@@ -343,7 +343,7 @@ def left_words(nick: str, reason: str) -> str:
     return str(leaving(nick, reason))
 
 
-def here_words(here: Here) -> str:
+def here_words(here: WhoPage) -> str:
     """Return the sentence that tells who is here."""
     nicks = ", ".join(here.nicks)
     if here.pages == 1:
@@ -412,7 +412,7 @@ def status_words(status: Status) -> str:
     return "\n".join(f"{_(STATUS_WORDS[name])}: {value}" for name, value in told.items())
 
 
-def earlier_words(earlier: Earlier) -> str:
+def earlier_words(earlier: HistoryHeader) -> str:
     """Return the sentence that stands before messages of the history."""
     if not earlier.count:
         return _("There is nothing of what was said before.")
@@ -423,7 +423,7 @@ def earlier_words(earlier: Earlier) -> str:
     ).format(n=earlier.count)
 
 
-def waits_words(waits: Waits) -> str:
+def waits_words(waits: DeliveryPending) -> str:
     """Return the sentence that tells that a private message waits."""
     words = _("The connection of {nick} is down: that waits until they are back.")
     return words.format(nick=waits.nick)

@@ -10,7 +10,7 @@ Who owns what:
                                    it; closes the socket, last
     room             1             everything shared (room.py), every unsent   its inbox (inbox.py); with --db
                                    byte (fanout.py); writes the log file       a commit
-    housekeeper      1, with --db  what leaves the log file (storage.py)       its queue, the disk
+    housekeeper      1, with --db  what leaves the log file (database.py)       its queue, the disk
     transcript       1, if asked   the file of --transcript (transcript.py)    its queue, the disk
     log (records.py) 1             the terminal: writing to it may block       its queue
 
@@ -44,16 +44,16 @@ from charla.common.command_line import command
 from charla.common.passwords import Password, PasswordError
 from charla.common.stdio import have_streams
 from charla.common.tls import TlsError, certificate_fingerprint, own_certificate, server_context
-from charla.i18n import N_, Words, _, speak, system_words
+from charla.i18n import N_, LazyText, _, speak, system_words
 from charla.server.delivery.fanout import BACKLOG_LIMIT, Connection, Fanout
-from charla.server.delivery.requests import Connected, Ended, Errand, Item
+from charla.server.delivery.requests import Connected, Ended, Item, Request
 from charla.server.network.acceptor import Acceptor, host_port, listen
-from charla.server.network.admission import Door, is_loopback
+from charla.server.network.admission import Admission, is_loopback
 from charla.server.network.inbox import Inbox
-from charla.server.network.reader import BURST, DEAD_AFTER, PING_AFTER, Check, RateLimit, Reader, Work
+from charla.server.network.reader import BURST, DEAD_AFTER, PING_AFTER, PasswordCheck, RateLimit, Reader, Work
 from charla.server.options import DEFAULT_PORT, parse_options
-from charla.server.records import Seldom, fields, recording
-from charla.server.room.lobby import HANDSHAKE_TIMEOUT, MAX_WAITING, Entrance
+from charla.server.records import ThrottledLogger, log_fields, recording
+from charla.server.room.lobby import HANDSHAKE_TIMEOUT, MAX_WAITING, Lobby
 from charla.server.room.room import GRACE, Room
 from charla.server.storage.database import Storage
 from charla.server.storage.event_log import HISTORY, EventLog, StorageError
@@ -107,7 +107,7 @@ class Limits:
     max_clients: int = 1000
     max_waiting: int = MAX_WAITING
     handshake_timeout: float = HANDSHAKE_TIMEOUT  # seconds
-    max_per_address: int | None = None  # None: as door.py has it
+    max_per_address: int | None = None  # None: as admission.py has it
     connects_per_minute: int | None = None
     rate_limit: float = 5.0  # lines a second, 0: none
     burst: int = BURST
@@ -151,12 +151,12 @@ class Server:
         self._storage = storage
         self._transcript = transcript
         self._make_context = make_context
-        self._room_check = Check(password) if password is not None else None
-        self._moderators_check = Check(moderator_password) if moderator_password is not None else None
+        self._room_check = PasswordCheck(password) if password is not None else None
+        self._moderators_check = PasswordCheck(moderator_password) if moderator_password is not None else None
         self._ping_after = ping_after
         self._dead_after = dead_after
-        self._seldom = Seldom(log)  # of all readers; it has a lock
-        self._turn = threading.Lock()  # of the readers that replay: one at a time makes a chunk
+        self._throttled = ThrottledLogger(log)  # of all readers; it has a lock
+        self._replay_lock = threading.Lock()  # of the readers that replay: one at a time makes a chunk
         self._room = Room(
             self._fanout,
             log_of_events,
@@ -165,7 +165,7 @@ class Server:
             grace=grace,
             max_people=limits.max_clients,
             max_absent=limits.max_clients,
-            entrance=Entrance(
+            lobby=Lobby(
                 self._fanout,
                 has_password=password is not None,
                 limit=limits.max_waiting,
@@ -176,7 +176,7 @@ class Server:
         self._acceptor = Acceptor(
             self._listener,
             self,
-            Door(limits.max_per_address, limits.connects_per_minute),
+            Admission(limits.max_per_address, limits.connects_per_minute),
             self._make_reader,
             self._do_asked,
             keep_alive=(ping_after, dead_after),
@@ -247,7 +247,7 @@ class Server:
             self._inbox.put(self._room.close)
             self._room_thread.join()
             self._acceptor.close()
-            self._seldom.flush()
+            self._throttled.flush()
             if self._transcript is not None:
                 self._transcript.close()
             if self._storage is not None:
@@ -260,7 +260,7 @@ class Server:
 
     def make_place(self) -> None:
         """Have the room drop connections that only wait."""
-        self._inbox.put(self._room.entrance.make_place)
+        self._inbox.put(self._room.lobby.make_place)
 
     def _make_reader(self, connection: Connection) -> Reader:
         return Reader(
@@ -268,10 +268,10 @@ class Server:
             self._inbox,
             RateLimit(self._limits.rate_limit, self._limits.burst),
             storage=self._storage,
-            turn=self._turn,
+            replay_lock=self._replay_lock,
             room_check=self._room_check,
             moderators_check=self._moderators_check,
-            seldom=self._seldom,
+            throttled=self._throttled,
             ping_after=self._ping_after,
             dead_after=self._dead_after,
         )
@@ -343,7 +343,7 @@ class Server:
                     if isinstance(item, Connected):
                         fanout.open(connection)
                         fanout.hang_up(connection)
-                    elif isinstance(item, Errand):
+                    elif isinstance(item, Request):
                         item.answer.put(False)
                     elif isinstance(item, Ended):
                         fanout.end(connection)
@@ -393,7 +393,7 @@ def _open_server(options: argparse.Namespace, certificate: tuple[str, str] | Non
         moderator_password = _password(options.moderator_password_file)
         if password is not None and password == moderator_password:
             words = N_("the room's and the moderators' password are the same: choose another one")
-            raise PasswordError(Words(words))
+            raise PasswordError(LazyText(words))
         return Server(
             options.host,
             options.port,
@@ -445,10 +445,10 @@ def _announce(
     `typed`: the options that it was started with.
     """
     host, port = address
-    listening = Words(N_("listening on {address}"), address=host_port(host, port))
+    listening = LazyText(N_("listening on {address}"), address=host_port(host, port))
     if form == "json":
         tls_print = certificate_fingerprint(certificate[0]) if certificate is not None else ""
-        extra = fields("listening", host=host, port=port, certificate=tls_print)
+        extra = log_fields("listening", host=host, port=port, certificate=tls_print)
         log.info("%s", listening, extra=extra)
         return
     where = "" if port == DEFAULT_PORT else f" --port {port}"

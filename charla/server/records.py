@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from charla.i18n import N_, Words
+from charla.i18n import N_, LazyText
 from charla.protocol.text import clean
 
 log = logging.getLogger("charla")
@@ -107,9 +107,9 @@ class _Handover(logging.handlers.QueueHandler):
             self.dropped += 1
 
 
-def _words(message: object, arguments: tuple[object, ...]) -> Words:
+def _words(message: object, arguments: tuple[object, ...]) -> LazyText:
     """Return the message of a record, with what goes into it."""
-    return message if isinstance(message, Words) else Words(str(message), *arguments)
+    return message if isinstance(message, LazyText) else LazyText(str(message), *arguments)
 
 
 class _LogThread(logging.handlers.QueueListener):
@@ -161,12 +161,12 @@ class _Kind:
     latest: tuple[int, str, tuple[object, ...], Mapping[str, object] | None] | None = None  # of those
 
 
-def fields(event: str, **values: str | int) -> dict[str, object]:
+def log_fields(event: str, **values: str | int) -> dict[str, object]:
     """Return what the JSON form of a record has besides, as its `extra`: what it is about, and with whom."""
     return {"charla": {"event": event, **values}}
 
 
-class Seldom:
+class ThrottledLogger:
     """Records what somebody may cause at any rate: once in `interval` seconds for each key.
 
     The next record of a key says how many there were in between.  Keys are for kinds of events and are
@@ -234,10 +234,10 @@ class Seldom:
         return [self._kinds.pop(key) for key in quiet]
 
 
-def record_turned_away(seldom: Seldom, who: str, code: str) -> None:
+def record_turned_away(throttled: ThrottledLogger, who: str, code: str) -> None:
     """Record that a connection of the origin `who` was not let in; `code` as it is told."""
-    extra = fields("turned-away", who=who, code=code)
-    seldom.record(logging.WARNING, f"{who} {code}", N_("%s turned away: %s"), who, code, extra=extra)
+    extra = log_fields("turned-away", who=who, code=code)
+    throttled.record(logging.WARNING, f"{who} {code}", N_("%s turned away: %s"), who, code, extra=extra)
 
 
 def _with_count(

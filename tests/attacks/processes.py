@@ -28,8 +28,8 @@ ATTACKER_TIME = 60.0
 _LIMITED = """\
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[1])))
-from charla.server import app as server
-sys.exit(server.main(sys.argv[2:]))
+from charla.server import app
+sys.exit(app.main(sys.argv[2:]))
 """
 """What the shell's `ulimit -n N` does, and then server.py."""
 

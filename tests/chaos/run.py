@@ -60,14 +60,14 @@ from charla.client.network.session import Network, NoConnection
 from charla.protocol.messages import (
     Act,
     Acted,
+    AlreadyDone,
     Crowd,
-    Done,
-    Here,
+    DeliveryPending,
+    HistoryEntry,
     Joined,
     Left,
     Message,
     Notice,
-    Past,
     Refusal,
     Rename,
     Renamed,
@@ -76,9 +76,9 @@ from charla.protocol.messages import (
     Tell,
     Told,
     Unread,
-    Waits,
     Welcome,
     Who,
+    WhoPage,
 )
 from charla.protocol.text import Refused
 
@@ -338,14 +338,14 @@ class Person:
                 self.counts["unread told"] += isinstance(message, Unread)
                 if isinstance(message, Notice):
                     self._run.fault(f"{self.name} was given notice: {message}")
-            case Past(event=said):
+            case HistoryEntry(event=said):
                 kind = "say" if isinstance(said, Said) else "me"
                 self._record.entries.append(Before(said.id, said.time, kind, said.nick, said.text))
                 if said.text == self._run.last_words:
                     self.heard_end = said.id
             case Welcome():
                 self._record.entries.append(Entered(message.id, message.time, message.nick, whole))
-            case Waits():
+            case DeliveryPending():
                 self.counts["waits told"] += 1
             case Refusal(0):
                 self._run.fault(f"{self.name} was refused what it never asked: {message}")
@@ -359,9 +359,9 @@ class Person:
                 return
             case Said(id=number) | Acted(id=number) | Told(id=number) | Renamed(id=number):
                 self._record.entries.append(Confirmed(tag, number))
-            case Done() | Here():
+            case AlreadyDone() | WhoPage():
                 self._record.entries.append(Confirmed(tag, 0))
-                self.counts["done before"] += isinstance(message, Done)
+                self.counts["done before"] += isinstance(message, AlreadyDone)
             case _:
                 self._run.fault(f"{self.name}'s {tag} was answered with {message}")
         if asked is not None and asked.kind in ("say", "me", "msg"):
@@ -422,7 +422,7 @@ class Person:
         self._record = Record(self.name, self._sessions)
         if not self._frozen:
             self._run.records.append(self._record)
-        whole = any(isinstance(message, Here) for message in opening)
+        whole = any(isinstance(message, WhoPage) for message in opening)
         for message in opening:
             self._take(message, whole)
 

@@ -13,7 +13,7 @@ import pytest
 from support import DEADLINE
 
 from charla.common import passwords
-from charla.common.passwords import LONGEST_DELAY, MAX_PASSWORD, Guard, Password, PasswordError
+from charla.common.passwords import LONGEST_DELAY, MAX_PASSWORD, GuessThrottle, Password, PasswordError
 
 SECRET = "marked-s3cret-ñ"
 LEAVING = ["exit", "QUIT", "Salir", "/exit", " salir "]
@@ -211,12 +211,12 @@ def clock() -> Clock:
 
 
 def test_who_was_never_wrong_does_not_wait(clock: Clock) -> None:
-    guard = Guard(clock)
+    guard = GuessThrottle(clock)
     for _ in range(100):
         assert guard.judge("a", right=True) == 0
 
 
-def fail(guard: Guard, clock: Clock, origin: str, times: int = 1) -> None:
+def fail(guard: GuessThrottle, clock: Clock, origin: str, times: int = 1) -> None:
     """Have wrong ones judged, each as soon as it may be."""
     for _ in range(times):
         while seconds := guard.judge(origin, right=False):
@@ -224,7 +224,7 @@ def fail(guard: Guard, clock: Clock, origin: str, times: int = 1) -> None:
 
 
 def test_each_wrong_one_doubles_the_wait_up_to_8_s(clock: Clock) -> None:
-    guard = Guard(clock)
+    guard = GuessThrottle(clock)
     waits = []
     for _ in range(10):
         assert guard.judge("a", right=False) == 0
@@ -235,7 +235,7 @@ def test_each_wrong_one_doubles_the_wait_up_to_8_s(clock: Clock) -> None:
 
 
 def test_who_waits_is_told_how_long_and_takes_no_place(clock: Clock) -> None:
-    guard = Guard(clock)
+    guard = GuessThrottle(clock)
     fail(guard, clock, "a")
     clock.now += 0.4
     for _ in range(100):  # they hang up meanwhile
@@ -245,7 +245,7 @@ def test_who_waits_is_told_how_long_and_takes_no_place(clock: Clock) -> None:
 
 
 def test_of_those_that_wait_one_is_judged_and_a_wrong_one_has_the_others_wait_on(clock: Clock) -> None:
-    guard = Guard(clock)
+    guard = GuessThrottle(clock)
     fail(guard, clock, "a", times=2)
     assert [guard.judge("a", right=False) for _ in range(4)] == [1, 1, 1, 1]
     clock.now += 1
@@ -253,25 +253,25 @@ def test_of_those_that_wait_one_is_judged_and_a_wrong_one_has_the_others_wait_on
 
 
 def test_a_class_that_knows_the_password_comes_in_at_once_behind_a_typo(clock: Clock) -> None:
-    guard = Guard(clock)
+    guard = GuessThrottle(clock)
     fail(guard, clock, "a")
     clock.now += 0.5
     assert [guard.judge("a", right=True) for _ in range(30)] == [0] * 30
 
 
 def test_a_thousand_guesses_at_once_are_one_guess(clock: Clock) -> None:
-    guard = Guard(clock)
+    guard = GuessThrottle(clock)
     assert [guard.judge("a", right=False) for _ in range(1000)] == [0] + [0.5] * 999
 
 
 def test_a_thousand_wrong_ones_wait_8_s_and_no_more(clock: Clock) -> None:
-    guard = Guard(clock)
+    guard = GuessThrottle(clock)
     fail(guard, clock, "a", times=5000)
     assert guard.judge("a", right=True) == LONGEST_DELAY
 
 
 def test_a_right_one_makes_up_for_one_wrong_one_alone(clock: Clock) -> None:
-    guard = Guard(clock)
+    guard = GuessThrottle(clock)
     fail(guard, clock, "a", times=4)
     clock.now += 4
     assert guard.judge("a", right=True) == 0
@@ -285,7 +285,7 @@ def test_a_right_one_makes_up_for_one_wrong_one_alone(clock: Clock) -> None:
 
 
 def test_it_is_forgotten_ten_minutes_after_the_last_wrong_one(clock: Clock) -> None:
-    guard = Guard(clock)
+    guard = GuessThrottle(clock)
     fail(guard, clock, "a", times=8)
     clock.now += 599
     fail(guard, clock, "a")
@@ -299,7 +299,7 @@ def test_a_flood_of_origins_takes_bounded_memory_and_the_newest_are_kept(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passwords, "MAX_ORIGINS", 100)
-    guard = Guard(clock)
+    guard = GuessThrottle(clock)
     for n in range(1000):
         fail(guard, clock, str(n))
         if n % 50 == 0:
@@ -312,7 +312,7 @@ def test_a_flood_of_origins_takes_bounded_memory_and_the_newest_are_kept(
 
 
 def test_of_many_threads_at_once_one_is_judged(clock: Clock) -> None:
-    guard = Guard(clock)
+    guard = GuessThrottle(clock)
     answers: list[float] = []
     together = threading.Barrier(8)
 

@@ -13,11 +13,11 @@ from charla.protocol.messages import (
     Announce,
     Command,
     Help,
+    HistoryEntry,
     Joined,
     Kick,
     Message,
     Moderated,
-    Past,
     Refusal,
     Rename,
     Renamed,
@@ -123,9 +123,9 @@ def _events(command: Command) -> list[Message]:
     """Return what a room would tell for `command`, of ana."""
     match command:
         case Say(text, tag):
-            return [Said(9, NOW, tag, "ana", text), Past(Said(9, NOW, 0, "ana", text))]
+            return [Said(9, NOW, tag, "ana", text), HistoryEntry(Said(9, NOW, 0, "ana", text))]
         case Act(text, tag):
-            return [Acted(9, NOW, tag, "ana", text), Past(Acted(9, NOW, 0, "ana", text))]
+            return [Acted(9, NOW, tag, "ana", text), HistoryEntry(Acted(9, NOW, 0, "ana", text))]
         case Tell(_, text, tag):
             return [Told(9, NOW, tag, "ana", "beto", text)]
         case Announce(text, tag):
@@ -154,7 +154,7 @@ def _told(event: Message) -> None:
         _safe(text)
         assert text.endswith("\n") or not text
         for line in text.split("\n")[:-1]:
-            assert line.startswith("[" if isinstance(event, Past) else heads), line
+            assert line.startswith("[" if isinstance(event, HistoryEntry) else heads), line
 
 
 # ---- the native dialect --------------------------------------------------------------------------
@@ -177,8 +177,8 @@ def native(data: bytes) -> None:
         return
     _safe_fields(message)
     PLAIN.encode(message)
-    if isinstance(message, Past):
-        message = Past(dataclasses.replace(message.event, tag=0))
+    if isinstance(message, HistoryEntry):
+        message = HistoryEntry(dataclasses.replace(message.event, tag=0))
     told = NATIVE.encode(message, own=True)
     _one_line(told)
     assert NATIVE.decode(told[:-1].decode()) == message

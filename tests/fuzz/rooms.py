@@ -21,7 +21,7 @@ from dataclasses import replace
 
 from support.table import GRACE, FakeSocket, Table
 
-from charla.common.passwords import Guard, Password
+from charla.common.passwords import GuessThrottle, Password
 from charla.protocol import NATIVE, PLAIN, LineFramer
 from charla.protocol.messages import (
     Acted,
@@ -45,7 +45,7 @@ from charla.protocol.text import MAX_LINE, clean
 from charla.server.delivery.fanout import Connection
 from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, Connected, Ended, TakeSeat
 from charla.server.network.inbox import Inbox
-from charla.server.network.reader import Check, RateLimit, Reader, Work
+from charla.server.network.reader import PasswordCheck, RateLimit, Reader, Work
 from charla.server.room.room import Room
 from charla.server.room.sessions import Session
 
@@ -57,7 +57,7 @@ STEPS = 200
 EVENTS = (Said, Acted, Told, Joined, Left, Renamed, Crowd, Unread, Moderated)
 
 
-class _Patient(Guard):
+class _Patient(GuessThrottle):
     """A guard that makes nobody wait: no time passes here."""
 
     def judge(self, origin: str, right: bool) -> float:
@@ -103,7 +103,7 @@ class _Link:
         self.connection = Connection(self.sock, f"peer{number}", f"192.0.2.{number}")  # type: ignore[arg-type]
         table.sockets[self.connection] = self.sock
         table.room.handle(self.connection, [Connected()])
-        check = Check(Password(PASSWORD), _Patient())
+        check = PasswordCheck(Password(PASSWORD), _Patient())
         self.reader = Reader(
             self.connection, _Direct(table.room), RateLimit(0), moderators_check=check, dead_after=0.0
         )
@@ -273,14 +273,14 @@ class _Record:
 
     def check(self, links: list[_Link]) -> None:
         """Check that every member was told all of it, once and in order, and private things in private."""
-        told_to: dict[int, set[int]] = {}
+        line_for: dict[int, set[int]] = {}
         for link in links:
             if link.connection.dialect is NATIVE:
                 for number in self._check_native(link):
-                    told_to.setdefault(number, set()).add(link.session)
+                    line_for.setdefault(number, set()).add(link.session)
             else:
                 self._check_plain(link)
-        assert all(len(sessions) <= 2 for sessions in told_to.values())
+        assert all(len(sessions) <= 2 for sessions in line_for.values())
 
     def _check_native(self, link: _Link) -> list[int]:
         """Return the ids of the private messages among what a link was told."""

@@ -15,8 +15,8 @@ from charla.protocol.messages import Ban, Hello, Kick, Message, Moderated, Topic
 from charla.protocol.sentences import sentence
 from charla.protocol.text import Refused, clean
 from charla.protocol.typed import parse_typed
-from charla.server.room.lobby import Entrance
-from charla.server.room.sessions import Seats
+from charla.server.room.lobby import Lobby
+from charla.server.room.sessions import Sessions
 from fuzz import run
 from fuzz.seeds import seeds
 from fuzz.targets import TARGETS
@@ -85,7 +85,7 @@ def test_a_line_under_no_name_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_internal_error_of_the_room_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Seats, "page", lambda *_: 1 / 0)
+    monkeypatch.setattr(Sessions, "page", lambda *_: 1 / 0)
     finds("room")
 
 
@@ -112,7 +112,7 @@ def test_what_is_encrypted_far_ahead_of_the_socket_is_found(monkeypatch: pytest.
 
 
 def test_something_left_over_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Entrance, "leave", lambda *_: None)
+    monkeypatch.setattr(Lobby, "leave", lambda *_: None)
     finds("room")
 
 
@@ -180,7 +180,7 @@ def test_an_input_that_was_kept_can_be_run_again(tmp_path: Path, monkeypatch: py
     kept = tmp_path / "room-1-crash"
     kept.write_bytes(SEEDS["room"][0])
     assert run.main(["--target", "room", "--input", str(kept)]) == 0
-    monkeypatch.setattr(Seats, "page", lambda *_: 1 / 0)
+    monkeypatch.setattr(Sessions, "page", lambda *_: 1 / 0)
     with pytest.raises(AssertionError, match="internal error"):
         run.main(["--target", "room", "--input", str(kept)])
 

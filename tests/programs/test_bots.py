@@ -23,7 +23,17 @@ from support.scripted import AT, FakeServer
 
 from charla.client.network.events import Ended, Ending
 from charla.client.script.jsonlines import COMMANDS, MAX_ID, MESSAGES, OWN, encode_event
-from charla.protocol.messages import HISTORY_ASKED, Goodbye, Here, Past, Ping, Pong, Said, Say, Welcome
+from charla.protocol.messages import (
+    HISTORY_ASKED,
+    Goodbye,
+    HistoryEntry,
+    Ping,
+    Pong,
+    Said,
+    Say,
+    Welcome,
+    WhoPage,
+)
 
 BOTS = (ROOT / "docs/BOTS.md").read_text()
 
@@ -155,10 +165,12 @@ def test_the_bot_in_python_answers_pings_passes_over_what_it_does_not_know_and_t
     seat = stack.enter_context(fake.accept())
     seat.send("NICK\n")
     seat.command()
-    seat.tell(Welcome(1, AT, "dice", 2), Here(0, 1, 1, 2, ("ana", "dice")), Ping(7))
+    seat.tell(Welcome(1, AT, "dice", 2), WhoPage(0, 1, 1, 2, ("ana", "dice")), Ping(7))
     assert seat.command() == Pong(7)
     seat.send(b"FUTURE 1 2 3\nSAY x\n\xff\n\n" + b"x" * 10_000 + b"\n")
-    seat.tell(Past(Said(2, AT, 0, "ana", "!dice")), Said(3, AT, 4, "dice", "!dice"))  # old, and its own
+    seat.tell(
+        HistoryEntry(Said(2, AT, 0, "ana", "!dice")), Said(3, AT, 4, "dice", "!dice")
+    )  # old, and its own
     seat.tell(Said(4, AT, 0, "ana", "!dice"))
     answer = seat.command()
     assert isinstance(answer, Say)

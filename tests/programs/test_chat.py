@@ -21,15 +21,14 @@ from support.terminal import Terminal
 from charla.protocol.messages import (
     Acted,
     Ban,
-    Earlier,
     Goodbye,
-    Here,
     History,
+    HistoryEntry,
+    HistoryHeader,
     Joined,
     Leave,
     Left,
     Moderated,
-    Past,
     Ping,
     Pong,
     Refusal,
@@ -39,6 +38,7 @@ from charla.protocol.messages import (
     Tell,
     Told,
     Who,
+    WhoPage,
 )
 
 DAY = 24 * 60 * 60 * 1000
@@ -401,14 +401,18 @@ def test_who_is_ignored_is_not_seen_nor_heard_until_that_is_ended(ana: Ana) -> N
         Acted(7, AT, 0, "beto", "three"),
         Renamed(8, AT, 0, "beto", "otro"),
         Said(9, AT, 0, "otro", "four"),
-        Past(Said(1, AT, 0, "beto", "five")),
+        HistoryEntry(Said(1, AT, 0, "beto", "five")),
         Said(10, AT, 0, "eva", "hola"),
     )
     ana.sees("eva: hola")
     assert not ana.terminal.finds("one|two|three|four|five")
     ana.terminal.enter("/history 2")
     assert ana.seat.command() == History(2, 2)
-    ana.seat.tell(Earlier(2, 2), Past(Said(5, AT, 0, "beto", "one")), Past(Said(10, AT, 0, "eva", "hola")))
+    ana.seat.tell(
+        HistoryHeader(2, 2),
+        HistoryEntry(Said(5, AT, 0, "beto", "one")),
+        HistoryEntry(Said(10, AT, 0, "eva", "hola")),
+    )
     ana.sees("* Those whom you ignore are left out.")
     ana.terminal.wait_until(lambda: len(ana.terminal.finds("eva: hola")) == 2, "the history")
     assert not ana.terminal.finds("one")
@@ -439,8 +443,10 @@ def test_ones_own_is_seen_also_under_a_nick_that_is_ignored(ana: Ana) -> None:
 
 
 def test_search_finds_what_was_said_before_and_shown_once(ana: Ana) -> None:
-    ana.seat.tell(Said(5, AT, 0, "beto", "clase"), Earlier(0, 2))
-    ana.seat.tell(Past(Said(1, AT - DAY, 0, "eva", "clase uno")), Past(Said(5, AT, 0, "beto", "clase")))
+    ana.seat.tell(Said(5, AT, 0, "beto", "clase"), HistoryHeader(0, 2))
+    ana.seat.tell(
+        HistoryEntry(Said(1, AT - DAY, 0, "eva", "clase uno")), HistoryEntry(Said(5, AT, 0, "beto", "clase"))
+    )
     ana.terminal.wait_for("clase uno")
     ana.terminal.enter("/search clase")
     ana.sees("* 2 messages seen here have 'clase':")
@@ -549,7 +555,7 @@ def test_a_mistyped_command_suggests_the_nearest(ana: Ana) -> None:
 
 
 def test_who_bans_a_nick_that_nobody_has_is_told_so(ana: Ana) -> None:
-    ana.seat.tell(Here(0, 1, 1, 2, ("@ana", "eva")))
+    ana.seat.tell(WhoPage(0, 1, 1, 2, ("@ana", "eva")))
     ana.seat.tell(Moderated(5, AT, 0, "ban", "eva", "zoe"), Moderated(6, AT, 0, "mod", "ana"))
     ana.sees("* ana is a moderator now")
     ana.terminal.enter("/ban eva")
@@ -653,7 +659,7 @@ def test_the_same_session_in_each_language(
     terminal.wait_for("/whoo$")
     terminal.enter("/who")
     assert seat.command() == Who(1, 4)
-    seat.tell(Here(4, 1, 1, 1, ("ana",)))
+    seat.tell(WhoPage(4, 1, 1, 1, ("ana",)))
     person.line_is("ana> ")
     terminal.enter("SALIR")
     assert seat.command() == Leave()
@@ -781,8 +787,8 @@ def test_send_prints_what_it_asks_for_and_nothing_else(fake: FakeServer, stack: 
         assert isinstance(who, Who)
         assert isinstance(history, History)
         seat.tell(Joined(5, AT, "eva"), Said(6, AT, 0, "eva", "hola"))
-        seat.tell(Here(who.tag, 1, 1, 2, ("bot", "eva")))
-        seat.tell(Earlier(history.tag, 1), Past(Said(4, AT, 0, "beto", "ayer")))
+        seat.tell(WhoPage(who.tag, 1, 1, 2, ("bot", "eva")))
+        seat.tell(HistoryHeader(history.tag, 1), HistoryEntry(Said(4, AT, 0, "beto", "ayer")))
         assert seat.command() == Leave()
         seat.send("BYE left\n")
         out, err = process.communicate(timeout=10)
@@ -900,7 +906,7 @@ def test_json_goes_both_ways(fake: FakeServer, stack: ExitStack) -> None:
         refused = read(process.stdout.readline())
         assert (refused["type"], refused["re"], refused["code"]) == ("refused", 2, "no-such-user")
         assert read(process.stdout.readline())["text"] == "hoña"
-        seat.tell(Here(0, 1, 1, 1, ("bot",)))
+        seat.tell(WhoPage(0, 1, 1, 1, ("bot",)))
         assert read(process.stdout.readline())["type"] == "here"
         process.stdin.write(b'{"type": "leave"}\n')
         process.stdin.flush()

@@ -26,29 +26,28 @@ from support.clients import WITHOUT_GNU, WITHOUT_READLINE, Start, run, start_pip
 from support.scripted import AT, FakeServer, Seat
 from support.terminal import Line, Terminal, rows_of
 
-from charla.client import app as client
+from charla.client import app
 from charla.client import options as client_options
 from charla.client.chat import join as joining
 from charla.client.network import link
 from charla.client.script import script
 from charla.client.terminal import console
-from charla.protocol import NATIVE, turn_away
-from charla.protocol import sentences as wording
+from charla.protocol import NATIVE, sentences, turn_away
 from charla.protocol.messages import (
     NEW_SESSION,
     Act,
     Acted,
-    Done,
-    Earlier,
+    AlreadyDone,
+    DeliveryPending,
     Goodbye,
     Hello,
-    Here,
     History,
+    HistoryEntry,
+    HistoryHeader,
     Joined,
     Leave,
     Left,
     Message,
-    Past,
     Ping,
     Refusal,
     Renamed,
@@ -57,9 +56,9 @@ from charla.protocol.messages import (
     Tell,
     Token,
     Told,
-    Waits,
     Welcome,
     Who,
+    WhoPage,
 )
 
 Serve = Callable[..., RunningServer]
@@ -896,7 +895,7 @@ def test_a_seat_that_was_not_kept_is_told_and_what_was_sent_is_in_doubt(
         assert seat.command() == Hello("ana", "tok", 1)
         seat.tell(Refusal(0, "no-session"))
         assert seat.command() == Hello("ana", NEW_SESSION)
-        seat.tell(Welcome(1, AT, "ana", 1), Token("tok2", 60), Here(0, 1, 1, 1, ("ana",)))
+        seat.tell(Welcome(1, AT, "ana", 1), Token("tok2", 60), WhoPage(0, 1, 1, 1, ("ana",)))
         assert seat.command() == Say("dos", 2)
         seat.tell(Said(2, AT, 2, "ana", "dos"))
         ana.wait_for("ana: dos")
@@ -1026,7 +1025,7 @@ def test_what_was_done_before_is_shown_though_the_server_has_no_event_of_it(
     with fake.accept() as seat:
         seat.resume(1)
         assert seat.command() == Say("uno", 1)
-        seat.tell(Done(1))
+        seat.tell(AlreadyDone(1))
         ana.wait_for("\\* It was sent: uno$")
         ana.wait_for_prompt("ana> ")
 
@@ -1040,10 +1039,10 @@ def test_what_was_said_before_is_shown_first_and_the_welcome_beside_the_prompt(
         seat.tell(
             Welcome(9, AT, "ana", 2),
             Token("tok", 60),
-            Earlier(0, 2),
-            Past(Said(4, AT, 0, "beto", "uno")),
-            Past(Acted(6, AT, 0, "eva", "saluda")),
-            Here(0, 1, 1, 2, ("ana", "beto")),
+            HistoryHeader(0, 2),
+            HistoryEntry(Said(4, AT, 0, "beto", "uno")),
+            HistoryEntry(Acted(6, AT, 0, "eva", "saluda")),
+            WhoPage(0, 1, 1, 2, ("ana", "beto")),
         )
         ana.wait_for_prompt("ana> ")
         assert ana.all_rows() == [
@@ -1067,7 +1066,7 @@ def test_history_shows_what_was_said_before_and_is_no_message_that_waits(
         ana.enter("/history 2")
         assert seat.command() == History(2, 1)
         ana.wait_for_prompt("ana> ")
-        seat.tell(Earlier(1, 1), Past(Said(1, AT, 0, "beto", "uno")))
+        seat.tell(HistoryHeader(1, 1), HistoryEntry(Said(1, AT, 0, "beto", "uno")))
         ana.wait_for("uno")
         ana.wait_for_prompt("ana> ")
         assert b"unsent" not in ana.printed
@@ -1129,9 +1128,9 @@ def test_whoever_was_stopped_for_long_comes_back_to_everything_that_was_said(
         beto.ask(Tell("ana", told[-1], next(tags)))
         beto.ask(Who(1, next(tags)))
         answers: list[Message] = []
-        while not (answers and isinstance(answers[-1], Here)):
+        while not (answers and isinstance(answers[-1], WhoPage)):
             answers.append(beto.message())
-        return any(isinstance(answer, Waits) for answer in answers)
+        return any(isinstance(answer, DeliveryPending) for answer in answers)
 
     eventually(waits, "that her connection is down")
     ana.signal(signal.SIGCONT)
@@ -1323,7 +1322,7 @@ def test_what_the_network_says_is_told_in_words(
     monkeypatch.setattr(link.Connector, "dial", fail)
     options = client_options.parse_options(["--host", "far", "--port", "9", "--nick", "ana"])
     with pytest.raises(joining.Fatal, match=re.escape(words)) as fatal:
-        client.talk(options, console.PipeConsole())
+        app.talk(options, console.PipeConsole())
     assert fatal.value.status == 3
 
 
@@ -1340,7 +1339,7 @@ def test_what_the_network_says_is_told_in_words(
 def test_a_number_of_seconds_that_is_none_is_shown_as_it_stands(
     arguments: tuple[str, ...], words: str
 ) -> None:
-    assert words in wording.sentence("muted", arguments)
+    assert words in sentences.sentence("muted", arguments)
 
 
 def test_a_server_that_is_full_when_the_connection_is_got_back_is_told(

@@ -19,11 +19,11 @@ from charla.protocol import NATIVE
 from charla.protocol.messages import (
     NEW_SESSION,
     Act,
-    Earlier,
     Hello,
     History,
+    HistoryEntry,
+    HistoryHeader,
     Leave,
-    Past,
     Ping,
     Pong,
     Said,
@@ -134,13 +134,13 @@ def test_history_from_the_disk_is_as_long_as_one_asks(
     ana.join_native("ana")
     ana.ask(History(1000, 7))
     header = ana.message()
-    assert header == Earlier(7, 1000)
+    assert header == HistoryHeader(7, 1000)
     past = [ana.message() for _ in range(1000)]
-    assert [message.event.text for message in past if isinstance(message, Past)] == [
+    assert [message.event.text for message in past if isinstance(message, HistoryEntry)] == [
         f"m{n}" for n in range(2001, 3001)
     ]
     ana.ask(History(2, 8))
-    assert ana.message() == Earlier(8, 2)
+    assert ana.message() == HistoryHeader(8, 2)
 
 
 def test_a_long_resume_of_a_client_that_reads_slowly_is_complete_and_holds_nobody_up(

@@ -17,8 +17,7 @@ from charla.protocol.sentences import GOODBYES, sentence
 from charla.server import app as server_module
 from charla.server.app import Limits
 from charla.server.delivery.fanout import Fanout
-from charla.server.network import acceptor
-from charla.server.network import admission as door
+from charla.server.network import acceptor, admission
 from charla.server.options import parse_options
 
 Serve = Callable[..., RunningServer]
@@ -174,7 +173,7 @@ def test_a_limit_that_is_given_holds_for_this_machine_too(serve: Serve, connect:
 
 def test_without_one_a_class_comes_from_this_machine(serve: Serve, connect: Connect) -> None:
     server = serve()
-    many = max(door.PER_ADDRESS, door.PER_MINUTE) + 5
+    many = max(admission.PER_ADDRESS, admission.PER_MINUTE) + 5
     for n in range(many):
         connect(server).join_plain(f"u{n}")
 

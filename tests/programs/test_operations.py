@@ -18,7 +18,7 @@ from support import DEADLINE, LineClient, Program, ServerProgram, eventually
 
 from charla.common.tls import certificate_fingerprint, client_context, fingerprint, own_certificate
 from charla.protocol.sentences import STATUS_WORDS
-from charla.server import app as server_module
+from charla.server import app
 
 Serve = Callable[..., RunningServer]
 Start = Callable[..., ServerProgram]
@@ -286,7 +286,7 @@ def test_a_wrong_option_is_one_sentence_and_status_2(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(server_module, "_raise_descriptor_limit", lambda _clients: None)
+    monkeypatch.setattr(app, "_raise_descriptor_limit", lambda _clients: None)
     monkeypatch.setattr(sys, "argv", ["server.py"])
     arguments = []
     for option in options:
@@ -295,7 +295,7 @@ def test_a_wrong_option_is_one_sentence_and_status_2(
         else:
             arguments.append(re.sub(r"^\{(.*)\}$", lambda match: files[match[1]], option))
     with pytest.raises(SystemExit) as ended:
-        server_module.main(["--port", "0", *arguments])
+        app.main(["--port", "0", *arguments])
     assert ended.value.code == 2
     printed = capsys.readouterr()
     assert printed.out == ""

@@ -17,10 +17,10 @@ from conftest import RunningServer
 from support import DEADLINE, LineClient, ServerProgram
 
 from charla.common import passwords
-from charla.common.passwords import Guard, Password
-from charla.protocol.messages import NEW_SESSION, Hello, Live, Resumed, Said, Say, Token
+from charla.common.passwords import GuessThrottle, Password
+from charla.protocol.messages import NEW_SESSION, CaughtUp, Hello, Resumed, Said, Say, Token
 from charla.server.network import reader
-from charla.server.network.reader import Check
+from charla.server.network.reader import PasswordCheck
 
 Serve = Callable[..., RunningServer]
 Start = Callable[..., ServerProgram]
@@ -173,13 +173,13 @@ def test_a_seat_is_taken_up_again_with_the_password_alone(server: RunningServer,
     again.expect("NICK")
     again.ask(Hello("x", token.token, 1))
     assert isinstance(again.message(), Resumed)
-    assert isinstance(again.message(), Live), welcome
+    assert isinstance(again.message(), CaughtUp), welcome
 
 
 # ---- who guesses ---------------------------------------------------------------------------------
 
 
-class Watched(Guard):
+class Watched(GuessThrottle):
     """A guard that remembers when it judged, and whether that was right."""
 
     def __init__(self) -> None:
@@ -208,7 +208,7 @@ def watch(server: RunningServer, monkeypatch: pytest.MonkeyPatch, first: float) 
     """Put a guard of the test's own before the room's password."""
     monkeypatch.setattr(passwords, "FIRST_DELAY", first)
     guard = Watched()
-    server.server._room_check = Check(Password(SECRET), guard)
+    server.server._room_check = PasswordCheck(Password(SECRET), guard)
     return guard
 
 
@@ -272,7 +272,7 @@ def test_a_moderator_beside_one_who_guesses_is_told_so_and_can_go_on(
 ) -> None:
     monkeypatch.setattr(passwords, "FIRST_DELAY", 5.0)
     monkeypatch.setattr(reader, "PATIENCE", 1.0)
-    server.server._moderators_check = Check(Password("more-secret"))
+    server.server._moderators_check = PasswordCheck(Password("more-secret"))
     ana, eva = (unlock(connect(server)) for _ in range(2))
     eva.join_plain("eva")
     eva.send("/mod\nguess\n")
@@ -326,7 +326,7 @@ def test_guesses_at_the_moderators_password_are_slowed_down_too(
     server: RunningServer, connect: Connect
 ) -> None:
     guard = Watched()
-    server.server._moderators_check = Check(Password("more-secret"), guard)
+    server.server._moderators_check = PasswordCheck(Password("more-secret"), guard)
     ana = unlock(connect(server))
     ana.join_native("ana")
     ana.send("MOD 1 one\nMOD 2 two\nMOD 3 tell-nobody\nSAY 4 hola\n")

@@ -36,18 +36,18 @@ LONG = "PLANTED" * 2000  # longer than a line may be
 
 BROKEN = """\
 import sys
-from charla.server.room import sessions as seats
+from charla.server.room import sessions
 
-get = seats.Seats.get
+get = sessions.Sessions.get
 
 def broken_get(self, nick):
     if nick == "ghost":
         raise RuntimeError("broken on purpose")
     return get(self, nick)
 
-seats.Seats.get = broken_get
-from charla.server import app as server
-sys.exit(server.main(sys.argv[1:]))
+sessions.Sessions.get = broken_get
+from charla.server import app
+sys.exit(app.main(sys.argv[1:]))
 """
 """server.py with a bug: a private message to `ghost` is an internal error."""
 

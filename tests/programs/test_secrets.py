@@ -28,7 +28,6 @@ from charla.protocol.messages import (
     Banned,
     Goodbye,
     Hello,
-    Here,
     Kick,
     Leave,
     Mod,
@@ -41,6 +40,7 @@ from charla.protocol.messages import (
     Token,
     Topic,
     Welcome,
+    WhoPage,
 )
 
 SECRET = "sésamo-abre-7"
@@ -733,7 +733,7 @@ def test_a_mod_of_which_nobody_knows_whether_it_was_done_is_told_without_the_pas
     seat.line()
     seat.tell(Refusal(0, "no-session"))
     seat.line()
-    seat.tell(Welcome(1, AT, "ana", 1), Token("tok2", 60), Here(0, 1, 1, 1, ("ana",)))
+    seat.tell(Welcome(1, AT, "ana", 1), Token("tok2", 60), WhoPage(0, 1, 1, 1, ("ana",)))
     ana.wait_for("Not confirmed, so perhaps not sent")
     ana.wait_for(r"!     /mod$")
     assert_unseen(ana, SECRET)
@@ -909,7 +909,7 @@ def test_the_topic_is_shown_to_who_joins(fake: FakeServer, start: Start, stack: 
     seat = accept(fake, stack)
     seat.send("NICK\n")
     seat.line()
-    seat.tell(Welcome(1, AT, "ana", 2), Topic(0, False, "sol"), Here(0, 1, 1, 2, ("ana", "@beto")))
+    seat.tell(Welcome(1, AT, "ana", 2), Topic(0, False, "sol"), WhoPage(0, 1, 1, 2, ("ana", "@beto")))
     ana.wait_for_prompt("ana> ")
     assert ana.all_rows()[-3:] == ["      * Topic: sol", "      * 2 here: ana, @beto", "ana>"]
 

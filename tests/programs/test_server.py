@@ -26,10 +26,10 @@ from conftest import RunningServer
 from support import DEADLINE, ROOT, LineClient, Program, ServerProgram, eventually
 
 from charla import protocol
-from charla.protocol import sentences as wording
+from charla.protocol import sentences
 from charla.protocol.messages import Goodbye, Leave, Refusal, Said, Say, Tell, Told
 from charla.protocol.text import MAX_TEXT
-from charla.server import app as server_module
+from charla.server import app
 from charla.server.delivery.fanout import Connection, Fanout
 from charla.server.delivery.requests import Item
 from charla.server.network import acceptor
@@ -44,7 +44,7 @@ needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /
 
 
 def absent(name: str) -> str:
-    return "! " + wording.sentence("no-such-user", (name,))
+    return "! " + sentences.sentence("no-such-user", (name,))
 
 
 # ---- talking -------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ def test_nothing_typed_can_steer_a_terminal_or_pass_for_something_else(
 def test_bytes_that_are_not_utf8_cost_that_line_only(room: Room) -> None:
     ana, beto = room
     ana.send(b"caf\xe9\nhola\n")
-    ana.expect("! " + wording.sentence("not-utf8"))
+    ana.expect("! " + sentences.sentence("not-utf8"))
     beto.expect("ana: hola")
 
 
@@ -177,7 +177,7 @@ def test_an_over_long_line_is_refused_and_the_connection_goes_on(room: Room) -> 
     ana, beto = room
     for length in (MAX_TEXT + 1, 100_000):
         ana.send("x" * length + "\n")
-        ana.expect("! " + wording.sentence("too-long", (str(MAX_TEXT),)))
+        ana.expect("! " + sentences.sentence("too-long", (str(MAX_TEXT),)))
     ana.send("y" * MAX_TEXT + "\n")
     beto.expect("ana: " + "y" * MAX_TEXT)
 
@@ -185,7 +185,7 @@ def test_an_over_long_line_is_refused_and_the_connection_goes_on(room: Room) -> 
 def test_an_absent_addressee_and_nobody_else_sees_the_line(room: Room) -> None:
     ana, beto = room
     ana.send("bteo: my secret\n/msg carla my secret\n/msgbeto my secret\nhola\n")
-    unknown = wording.sentence("unknown-command", ("msgbeto", "msg"))
+    unknown = sentences.sentence("unknown-command", ("msgbeto", "msg"))
     ana.expect(absent("bteo"), absent("carla"), f"! {unknown}")
     beto.expect("ana: hola")
 
@@ -214,7 +214,7 @@ def test_end_of_stream_in_mid_line_is_not_said_and_told(room: Room) -> None:
     ana.send("hola\nbeto: my sec")
     ana.sock.shutdown(socket.SHUT_WR)
     beto.expect("ana: hola", "* ana left")
-    assert ana.rest() == ["! " + wording.sentence("unfinished")]
+    assert ana.rest() == ["! " + sentences.sentence("unfinished")]
 
 
 def test_a_cut_answer_to_the_question_for_a_nick_seats_nobody(
@@ -225,7 +225,7 @@ def test_a_cut_answer_to_the_question_for_a_nick_seats_nobody(
         newcomer = connect(server)
         newcomer.send(cut)
         newcomer.sock.shutdown(socket.SHUT_WR)
-        newcomer.expect("NICK", "! " + wording.sentence("unfinished"))
+        newcomer.expect("NICK", "! " + sentences.sentence("unfinished"))
         assert newcomer.rest() == []
     assert caplog.text == ""
 
@@ -254,7 +254,7 @@ def test_twenty_at_once_for_one_nick_and_one_gets_it(serve: Serve, connect: Conn
     answers = [person.line() for person in people]
     for thread in threads:
         thread.join(DEADLINE)
-    taken = "! " + wording.sentence("nick-taken", ("Ana",))
+    taken = "! " + sentences.sentence("nick-taken", ("Ana",))
     assert sorted(answers) == sorted(["* Welcome to Charla.", *[taken] * 19])
     loser = people[answers.index(taken)]
     loser.expect("NICK")
@@ -302,7 +302,7 @@ def test_64_megabytes_without_a_newline_take_no_memory_and_the_room_goes_on(
     block = b"x" * (1 << 20)
     for _ in range(64):
         ana.send(block)
-    ana.expect("* beto joined", "! " + wording.sentence("too-long", (str(MAX_TEXT),)))
+    ana.expect("* beto joined", "! " + sentences.sentence("too-long", (str(MAX_TEXT),)))
     beto.send("hola\n")
     ana.expect("beto: hola")
     assert resident(server.process.pid) - before < 8 << 20
@@ -432,7 +432,7 @@ def test_out_of_descriptors_the_acceptor_waits_and_recovers(stack: ExitStack) ->
         beto.send("hola\n")
         ana.expect("* beto joined", "beto: hola")
         # Those who came first and say nothing go for those behind them.
-        assert knocking[0].rest()[-1] == f"* {wording.GOODBYES['crowded']}"
+        assert knocking[0].rest()[-1] == f"* {sentences.GOODBYES['crowded']}"
         for person in knocking:
             person.close()
         process.wait_for_line("accepting again")
@@ -463,7 +463,7 @@ def test_out_of_descriptors_the_acceptor_does_not_spin(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(acceptor, "ACCEPT_PAUSE", 0.05)
-    server = server_module.Server(port=0)
+    server = app.Server(port=0)
     listener = Exhausted(server._listener)
     monkeypatch.setattr(server._acceptor, "_listener", listener)
     begin = time.monotonic()
@@ -508,7 +508,7 @@ def test_threads_have_small_stacks(start_program: Start, connect: Connect) -> No
     after = stacks(server.process.pid)
     new = Counter(after) - Counter(before)
     assert new.total() == 20
-    assert max(new) <= server_module.READER_STACK
+    assert max(new) <= app.READER_STACK
     for person in people:
         person.close()
 
@@ -630,7 +630,7 @@ def test_a_lack_of_descriptors_is_no_closed_terminal(monkeypatch: pytest.MonkeyP
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(os, "open", fail)
-    assert not server_module._terminal_is_closed()
+    assert not app._terminal_is_closed()
 
 
 def test_a_signal_that_does_not_interrupt_the_acceptor_is_seen_all_the_same() -> None:
@@ -835,7 +835,7 @@ def test_the_record_says_who_came_and_went_and_never_what_was_said_in_private(
 def test_a_failure_of_the_room_itself_ends_the_server_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = server_module.Server(port=0, limits=server_module.Limits(rate_limit=0))
+    server = app.Server(port=0, limits=app.Limits(rate_limit=0))
     failure: list[BaseException] = []
 
     def run() -> None:
@@ -859,7 +859,7 @@ def test_a_failure_of_the_room_itself_ends_the_server_and_leaves_nothing(
 
 
 def test_a_failure_in_the_middle_of_a_batch_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = server_module.Server(port=0, limits=server_module.Limits(rate_limit=0))
+    server = app.Server(port=0, limits=app.Limits(rate_limit=0))
     failure: list[BaseException] = []
 
     def run() -> None:
@@ -951,7 +951,7 @@ def test_the_plain_dialect_with_the_real(program: str, serve: Serve, connect: Co
     told = [line for line in output if line == "NICK" or line[:1] in "*![~"]
     assert told == [
         "NICK",
-        "! " + wording.sentence("nick-space"),
+        "! " + sentences.sentence("nick-space"),
         "NICK",
         "* Welcome to Charla.",
         "* You are beto. /help tells what you can type.",

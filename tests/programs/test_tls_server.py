@@ -22,11 +22,11 @@ from charla.common.passwords import Password
 from charla.common.tls import certificate_fingerprint, client_context, own_certificate, server_context
 from charla.protocol.messages import (
     NEW_SESSION,
+    CaughtUp,
     Goodbye,
     Hello,
     Joined,
     Leave,
-    Live,
     Resumed,
     Said,
     Say,
@@ -178,7 +178,7 @@ def test_a_seat_is_taken_up_again(secure: Serve, join: Connect) -> None:
     assert isinstance(said, Said)
     assert isinstance(told, Told)
     assert (joined.nick, said.text, told.text) == ("beto", "hola", "psst")
-    assert isinstance(live, Live)
+    assert isinstance(live, CaughtUp)
 
 
 def test_a_long_talk_arrives_whole_in_both_directions(secure: Serve, join: Connect) -> None:

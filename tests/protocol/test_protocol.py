@@ -41,7 +41,6 @@ from charla.protocol.messages import (
     Command,
     Hello,
     HelpText,
-    Here,
     Leave,
     Message,
     Moderated,
@@ -52,6 +51,7 @@ from charla.protocol.messages import (
     Tell,
     Told,
     Welcome,
+    WhoPage,
 )
 from charla.protocol.sentences import sentence
 from charla.protocol.text import MAX_LINE, MAX_TEXT, Refused, clean
@@ -394,7 +394,7 @@ def test_the_longest_messages_fit_in_a_line() -> None:
     longest = "\\" * MAX_TEXT
     for message in (
         Told(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, nick, nick, longest),
-        Here(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, (nick,) * messages.WHO_PAGE),
+        WhoPage(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, (nick,) * messages.WHO_PAGE),
         Welcome(MAX_NUMBER, MAX_NUMBER, nick, MAX_NUMBER, longest),
         Moderated(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, "announce", nick, "", 0, longest),
         Moderated(MAX_NUMBER, MAX_NUMBER, MAX_NUMBER, "unmute", nick, nick, MAX_NUMBER, "\\" * MAX_WHY),

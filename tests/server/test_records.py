@@ -14,7 +14,7 @@ import pytest
 from support import DEADLINE
 
 from charla.server import records
-from charla.server.records import Seldom, recording
+from charla.server.records import ThrottledLogger, recording
 
 log = logging.getLogger("charla")
 
@@ -179,11 +179,11 @@ class Listed(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
-        self.seldom: Seldom | None = None
+        self.throttled: ThrottledLogger | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        assert self.seldom is not None
-        assert not self.seldom._lock.locked()
+        assert self.throttled is not None
+        assert not self.throttled._lock.locked()
         self.lines.append(record.getMessage())
 
 
@@ -204,99 +204,103 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def seldom(listed: Listed, clock: Clock) -> Seldom:
-    listed.seldom = Seldom(log, clock=clock)
-    return listed.seldom
+def throttled(listed: Listed, clock: Clock) -> ThrottledLogger:
+    listed.throttled = ThrottledLogger(log, clock=clock)
+    return listed.throttled
 
 
 def test_the_first_is_recorded_and_the_next_one_after_a_while_counts_those_between(
-    seldom: Seldom, clock: Clock, listed: Listed
+    throttled: ThrottledLogger, clock: Clock, listed: Listed
 ) -> None:
     for n in range(1235):
-        seldom.record(logging.INFO, "full", "%s turned away", n)
+        throttled.record(logging.INFO, "full", "%s turned away", n)
     assert listed.lines == ["0 turned away"]
     clock.now += 60
-    seldom.record(logging.INFO, "full", "%s turned away", "ana")
+    throttled.record(logging.INFO, "full", "%s turned away", "ana")
     assert listed.lines[1:] == ["ana turned away (and 1,234 more like it in 60 s)"]
     clock.now += 61
-    seldom.record(logging.INFO, "full", "%s turned away", "beto")
+    throttled.record(logging.INFO, "full", "%s turned away", "beto")
     assert listed.lines[2:] == ["beto turned away"]
 
 
-def test_every_key_is_counted_for_itself(seldom: Seldom, listed: Listed) -> None:
+def test_every_key_is_counted_for_itself(throttled: ThrottledLogger, listed: Listed) -> None:
     for key in ("a", "b", "a", "b"):
-        seldom.record(logging.INFO, key, key)
+        throttled.record(logging.INFO, key, key)
     assert listed.lines == ["a", "b"]
 
 
-def test_at_the_end_what_was_held_back_is_told(seldom: Seldom, clock: Clock, listed: Listed) -> None:
+def test_at_the_end_what_was_held_back_is_told(
+    throttled: ThrottledLogger, clock: Clock, listed: Listed
+) -> None:
     for n in range(3):
-        seldom.record(logging.INFO, "many", "many %d", n)
-    seldom.record(logging.INFO, "one", "one")
+        throttled.record(logging.INFO, "many", "many %d", n)
+    throttled.record(logging.INFO, "one", "one")
     for n in range(2):
-        seldom.record(logging.INFO, "two", "two %d", n)
+        throttled.record(logging.INFO, "two", "two %d", n)
     listed.lines.clear()
     clock.now += 5
-    seldom.flush()
+    throttled.flush()
     assert listed.lines == ["many 2 (and 1 more like it in 5 s)", "two 1"]
-    seldom.flush()
+    throttled.flush()
     assert len(listed.lines) == 2
 
 
 def test_a_percent_sign_in_a_message_without_arguments_stays(
-    seldom: Seldom, clock: Clock, listed: Listed
+    throttled: ThrottledLogger, clock: Clock, listed: Listed
 ) -> None:
     for _ in range(2):
-        seldom.record(logging.INFO, "cpu", "100%s busy")
+        throttled.record(logging.INFO, "cpu", "100%s busy")
     clock.now += 60
-    seldom.record(logging.INFO, "cpu", "100% busy")
+    throttled.record(logging.INFO, "cpu", "100% busy")
     assert listed.lines == ["100%s busy", "100% busy (and 1 more like it in 60 s)"]
 
 
 def test_a_flood_of_keys_takes_bounded_memory_and_bounded_records(
-    seldom: Seldom, clock: Clock, listed: Listed
+    throttled: ThrottledLogger, clock: Clock, listed: Listed
 ) -> None:
     for n in range(10_000):
-        seldom.record(logging.INFO, f"key {n}", "%d", n)
+        throttled.record(logging.INFO, f"key {n}", "%d", n)
     assert len(listed.lines) <= records.MAX_KEYS + 1
-    assert len(seldom._kinds) <= records.MAX_KEYS + 1
+    assert len(throttled._kinds) <= records.MAX_KEYS + 1
     clock.now += 61
-    seldom.record(logging.INFO, "another", "told again")
+    throttled.record(logging.INFO, "another", "told again")
     assert listed.lines[-1] == "told again", "the quiet ones were not forgotten"
 
 
-def test_extras_and_levels_go_with_a_record(seldom: Seldom, terminal: io.StringIO, listed: Listed) -> None:
+def test_extras_and_levels_go_with_a_record(
+    throttled: ThrottledLogger, terminal: io.StringIO, listed: Listed
+) -> None:
     log.removeHandler(listed)
     with redirect_stderr(terminal), recording("info", "json"):
-        seldom.record(logging.ERROR, "a", "hm", extra={"charla": {"event": "full"}})
+        throttled.record(logging.ERROR, "a", "hm", extra={"charla": {"event": "full"}})
     record = json.loads(terminal.getvalue())
     assert (record["level"], record["event"]) == ("error", "full")
 
 
-def test_many_threads_lose_no_count(seldom: Seldom, clock: Clock, listed: Listed) -> None:
+def test_many_threads_lose_no_count(throttled: ThrottledLogger, clock: Clock, listed: Listed) -> None:
     def flood() -> None:
         for _ in range(1000):
-            seldom.record(logging.INFO, "a", "a")
+            throttled.record(logging.INFO, "a", "a")
 
-    seldom.record(logging.INFO, "a", "a")
+    throttled.record(logging.INFO, "a", "a")
     threads = [threading.Thread(target=flood) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(DEADLINE)
     clock.now += 60
-    seldom.record(logging.INFO, "a", "a")
+    throttled.record(logging.INFO, "a", "a")
     assert listed.lines == ["a", "a (and 8,000 more like it in 60 s)"]
 
 
 def test_keys_that_were_used_more_than_once_make_place_for_others_and_are_told(
-    seldom: Seldom, clock: Clock, listed: Listed
+    throttled: ThrottledLogger, clock: Clock, listed: Listed
 ) -> None:
     for n in range(2 * records.MAX_KEYS):
-        seldom.record(logging.INFO, f"key {n % records.MAX_KEYS}", "%d", n)
+        throttled.record(logging.INFO, f"key {n % records.MAX_KEYS}", "%d", n)
     clock.now += 86_400
     listed.lines.clear()
     for n in range(50):
-        seldom.record(logging.INFO, f"new {n}", "new %d", n)
+        throttled.record(logging.INFO, f"new {n}", "new %d", n)
     assert [line for line in listed.lines if line.startswith("new")] == [f"new {n}" for n in range(50)]
     assert len(listed.lines) == 50 + records.MAX_KEYS, "what was counted is told, once"

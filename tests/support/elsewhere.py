@@ -143,14 +143,14 @@ if __name__ == "__main__":
     system = sys.argv.pop(1)
     undo = _fake_windows() if system == "windows" else lambda: None
     _hide()
-    from charla.client import app as client
+    from charla.client import app
     from charla.client.chat import chat
 
     if system == "bare":
         chat.CONFIRM_TIME = 10  # what comes later is seen at the next Enter only, and a test may be slow
 
     try:
-        status = client.main()
+        status = app.main()
     finally:
         undo()
     sys.exit(status)

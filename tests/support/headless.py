@@ -14,7 +14,7 @@ from typing import Any
 from charla.client.network.events import Arrival, Back, Ended
 from charla.client.network.outbox import Tagged
 from charla.client.network.session import Network
-from charla.protocol.messages import NEW_SESSION, Hello, Here, Message, Said, Say, Token, Welcome
+from charla.protocol.messages import NEW_SESSION, Hello, Message, Said, Say, Token, Welcome, WhoPage
 from support import DEADLINE
 from support.scripted import AT, FakeServer, Seat
 
@@ -93,7 +93,7 @@ class Start:
     def __call__(self, fake: FakeServer, token: str = "tok", **options: Any) -> tuple[Person, Seat]:
         person = self.person(fake, **options)
         seat, opening = self.join(fake, person, token)
-        assert opening[-1] == Here(0, 1, 1, 1, ("ana",))
+        assert opening[-1] == WhoPage(0, 1, 1, 1, ("ana",))
         person.network.start()
         return person, seat
 
@@ -102,7 +102,7 @@ class Start:
         welcome = Welcome(1, AT, "ana", 1)
         session = [Token(token, 60)] if token else []
         seat = self.greeted(fake, person)
-        seat.tell(welcome, *session, Here(0, 1, 1, 1, ("ana",)))
+        seat.tell(welcome, *session, WhoPage(0, 1, 1, 1, ("ana",)))
         opening = person.network.join()
         assert seat.command() == Hello("ana", NEW_SESSION)
         return seat, opening

@@ -14,15 +14,15 @@ from charla.common import tls
 from charla.protocol import NATIVE, turn_away
 from charla.protocol.messages import (
     NEW_SESSION,
+    CaughtUp,
     Command,
     Event,
     Hello,
-    Here,
-    Live,
     Message,
     Resumed,
     Token,
     Welcome,
+    WhoPage,
 )
 from support import DEADLINE, LineClient
 
@@ -61,14 +61,14 @@ class Seat(LineClient):
         assert isinstance(hello, Hello)
         assert (hello.nick, hello.session) == (nick, NEW_SESSION)
         session = [Token(token, 60)] if token else []
-        self.tell(Welcome(1, AT, nick, 1, welcome), *session, Here(0, 1, 1, 1, (nick,)))
+        self.tell(Welcome(1, AT, nick, 1, welcome), *session, WhoPage(0, 1, 1, 1, (nick,)))
 
     def resume(self, last: int, *missed: Event, lost: int = 0, nick: str = "ana", token: str = "tok") -> None:
         """Greet a client that has every event up to `last`, and give it its seat again."""
         self.send("NICK\n")
         assert self.command() == Hello(nick, token, last)
         newest = max([last, *(event.id for event in missed)])
-        self.tell(Resumed(nick, 1, lost), *missed, Live(newest))
+        self.tell(Resumed(nick, 1, lost), *missed, CaughtUp(newest))
 
     def silent(self) -> None:
         """Fail if the client sends anything."""

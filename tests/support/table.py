@@ -8,8 +8,17 @@ from queue import SimpleQueue
 from charla.protocol import NATIVE, PLAIN, Dialect
 from charla.protocol.messages import NEW_SESSION, Hello
 from charla.server.delivery.fanout import Connection, Fanout
-from charla.server.delivery.requests import Answer, CatchUp, Chunk, Connected, Errand, Promote, Read, TakeSeat
-from charla.server.room.lobby import Entrance
+from charla.server.delivery.requests import (
+    CatchUp,
+    Chunk,
+    Connected,
+    Promote,
+    ReplaySlice,
+    Reply,
+    Request,
+    TakeSeat,
+)
+from charla.server.room.lobby import Lobby
 from charla.server.room.room import Room
 from charla.server.storage.database import Storage
 from charla.server.storage.event_log import EventLog
@@ -83,7 +92,7 @@ class Table:
             max_absent=max_absent,
             max_people=max_people,
             has_moderators=has_moderators,
-            entrance=Entrance(
+            lobby=Lobby(
                 self.fanout,
                 has_password=has_password,
                 limit=max_waiting,
@@ -110,7 +119,7 @@ class Table:
     def seat(self, connection: Connection, nick: str, dialect: Dialect = PLAIN) -> bool:
         return self.ask(connection, TakeSeat(Hello(nick, history=0), dialect, SimpleQueue())) is True
 
-    def ask(self, connection: Connection, errand: Errand) -> Answer:
+    def ask(self, connection: Connection, errand: Request) -> Reply:
         """Hand over an errand; return its answer, which may come with the flush."""
         self.room.handle(connection, [errand])
         if errand.answer.empty():
@@ -162,18 +171,18 @@ class Table:
         """Come back on a new connection, and read up to the end as a reader does, if it is welcome."""
         connection = self.connect(origin)
         step = self.ask(connection, TakeSeat(Hello("x", token, last), NATIVE, SimpleQueue()))
-        while isinstance(step, Read):
+        while isinstance(step, ReplaySlice):
             step = self.read(connection, step)
         self.room.flush()
         return connection
 
-    def read(self, connection: Connection, read: Read) -> Answer:
+    def read(self, connection: Connection, read: ReplaySlice) -> Reply:
         """Do what a reader does with a Read, in one chunk; return what comes next."""
         entries = read.entries
         if entries is None:
             assert self.storage is not None
             entries = self.storage.events_after(read.after, read.upto, read.session, 10_000)
-        data = b"".join(logged.told_to(read.session) for logged in entries)
+        data = b"".join(logged.line_for(read.session) for logged in entries)
         assert self.ask(connection, Chunk(data, SimpleQueue())) is True
         return self.ask(connection, CatchUp(read.upto, SimpleQueue()))
 

@@ -1,7 +1,7 @@
 """A person in the room: what they type goes out, what arrives is shown.
 
 The main thread reads lines (`Chat.run`) and does what they ask for; the network thread tells what comes
-(the Listener's methods).  What both use: `People` and `Seen` (each has a lock), the screen, and a few
+(the Listener's methods).  What both use: `Roster` and `Scrollback` (each has a lock), the screen, and a few
 values that one of them writes and the other only reads.
 """
 
@@ -23,9 +23,9 @@ from charla.client.chat.commands import (
     complete,
     parse_line,
 )
-from charla.client.chat.participant import Talker, doubts, down_words, may_hold_password, opening_order
-from charla.client.chat.roster import People
-from charla.client.chat.scrollback import Seen
+from charla.client.chat.participant import Participant, doubts, down_words, may_hold_password, opening_order
+from charla.client.chat.roster import Roster
+from charla.client.chat.scrollback import Scrollback
 from charla.client.display.mentions import names
 from charla.client.display.screen import Screen
 from charla.client.exits import ExitStatus
@@ -38,14 +38,14 @@ from charla.protocol import sentences as wording
 from charla.protocol.messages import (
     HISTORY_AT_JOIN,
     Acted,
+    AlreadyDone,
     Command,
-    Done,
-    Earlier,
+    HistoryEntry,
+    HistoryHeader,
     Leave,
     Message,
     Mod,
     Moderated,
-    Past,
     Refusal,
     Said,
     Tell,
@@ -80,7 +80,7 @@ _CORRESPONDENT = "?"  # no nick: stands for whom /r answers
 _YES = ("y", "yes", "s", "si", "sí")  # in any language
 
 
-class Chat(Talker):
+class Chat(Participant):
     """A person in the room.  It is what its console asks for prompt and completions, too (Typing)."""
 
     remembered = True
@@ -92,8 +92,8 @@ class Chat(Talker):
         host = f"[{options.host}]" if ":" in options.host else options.host  # RFC 3986, 3.2.2: of IPv6
         self._room = f"{host}:{options.port}"
         self._encrypted = bool(options.tls or options.tls_ca or options.tls_fingerprint)
-        self._people = People()
-        self._seen = Seen()
+        self._roster = Roster()
+        self._scrollback = Scrollback()
         self._bell: str = options.bell  # main writes, the network thread reads
         self._typed = ""  # main, like what follows: what stands in the line that is read next
         self._answering = False  # what is being typed is an answer (/r): to whom does not change any more
@@ -128,23 +128,23 @@ class Chat(Talker):
         self._answering = to == _CORRESPONDENT
         self.shown()  # who wrote while an answer was typed that has been erased since
         if self._answering:
-            to = self._people.correspondent()
+            to = self._roster.correspondent()
         if to:
-            found, sure = self._people.find(to)
+            found, sure = self._roster.find(to)
             to, nobody = found or to, sure and not found
         unsent = len(self.outbox.unsent())
         return self._screen.prompt(self.nick, unsent=unsent, reconnecting=self.is_down, to=to, nobody=nobody)
 
     def shown(self) -> None:
         """Let /r answer who wrote last; but an answer that is being typed is for whom it was begun for."""
-        if not (self._answering and self._people.correspondent()):
-            self._people.note_shown()
+        if not (self._answering and self._roster.correspondent()):
+            self._roster.note_shown()
 
     def status(self) -> str:
         return self._screen.status(
             room=self._room,
             nick=self.nick,
-            people=self._people.count(),
+            people=self._roster.count(),
             connection=self._state(),
             unsent=len(self.outbox.unsent()),
         )
@@ -158,7 +158,7 @@ class Chat(Talker):
         return _("connected, TLS") if self._encrypted else _("connected")
 
     def complete(self, before: str) -> list[str]:
-        return complete(before, lambda begin: self._people.beginning_with(begin, self.nick))
+        return complete(before, lambda begin: self._roster.beginning_with(begin, self.nick))
 
     def _type(self) -> None:
         """Read lines and do what they ask for, until the user wants to leave."""
@@ -194,7 +194,7 @@ class Chat(Talker):
             raise Refused("usage", "mod")
         command = parse_line(line, self.outbox.new_tag())
         if isinstance(command, Answer):
-            to = self._people.correspondent()
+            to = self._roster.correspondent()
             if not to:
                 raise Refused("nobody-to-answer")
             return Tell(to, command.text, command.tag)
@@ -264,20 +264,20 @@ class Chat(Talker):
             case HelpOn(topic):
                 self.console.show(self._screen.help(topic, alt_enter=self.console.alt_enter))
             case Ignore(""):
-                ignored = ", ".join(self._people.ignored())
+                ignored = ", ".join(self._roster.ignored())
                 self._notice(
                     _("Ignored: {nicks}").format(nicks=ignored) if ignored else _("Nobody is ignored.")
                 )
             case Ignore(nick):
                 if nick_key(nick) == nick_key(self.nick):
                     raise Refused("ignore-yourself")
-                found, sure = self._people.find(nick)
+                found, sure = self._roster.find(nick)
                 text = _("What {nick} says is not shown any more. /unignore {nick} ends that.")
                 if sure and not found:
                     text = _("Nobody called {nick} is here: who comes is ignored. /unignore {nick} ends it.")
-                self._notice(text.format(nick=self._people.ignore(nick)))
+                self._notice(text.format(nick=self._roster.ignore(nick)))
             case Unignore(nick):
-                found = self._people.unignore(nick)
+                found = self._roster.unignore(nick)
                 if not found:
                     raise Refused("not-ignored", nick)
                 self._notice(_("What {nick} says is shown again.").format(nick=found))
@@ -294,7 +294,7 @@ class Chat(Talker):
                 self.console.clear()
 
     def _search(self, words: str) -> None:
-        found = self._seen.search(words)
+        found = self._scrollback.search(words)
         count = ngettext(
             "{n} message seen here has '{words}'", "{n} messages seen here have '{words}'", len(found)
         )
@@ -334,7 +334,7 @@ class Chat(Talker):
     def back(self, back: Back) -> None:
         self.nick = back.nick
         if back.lost:
-            self._people.missed()
+            self._roster.missed()
         if self.is_down or back.lost:
             self.is_down = False
             self.show(self._screen.notice(wording.back_words(back.missed, back.seconds, back.lost)))
@@ -353,14 +353,14 @@ class Chat(Talker):
 
     def _take(self, message: Message, line: str | None) -> list[str]:
         """Take note of a message, which answers `line` if any; return the lines to show for it."""
-        self._people.take(message, self.nick)
+        self._roster.take(message, self.nick)
         self.note_nick(message)
         match message:
             case Refusal(_, code, arguments):
                 return self._refusal_lines(sentence(code, arguments), line)
-            case Done() if line is not None:  # it is in the room, but its event is not to be had
+            case AlreadyDone() if line is not None:  # it is in the room, but its event is not to be had
                 return self._screen.notice(_("It was sent: {line}").format(line=line))
-            case Moderated(tag=tag, action="ban", nick=nick) if tag and self._people.find(nick) == ("", True):
+            case Moderated(tag=tag, action="ban", nick=nick) if tag and self._roster.find(nick) == ("", True):
                 # A slip of the finger, or a ban in advance: who has decided it is to know.
                 nobody = _(
                     "Nobody is called {nick} now: it is for who takes that nickname, or has just left."
@@ -368,20 +368,20 @@ class Chat(Talker):
                 return self._screen.lines(message, self.nick) + self._screen.notice(nobody.format(nick=nick))
             case Said() | Acted() | Told() if self._hides(message):
                 return []
-            case Past(event) if self._hides(event):
+            case HistoryEntry(event) if self._hides(event):
                 return []
-            case Earlier() if self._people.ignored():
+            case HistoryHeader() if self._roster.ignored():
                 left_out = self._screen.notice(_("Those whom you ignore are left out."))
                 return self._screen.lines(message, self.nick) + left_out
             case Said() | Acted() | Told():
-                self._seen.add(message)
-            case Past(event):
-                self._seen.add(event)
+                self._scrollback.add(message)
+            case HistoryEntry(event):
+                self._scrollback.add(event)
         return self._screen.lines(message, self.nick)
 
     def _hides(self, said: Said | Acted | Told) -> bool:
         """Say whether it is not shown.  One's own is, also under a nick that is ignored."""
-        return said.nick != self.nick and self._people.ignores(said.nick, said.id)
+        return said.nick != self.nick and self._roster.ignores(said.nick, said.id)
 
     def _refusal_lines(self, text: str, line: str | None) -> list[str]:
         return self._screen.error(text + ("\n" + _("It was: {line}").format(line=line) if line else ""))

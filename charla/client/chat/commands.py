@@ -1,4 +1,4 @@
-"""What the client's user types: the grammar of the room (grammar.py), and commands of the client's own.
+"""What the client's user types: the grammar of the room (typed.py), and commands of the client's own.
 
 Pure: text in, something to do out, or Refused.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from charla.client.display import help as topics
+from charla.client.display import help_topics
 from charla.protocol.messages import Command, Tell
 from charla.protocol.text import Refused, clean
 from charla.protocol.typed import COMMANDS, message_text, nearest, parse_typed
@@ -124,9 +124,9 @@ def _help(rest: str, _tag: int) -> Own:
         return HelpOn()
     if len(asked) > 1:
         raise Refused("usage", "help-topics")
-    topic = topics.called(asked[0])
+    topic = help_topics.called(asked[0])
     if not topic:
-        raise Refused("no-help-on", asked[0], topics.nearest(asked[0]))
+        raise Refused("no-help-on", asked[0], help_topics.nearest(asked[0]))
     return HelpOn(topic)
 
 
@@ -214,7 +214,7 @@ def complete(before: str, nicks: Callable[[str], list[str]]) -> list[str]:
             names = sorted({*COMMANDS, *OWN_COMMANDS})
             return [f"/{name} " for name in names if name.startswith(word[1:].lower())]
         command = words[0][1:].lower()
-        choices = topics.words() if command == "help" else _CHOICES.get(command)
+        choices = help_topics.words() if command == "help" else _CHOICES.get(command)
         if choices is not None:
             return [choice for choice in choices if choice.startswith(word.lower())]
     if not word:

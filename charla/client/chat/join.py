@@ -17,7 +17,7 @@ from charla.client.network.session import Network
 from charla.client.network.trust import Distrusted
 from charla.client.terminal.console import Console, Question
 from charla.common.passwords import Password, PasswordError
-from charla.i18n import N_, Words, _
+from charla.i18n import N_, LazyText, _
 from charla.protocol.messages import Leave, Message
 from charla.protocol.nicks import check_nick
 from charla.protocol.sentences import goodbye_words, sentence
@@ -148,7 +148,7 @@ def _ask_password(console: Console) -> Password:
     """Return what is typed as a password; EOFError for what leaves, PasswordError for what is none."""
     typed = console.read_secret(_("Password: "))
     if not typed:
-        words = Words(N_("nothing was typed: type the password that the server asks for, or exit"))
+        words = LazyText(N_("nothing was typed: type the password that the server asks for, or exit"))
         raise PasswordError(words)
     with contextlib.suppress(Refused):
         if isinstance(parse_typed(typed), Leave):

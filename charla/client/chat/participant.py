@@ -4,7 +4,7 @@ Who owns what:
 
     thread     owns                                                     blocks in
     main       the console (typing and drawing)                         reading a line
-    network    the connection, and everything about it (network.py)     the connection
+    network    the connection, and everything about it (session.py)     the connection
 
 Between them: `Outbox`, what was said and is not confirmed yet (it has a lock), and the console's
 `show`, which any thread may call.
@@ -29,7 +29,7 @@ from charla.client.terminal.console import Console
 from charla.common.passwords import Password
 from charla.i18n import N_, _, ngettext
 from charla.protocol import sentences as wording
-from charla.protocol.messages import Earlier, Message, Mod, Past, Renamed, Welcome
+from charla.protocol.messages import HistoryEntry, HistoryHeader, Message, Mod, Renamed, Welcome
 from charla.protocol.sentences import sentence
 from charla.protocol.text import Refused, clean
 
@@ -40,7 +40,7 @@ MODERATOR_PASSWORD = "CHARLA_MODERATOR_PASSWORD"  # noqa: S105 - where it is, no
 _MAY_HOLD_PASSWORD = re.compile(r"^[^\w\n]*/\s*mod\s*\S", re.IGNORECASE | re.MULTILINE)
 
 
-class Talker(Listener):
+class Participant(Listener):
     """Somebody in the room: what their network tells (Listener: in its thread), and how it ends.
 
     `history`: so many messages from before are to be shown; `give_up_after`: as Network has it, and the
@@ -236,6 +236,10 @@ def moderator_password() -> str:
 
 def opening_order(opening: list[Message]) -> list[Message]:
     """Return an opening as it is shown: what was said before, if anything, and then the rest."""
-    past = [message for message in opening if isinstance(message, Past)]
-    head = [message for message in opening if isinstance(message, Earlier) and past]
-    return [*head, *past, *(message for message in opening if not isinstance(message, (Earlier, Past)))]
+    past = [message for message in opening if isinstance(message, HistoryEntry)]
+    head = [message for message in opening if isinstance(message, HistoryHeader) and past]
+    return [
+        *head,
+        *past,
+        *(message for message in opening if not isinstance(message, (HistoryHeader, HistoryEntry))),
+    ]

@@ -10,7 +10,6 @@ import threading
 from charla.protocol.messages import (
     Acted,
     Crowd,
-    Here,
     Joined,
     Left,
     Message,
@@ -18,11 +17,12 @@ from charla.protocol.messages import (
     Said,
     Told,
     Welcome,
+    WhoPage,
 )
 from charla.protocol.nicks import nick_key
 
 
-class People:
+class Roster:
     """The people of the room: their nicks, who spoke lately, who is ignored."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class People:
                         had: (now, until) for had, (now, until) in self._ignored_before.items() if until <= id
                     }
                     self._here, self._spoke, self._all_known, self._count = {}, {}, False, people
-                case Here(_, _, pages, people, nicks):
+                case WhoPage(_, _, pages, people, nicks):
                     self._know_page([nick.removeprefix("@") for nick in nicks], pages == 1, people)
                 case Joined(nick=nick):
                     self._here[nick_key(nick)] = nick

@@ -20,7 +20,7 @@ MOST_BYTES = 12_000_000
 """Bytes of these, all together: 50,000 of 200 characters."""
 
 
-class Seen:
+class Scrollback:
     """The messages that came last.  The network thread adds, the main thread searches.
 
     They are kept as lines of the wire: an emoji makes a `str` take four bytes a character.  Measured with one

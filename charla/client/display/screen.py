@@ -13,9 +13,8 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from charla.client.display import help as topics
+from charla.client.display import help_topics, screen_reader
 from charla.client.display import prompt as prompts
-from charla.client.display import screen_reader as spoken
 from charla.client.display.colors import BOLD, DIM, MARKED, Palette, has_many_colors, paint, use_color
 from charla.client.display.dates import clock, day_of, day_words, when
 from charla.client.display.mentions import names, spans
@@ -25,22 +24,22 @@ from charla.protocol.messages import (
     Acted,
     Banned,
     Crowd,
-    Earlier,
-    Here,
+    DeliveryPending,
+    HistoryEntry,
+    HistoryHeader,
     Joined,
     Left,
     Message,
     Moderated,
     Notice,
-    Past,
     Renamed,
     Said,
     Status,
     Told,
     Topic,
     Unread,
-    Waits,
     Welcome,
+    WhoPage,
 )
 from charla.protocol.sentences import (
     banned_words,
@@ -67,7 +66,7 @@ class Screen:
     """Words and colours for messages, for a person who is called `me`.
 
     `width()` is in columns, 0 for lines that are not to be wrapped; `terminal`: a person looks at them, and
-    no script; `plain`: a screen reader reads them aloud (spoken.py): no colours, nothing wrapped.
+    no script; `plain`: a screen reader reads them aloud (screen_reader.py): no colours, nothing wrapped.
     """
 
     def __init__(
@@ -112,7 +111,7 @@ class Screen:
                 text = unread_words(message)
             case Notice(_id, at):
                 text = notice_words(message)
-            case Welcome(_id, at, nick, _people, text):
+            case Welcome(_id, at, nick, _roster, text):
                 hint = _("You are {nick}. /help tells what you can type.").format(nick=nick)
                 text = f"{text or _('Welcome to Charla.')}\n{hint}"
             case Moderated(_id, at, action=action):
@@ -125,13 +124,13 @@ class Screen:
     def _untimed(self, message: Message, me: str) -> list[str]:
         """Return the same for what has no time of its own, or is of another one."""
         match message:
-            case Past(event):
+            case HistoryEntry(event):
                 return self._past(event, me)
-            case Here():
+            case WhoPage():
                 return self.notice(here_words(message))
-            case Earlier():
+            case HistoryHeader():
                 return self.notice(earlier_words(message))
-            case Waits():
+            case DeliveryPending():
                 return self.notice(waits_words(message))
             case Topic() if self._plain:
                 return topic_words(message).split("\n")  # each says that it is the topic
@@ -154,19 +153,19 @@ class Screen:
 
     def error(self, text: str) -> list[str]:
         """Return what went wrong."""
-        return spoken.error(text) if self._plain else self._marked("", self._margin(), "! ", text)
+        return screen_reader.error(text) if self._plain else self._marked("", self._margin(), "! ", text)
 
     def help(self, topic: str = "", *, alt_enter: bool = False) -> list[str]:
         """Return what can be typed: on one of topics.TOPICS, or on all but what is for moderators.
 
         `alt_enter`: the console breaks a line at Alt+Enter.
         """
-        sections = topics.sections(topic, alt_enter=alt_enter, script=not self._terminal)
+        sections = help_topics.sections(topic, alt_enter=alt_enter, script=not self._terminal)
         if self._plain:
             return [
                 line
                 for heading, rows in sections
-                for line in (heading, *(spoken.usage(typed, meaning) for typed, meaning in rows))
+                for line in (heading, *(screen_reader.usage(typed, meaning) for typed, meaning in rows))
             ]
         lines: list[str] = []
         for heading, rows in sections:
@@ -179,13 +178,13 @@ class Screen:
     def prompt(
         self, nick: str, *, unsent: int = 0, reconnecting: bool = False, to: str = "", nobody: bool = False
     ) -> str:
-        """Return what stands before what is typed: see prompts.py."""
+        """Return what stands before what is typed: see prompt.py."""
         return prompts.prompt(
             nick, self._width(), unsent=unsent, reconnecting=reconnecting, to=to, nobody=nobody
         )
 
     def status(self, *, room: str, nick: str, people: int, connection: str, unsent: int) -> str:
-        """Return the row for a status line: see prompts.py."""
+        """Return the row for a status line: see prompt.py."""
         return prompts.status(
             self._width(), room=room, nick=nick, people=people, connection=connection, unsent=unsent
         )
@@ -206,7 +205,7 @@ class Screen:
         if before in (None, self._day):
             return []
         if self._plain:
-            return spoken.notice(day_words(at)[0])
+            return screen_reader.notice(day_words(at)[0])
         columns = self._columns()
         rows = [f"-- {words} --" for words in day_words(at)]
         fitting = (row for row in rows if display_width(row) <= columns)
@@ -221,7 +220,7 @@ class Screen:
     def _talk(self, event: Said | Acted | Told, me: str, begin: str) -> list[str]:
         """Lay out what somebody said or did, behind `begin`."""
         if self._plain:
-            first, *others = spoken.talk(event, me)
+            first, *others = screen_reader.talk(event, me)
             return [begin + first, *others]
         head, tail = _who(event, me)
         named = event.nick != me and spans(event.text, me)
@@ -236,7 +235,7 @@ class Screen:
         """Lay a message of the history out like a live one, but all dim, and its time in brackets."""
         told = when(event.time, self._now())
         if self._plain:
-            return spoken.earlier(event, told, me)
+            return screen_reader.earlier(event, told, me)
         head, tail = _who(event, me)
         return [self._paint(DIM, line) for line in self._laid_out(f"[{told}] ", head, tail, event.text)]
 
@@ -269,7 +268,7 @@ class Screen:
 
     def _notice(self, color: str, begin: str, text: str, under: bool = False) -> list[str]:
         if self._plain:
-            first, *others = spoken.notice(text, under)
+            first, *others = screen_reader.notice(text, under)
             return [begin.lstrip() + first, *others]
         return self._marked(color, begin, "* ", text, under)
 

@@ -1,6 +1,6 @@
 """What the network thread tells: how the link and the session fare, and what comes.
 
-network.py calls it, client.py is one, and so is whoever uses the network without a console.
+session.py calls it, client.py is one, and so is whoever uses the network without a console.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Listener(Protocol):
         """
 
     def overdue(self, lines: list[str]) -> None:
-        """These were said OVERDUE_AFTER seconds ago (network.py), and are not confirmed; each line once."""
+        """These were said OVERDUE_AFTER seconds ago (session.py), and are not confirmed; each line once."""
 
     def ended(self, ended: Ended) -> None:
         """It is over; the last call, and always made.  The outbox has what was not confirmed."""

@@ -15,18 +15,17 @@ from typing import TypeAlias
 from charla.protocol.messages import (
     Act,
     Acted,
+    AlreadyDone,
     AskBans,
     AskStatus,
     AskTopic,
     Banned,
-    Done,
-    Earlier,
-    Here,
     History,
+    HistoryEntry,
+    HistoryHeader,
     Message,
     Mod,
     Moderated,
-    Past,
     Refusal,
     Rename,
     Renamed,
@@ -38,6 +37,7 @@ from charla.protocol.messages import (
     Told,
     Topic,
     Who,
+    WhoPage,
 )
 
 Question: TypeAlias = Who | History | AskTopic | AskBans | AskStatus
@@ -103,9 +103,9 @@ class Outbox:
     def settle(self, message: Message) -> str | None:
         """Forget the command that a message answers, if any, and return its line.  For the network thread."""
         match message:
-            case Earlier(tag, count) if tag and count:  # answered when all of it is here
+            case HistoryHeader(tag, count) if tag and count:  # answered when all of it is here
                 self._past_to_come = (tag, count)
-            case Past() if self._past_to_come is not None:
+            case HistoryEntry() if self._past_to_come is not None:
                 tag, count = self._past_to_come
                 self._past_to_come = (tag, count - 1) if count > 1 else None
                 return self.remove(tag) if count == 1 else None
@@ -116,14 +116,14 @@ class Outbox:
                 | Acted(tag=tag)
                 | Told(tag=tag)
                 | Renamed(tag=tag)
-                | Here(tag=tag)
-                | Earlier(tag=tag)
+                | WhoPage(tag=tag)
+                | HistoryHeader(tag=tag)
                 | Moderated(tag=tag)
                 | Topic(tag=tag)
                 | Banned(tag=tag)
                 | Status(tag=tag)
                 | Refusal(tag=tag)
-                | Done(tag=tag)
+                | AlreadyDone(tag=tag)
             ) if tag:
                 return self.remove(tag)
         return None

@@ -45,20 +45,19 @@ from charla.protocol.messages import (
     NEW_SESSION,
     Acted,
     AskNick,
+    CaughtUp,
     Crowd,
-    Earlier,
     Goodbye,
     Hello,
-    Here,
+    HistoryEntry,
+    HistoryHeader,
     Joined,
     Leave,
     Left,
-    Live,
     Message,
     Mod,
     Moderated,
     Notice,
-    Past,
     Ping,
     Pong,
     Refusal,
@@ -69,12 +68,13 @@ from charla.protocol.messages import (
     Told,
     Unread,
     Welcome,
+    WhoPage,
 )
 from charla.protocol.text import Refused
 
 HANDSHAKE_TIME = 10.0
 """Seconds that one attempt to get the link back may take, from connecting to the greeting, and then again
-from the nick to the server's answer; in between, where a password is given, ANSWER_TIME (route.py)."""
+from the nick to the server's answer; in between, where a password is given, ANSWER_TIME (connect.py)."""
 
 PING_AFTER = 30.0
 """Seconds without anything from the server after which it is asked whether it is there."""
@@ -381,7 +381,7 @@ class Network:
             match message:
                 case Ping():
                     pinged = True
-                case Live(id):
+                case CaughtUp(id):
                     self._hand_over(arrivals)
                     arrivals = []
                     self._live(id)
@@ -545,11 +545,13 @@ class Network:
             message
             for message in opening
             if not (
-                isinstance(message, Past) and message.event.id <= last and message.event.time <= last_time
+                isinstance(message, HistoryEntry)
+                and message.event.id <= last
+                and message.event.time <= last_time
             )
         ]
-        past = sum(isinstance(message, Past) for message in fresh)
-        opening = [replace(m, count=past) if isinstance(m, Earlier) else m for m in fresh]
+        past = sum(isinstance(message, HistoryEntry) for message in fresh)
+        opening = [replace(m, count=past) if isinstance(m, HistoryHeader) else m for m in fresh]
         doubtful = self.outbox.forget_sent()
         if broken is None:
             self._is_up()
@@ -562,14 +564,14 @@ class Network:
         """Ask for a seat, and read the opening, up to who is here."""
         self._connector.put(Hello(self.nick, NEW_SESSION, history=self._history))
         welcome, newest, has_seat = None, (0, 0), False
-        while not (opening and isinstance(opening[-1], Here)):
+        while not (opening and isinstance(opening[-1], WhoPage)):
             message = self._connector.next_message(deadline)
             match message:
                 case Refusal(_, code, arguments) if not opening:
                     raise Refused(code, *arguments)
                 case Welcome():
                     welcome, newest = message, (message.id, message.time)
-                case Token() | Here() if welcome is not None and not has_seat:
+                case Token() | WhoPage() if welcome is not None and not has_seat:
                     # Not before: until there is another token the old one has to do.
                     has_seat = True
                     self._token = message.token if isinstance(message, Token) else None

@@ -23,6 +23,7 @@ from charla.protocol.messages import (
     MAX_NUMBER,
     Act,
     Acted,
+    AlreadyDone,
     Announce,
     AskBans,
     AskStatus,
@@ -31,11 +32,11 @@ from charla.protocol.messages import (
     Banned,
     Command,
     Crowd,
-    Done,
-    Earlier,
+    DeliveryPending,
     Help,
-    Here,
     History,
+    HistoryEntry,
+    HistoryHeader,
     Joined,
     Kick,
     Leave,
@@ -45,7 +46,6 @@ from charla.protocol.messages import (
     Moderated,
     Mute,
     Notice,
-    Past,
     Refusal,
     Rename,
     Renamed,
@@ -60,9 +60,9 @@ from charla.protocol.messages import (
     Unban,
     Unmute,
     Unread,
-    Waits,
     Welcome,
     Who,
+    WhoPage,
 )
 from charla.protocol.native import NativeDialect
 from charla.protocol.text import MAX_LINE, MAX_TEXT, Refused, clean
@@ -98,18 +98,18 @@ MESSAGES: dict[str, type] = {
     "notice": Notice,
     "moderated": Moderated,
     "welcome": Welcome,
-    "earlier": Earlier,
-    "past": Past,
+    "earlier": HistoryHeader,
+    "past": HistoryEntry,
     "topic": Topic,
     "banned": Banned,
     "status": Status,
-    "waits": Waits,
-    "done": Done,
-    "here": Here,
+    "waits": DeliveryPending,
+    "done": AlreadyDone,
+    "here": WhoPage,
     "refused": Refusal,
 }
 
-# What the client tells of itself: the fields of each (listener.py).
+# What the client tells of itself: the fields of each (events.py).
 OWN: dict[str, tuple[str, ...]] = {
     "down": ("reason",),
     "back": ("nick", "missed", "seconds", "lost"),
@@ -173,7 +173,7 @@ def _fields(message: Message) -> dict[str, object]:
     tag = given.pop("tag", 0)
     if isinstance(message, _EVENTS_WITH_AUTHOR):
         given["own"] = tag != 0  # the server writes it into the author's copy alone
-    if isinstance(message, Past):
+    if isinstance(message, HistoryEntry):
         event = _fields(message.event)
         del event["own"]  # nobody knows: the history has no tags
         given["event"] = {"type": _TYPES[type(message.event)], **event}

@@ -5,7 +5,7 @@
     JsonScript   --json: an object a line, both ways (jsonlines.py)
 
 All of them wait, at the end, until what they said is confirmed, and tell by their exit status whether it
-was.  Threads as in talker.py.
+was.  Threads as in participant.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from charla.client.chat.participant import (
     NOBODY_READS,
-    Talker,
+    Participant,
     doubts,
     down_words,
     may_hold_password,
@@ -32,19 +32,19 @@ from charla.common.passwords import PasswordError
 from charla.i18n import _
 from charla.protocol import sentences as wording
 from charla.protocol.messages import (
+    AlreadyDone,
     Banned,
     Command,
-    Done,
-    Earlier,
     Help,
-    Here,
+    HistoryEntry,
+    HistoryHeader,
     Leave,
     Message,
     Mod,
-    Past,
     Refusal,
     Status,
     Topic,
+    WhoPage,
 )
 from charla.protocol.sentences import sentence
 from charla.protocol.text import Refused, clean
@@ -56,14 +56,14 @@ PIPE_WINDOW = 100
 GIVE_UP_AFTER = 300.0
 """Seconds after which a script does not try any more to get a lost connection back; a person decides that."""
 
-_ANSWERS = (Here, Earlier, Past, Topic, Banned, Status)
+_ANSWERS = (WhoPage, HistoryHeader, HistoryEntry, Topic, Banned, Status)
 """What comes because it was asked for, and only then."""
 
 EXCERPT = 60
 """Characters of a line that is refused in a pipe by which it is recognised there."""
 
 
-class Script(Talker):
+class Script(Participant):
     """Standard input is said, line by line; what arrives is printed.  Diagnostics go to standard error."""
 
     def __init__(self, console: Console, screen: Screen, options: argparse.Namespace) -> None:
@@ -195,7 +195,7 @@ class Script(Talker):
             case Refusal(_, code, arguments):
                 self._refuse(code, arguments, line or "")
                 return []
-            case Done() if line is not None:  # it is in the room, but its event is not to be had
+            case AlreadyDone() if line is not None:  # it is in the room, but its event is not to be had
                 return self._screen.notice(_("It was sent: {line}").format(line=line))
         self.note_nick(message)
         return self._screen.lines(message, self.nick)
@@ -334,10 +334,10 @@ class JsonScript(Script):
             self._refused = self._refused or isinstance(message, Refusal)
             tag = getattr(message, "tag", 0)
             lines.append(jsonlines.encode(message, re=self._ids.get(tag)))
-            if isinstance(message, Earlier):
+            if isinstance(message, HistoryHeader):
                 self._history_tag = tag
             if line is not None:  # answered, all of it
-                self._ids.pop(self._history_tag if isinstance(message, Past) else tag, None)
+                self._ids.pop(self._history_tag if isinstance(message, HistoryEntry) else tag, None)
         self.console.show([line for line in lines if line])
 
     def down(self, reason: str) -> None:

@@ -1,9 +1,9 @@
 """The fan-out: every connection's unsent bytes, and the only code that sends on a client's socket.
 
-All of it belongs to the room thread.  In one batch the room calls `everyone`, `only`, `admit` and
-`remove` as things happen, and then `flush` once:
+All of it belongs to the room thread.  In one batch the room calls `broadcast`, `send_to`, `subscribe` and
+`unsubscribe` as things happen, and then `flush` once:
 
-* `everyone` encodes an event once per dialect and appends it to that dialect's *lines*;
+* `broadcast` encodes an event once per dialect and appends it to that dialect's *lines*;
 * what one connection gets besides, or instead, is an *insert* with its place among the lines;
 * `flush` joins the lines once, and gives each connection one non-blocking send: the joined bytes
   themselves, or, for the few with inserts, a copy with these spliced in.
@@ -55,10 +55,10 @@ class Connection:
 
     sock: socket.socket | TlsSocket
     peer: str  # address and port, for the record
-    origin: str = ""  # who counts as one (door.py): what is limited, slowed down and banned
+    origin: str = ""  # who counts as one (admission.py): what is limited, slowed down and banned
     tls: TlsSocket | None = None  # the same as `sock`, where that speaks TLS
-    _over: threading.Lock = field(default_factory=threading.Lock)  # held until it is closing or gone
-    _let_go: threading.Lock = field(default_factory=threading.Lock)  # held until the room lets go
+    _closing: threading.Lock = field(default_factory=threading.Lock)  # held until it is closing or gone
+    _released: threading.Lock = field(default_factory=threading.Lock)  # held until the room lets go
 
     dialect: Dialect = PLAIN  # what an undecided client is spoken to in
     session: Session | None = None  # the seat it uses, once it has one
@@ -75,31 +75,31 @@ class Connection:
     gone: bool = False  # let go: the room does not touch the socket any more
 
     def __post_init__(self) -> None:
-        self._over.acquire()
-        self._let_go.acquire()
+        self._closing.acquire()
+        self._released.acquire()
 
     def begin_closing(self) -> None:
         """Tell the reader that nothing more is taken from it.  Room thread, any number of times."""
         if not self.closing:
             self.closing = True
-            self._over.release()
+            self._closing.release()
 
-    def wait_over(self, timeout: float) -> bool:
+    def wait_closing(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds for the end of the talk; say whether it came.  Reader thread."""
-        if self._over.acquire(timeout=timeout):
-            self._over.release()
+        if self._closing.acquire(timeout=timeout):
+            self._closing.release()
             return True
         return False
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Tell the reader that the room is done with the socket.  Room thread, once."""
         self.begin_closing()
-        self._let_go.release()
+        self._released.release()
 
-    def wait_let_go(self, timeout: float = -1) -> bool:
-        """Wait up to `timeout` seconds (-1: for ever) for `let_go`; say whether it came.  Reader thread."""
-        if self._let_go.acquire(timeout=timeout):
-            self._let_go.release()
+    def wait_released(self, timeout: float = -1) -> bool:
+        """Wait up to `timeout` seconds (-1: for ever) for `release`; say whether it came.  Reader thread."""
+        if self._released.acquire(timeout=timeout):
+            self._released.release()
             return True
         return False
 
@@ -143,14 +143,14 @@ class Fanout:
         """Take charge of the sending side of a new connection, until its reader has ended."""
         self.connections[connection] = None
 
-    def admit(self, connection: Connection) -> None:
+    def subscribe(self, connection: Connection) -> None:
         """From here on `connection` gets what is told to everyone, in its dialect."""
         channel = self._channels.setdefault(connection.dialect, _Channel())
         channel.members[connection] = None
         self._touch(connection)
         connection.first, connection.last = len(channel.lines), None
 
-    def remove(self, connection: Connection) -> None:
+    def unsubscribe(self, connection: Connection) -> None:
         """From here on `connection` gets only what it is told itself."""
         channel = self._channels.get(connection.dialect)
         if channel is not None and connection in channel.members:
@@ -158,7 +158,7 @@ class Fanout:
             self._touch(connection)
             connection.last = len(channel.lines)
 
-    def everyone(self, event: Event, author: Connection | None = None) -> None:
+    def broadcast(self, event: Event, author: Connection | None = None) -> None:
         """Tell `event` to every member; its `author`, a member, gets its own version of it."""
         for dialect, channel in self._channels.items():
             if channel.members:
@@ -168,11 +168,11 @@ class Fanout:
                 channel.lines.append(line)
                 self._size += len(line)
 
-    def only(self, connection: Connection, message: Message, own: bool = False) -> None:
+    def send_to(self, connection: Connection, message: Message, own: bool = False) -> None:
         """Tell `message` to one connection, member or not; `own`: it caused the event."""
-        self.raw(connection, connection.dialect.encode(message, own))
+        self.send_raw(connection, connection.dialect.encode(message, own))
 
-    def raw(self, connection: Connection, data: bytes) -> None:
+    def send_raw(self, connection: Connection, data: bytes) -> None:
         """Tell one connection, member or not, what is encoded already: whole lines."""
         place = connection.last
         if place is None:
@@ -197,7 +197,7 @@ class Fanout:
 
     def dismiss(self, connection: Connection, message: Message) -> None:
         """Tell a connection that is no member a last thing, as far as it goes at once, and hang up."""
-        self.only(connection, message)
+        self.send_to(connection, message)
         if not (connection.gone or connection.backlog):
             with contextlib.suppress(OSError):
                 connection.sock.send(b"".join(insert for _, _, insert in connection.inserts), _DONTWAIT)
@@ -373,7 +373,7 @@ class Fanout:
         connection.backlog_size = 0
         with contextlib.suppress(OSError):  # shutdown, not close: close would wake nobody
             connection.sock.shutdown(socket.SHUT_RDWR)
-        connection.let_go()
+        connection.release()
         if connection.ended:
             del self.connections[connection]
 

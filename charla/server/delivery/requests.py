@@ -25,7 +25,7 @@ from charla.server.storage.event_log import Logged
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReplaySlice:
     """Read events for `session` and hand them over; then CatchUp from `upto`.
 
     `entries` are those in memory; None: they are on disk, those with after < id <= upto.
@@ -38,7 +38,7 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadPast:
+class HistorySlice:
     """Hand over these public messages, and before them the `more` newest on disk, of ids below `before`."""
 
     entries: list[Logged]
@@ -46,7 +46,7 @@ class ReadPast:
     more: int
 
 
-Answer: TypeAlias = bool | Read | ReadPast
+Reply: TypeAlias = bool | ReplaySlice | HistorySlice
 """True: done, go on.  False: not done, there is no seat or no client any more."""
 
 
@@ -91,7 +91,7 @@ class TakeSeat:
 
     hello: Hello
     dialect: Dialect
-    answer: SimpleQueue[Answer]
+    answer: SimpleQueue[Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class CatchUp:
     """
 
     after: int
-    answer: SimpleQueue[Answer]
+    answer: SimpleQueue[Reply]
     failed: bool = False
     began: int | None = None
 
@@ -120,7 +120,7 @@ class AskHistory:
     """The client wants to see the newest `count` public messages."""
 
     count: int
-    answer: SimpleQueue[Answer]
+    answer: SimpleQueue[Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Chunk:
     """Send these bytes; answered when the socket has taken all that waits for it."""
 
     data: bytes
-    answer: SimpleQueue[Answer]
+    answer: SimpleQueue[Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Ended:
     reason: str
 
 
-Errand: TypeAlias = TakeSeat | CatchUp | AskHistory | Chunk
+Request: TypeAlias = TakeSeat | CatchUp | AskHistory | Chunk
 Item: TypeAlias = (
     Command
     | Refused
@@ -155,5 +155,5 @@ Item: TypeAlias = (
     | NoSeat
     | Silent
     | Ended
-    | Errand
+    | Request
 )

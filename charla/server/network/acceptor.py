@@ -1,8 +1,8 @@
 """The acceptor: the thread that owns the listening socket, and starts and joins the readers.
 
 It never does anything that a client could make last: no handshake, no name lookup, no blocking send.  Who is
-too many is turned away here (door.py); when descriptors or threads have run out it rests, says so once, and
-goes on by itself.
+too many is turned away here (admission.py); when descriptors or threads have run out it rests, says so once,
+and goes on by itself.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from charla.i18n import N_, system_words
 from charla.protocol.text import Refused
 from charla.server.delivery.fanout import Connection
 from charla.server.delivery.requests import Connected, Ended, Item
-from charla.server.network.admission import Door, origin
+from charla.server.network.admission import Admission, origin
 from charla.server.network.reader import Reader
-from charla.server.records import Seldom, record_turned_away
+from charla.server.records import ThrottledLogger, record_turned_away
 
 log = logging.getLogger("charla")
 
@@ -93,7 +93,7 @@ class Acceptor:
         self,
         listener: socket.socket,
         room: Room,
-        door: Door,
+        door: Admission,
         make_reader: Callable[[Connection], Reader],
         do_asked: Callable[[], None],
         *,
@@ -108,7 +108,7 @@ class Acceptor:
         self._make_reader = make_reader
         self._do_asked = do_asked
         self._keep_alive_times = keep_alive
-        self._seldom = Seldom(log)
+        self._throttled = ThrottledLogger(log)
         self._stopping = False  # set by any thread, once
         self._wake_reader, self._wake_writer = socket.socketpair()  # a byte in it wakes the acceptor
         self._wake_reader.setblocking(False)
@@ -175,7 +175,7 @@ class Acceptor:
         """Join the readers, and close everything; after `run`, and when the room has ended."""
         for thread in self._readers:
             thread.join()
-        self._seldom.flush()
+        self._throttled.flush()
         self._wake_reader.close()
         self._wake_writer.close()
 
@@ -212,7 +212,7 @@ class Acceptor:
 
     def _turn_away(self, sock: socket.socket, who: str, refused: Refused) -> None:
         self.turned_away += 1
-        record_turned_away(self._seldom, who, refused.code)
+        record_turned_away(self._throttled, who, refused.code)
         with sock, contextlib.suppress(OSError):
             if self.context is None:
                 sock.send(protocol.turn_away(refused.code, *refused.arguments), socket.MSG_DONTWAIT)
@@ -244,7 +244,7 @@ class Acceptor:
             del self._readers[thread]
             self._door.gone(address)
             self._room.put(connection, [Ended("error")])
-            connection.wait_let_go()
+            connection.wait_released()
             connection.sock.close()
             raise OSError(errno.EAGAIN, N_("no more threads")) from None
 

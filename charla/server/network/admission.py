@@ -69,7 +69,7 @@ def is_near(address: str) -> bool:
     return parsed.is_loopback or any(parsed in network for network in _NEAR)
 
 
-class Door:
+class Admission:
     """Who may come in: how many connections each origin has, and how many were new in the last minute.
 
     For the acceptor alone.  A limit of None is the usual one: near addresses have none, others

@@ -3,8 +3,8 @@
     recv -> TLS -> LineFramer -> its rate limit -> decode_line -> Dialect.decode_command -> the room's inbox
 
 Nothing here is shared but what says so: a reader and its rate limit belong to one thread.  It talks to
-the room through the inbox alone, and hears from it in three ways: the answers to its errands (items.py),
-`wait_over` (nothing more is taken) and `wait_let_go` (the socket may be closed).
+the room through the inbox alone, and hears from it in three ways: the answers to its errands (requests.py),
+`wait_closing` (nothing more is taken) and `wait_released` (the socket may be closed).
 
 Passwords are judged here: they never come into the room.
 """
@@ -23,33 +23,33 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
-from charla.common.passwords import Guard, Password
-from charla.i18n import N_, Words
+from charla.common.passwords import GuessThrottle, Password
+from charla.i18n import N_, LazyText
 from charla.protocol import NATIVE, PLAIN, Dialect, LineFramer, decode_line, is_native, read_answer, turn_away
-from charla.protocol.messages import Command, Earlier, Hello, History, Leave, Mod, Past
+from charla.protocol.messages import Command, Hello, History, HistoryEntry, HistoryHeader, Leave, Mod
 from charla.protocol.nicks import LEAVE_WORDS, check_nick
 from charla.protocol.text import Refused
 from charla.server.delivery.fanout import Connection
 from charla.server.delivery.requests import (
-    Answer,
     AskForPassword,
     AskHistory,
     CatchUp,
     Chunk,
     Ended,
-    Errand,
+    HistorySlice,
     Item,
     NoSeat,
     PasswordGiven,
     Promote,
-    Read,
-    ReadPast,
+    ReplaySlice,
+    Reply,
+    Request,
     Secured,
     Silent,
     TakeSeat,
 )
 from charla.server.network.inbox import Inbox
-from charla.server.records import Seldom, fields
+from charla.server.records import ThrottledLogger, log_fields
 from charla.server.storage.event_log import Logged, StorageError
 
 if TYPE_CHECKING:
@@ -125,11 +125,11 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class PasswordCheck:
     """A password, and what slows down who guesses.  Shared by all readers; the guard has a lock."""
 
     password: Password
-    guard: Guard = field(default_factory=Guard)
+    guard: GuessThrottle = field(default_factory=GuessThrottle)
 
 
 class Reader:
@@ -146,10 +146,10 @@ class Reader:
         rate_limit: RateLimit,
         *,
         storage: Storage | None = None,
-        turn: threading.Lock | None = None,
-        room_check: Check | None = None,
-        moderators_check: Check | None = None,
-        seldom: Seldom | None = None,
+        replay_lock: threading.Lock | None = None,
+        room_check: PasswordCheck | None = None,
+        moderators_check: PasswordCheck | None = None,
+        throttled: ThrottledLogger | None = None,
         ping_after: float = PING_AFTER,
         dead_after: float = DEAD_AFTER,
     ) -> None:
@@ -159,7 +159,7 @@ class Reader:
         self._storage = storage
         # Held while a chunk is made, one reader at a time: of a hundred that come back at once, the
         # others wait without the interpreter's lock, and the room has one to wait for, not a hundred.
-        self._turn = turn or threading.Lock()
+        self._replay_lock = replay_lock or threading.Lock()
         self._ping_after = ping_after
         self._dead_after = dead_after
         self._framer = LineFramer()
@@ -167,7 +167,9 @@ class Reader:
         self._dialect: Dialect | None = None  # None until the first line has chosen it
         self._room_check = room_check
         self._moderators_check = moderators_check
-        self._seldom = seldom or Seldom(log)  # shared by all readers: outsiders can cause it at any rate
+        self._throttled = throttled or ThrottledLogger(
+            log
+        )  # shared by all readers: outsiders can cause it at any rate
         self._locked = room_check is not None  # the room's password has not come yet
         self._tries = 0  # at it
         self._mod_tag: int | None = None  # the tag of a /mod whose password is to come
@@ -189,7 +191,7 @@ class Reader:
         finally:
             self._pending.append(Ended(reason))
             self._hand_over()
-            self._connection.wait_let_go()
+            self._connection.wait_released()
             self._connection.sock.close()
 
     def _secure(self) -> bool:
@@ -220,7 +222,7 @@ class Reader:
     def _record(self, code: str, words: str) -> None:
         peer = self._connection.peer
         key = f"{self._connection.origin} {code}"
-        self._seldom.record(logging.WARNING, key, words, peer, extra=fields(code, peer=peer))
+        self._throttled.record(logging.WARNING, key, words, peer, extra=log_fields(code, peer=peer))
 
     def _read_all(self) -> None:
         while data := self._receive():
@@ -230,7 +232,7 @@ class Reader:
             elif not self._charge_empty():
                 return
             for line in lines:
-                if not self._wait_its_turn():
+                if not self._charge_rate_limit():
                     return
                 self._read_line(line)
             self._hand_over()
@@ -242,10 +244,10 @@ class Reader:
         """Charge what completes no line: one without an end, one byte at a time, TLS that holds no text."""
         self._empty += 1
         if self._framer.skipping or self._empty % EMPTY_READS == 0:
-            return self._wait_its_turn()
+            return self._charge_rate_limit()
         return True
 
-    def _wait_its_turn(self) -> bool:
+    def _charge_rate_limit(self) -> bool:
         """Charge a line to the rate limit, and wait as long as that says; False when nobody would take it."""
         return self._wait(self._rate_limit.charge())
 
@@ -258,9 +260,9 @@ class Reader:
         if not seconds:
             return True
         self._hand_over()
-        if not self._connection.wait_over(seconds):
+        if not self._connection.wait_closing(seconds):
             return True
-        while not self._connection.wait_let_go(0) and self._connection.sock.recv(RECEIVE_SIZE) != b"":
+        while not self._connection.wait_released(0) and self._connection.sock.recv(RECEIVE_SIZE) != b"":
             pass
         return False
 
@@ -278,7 +280,7 @@ class Reader:
                     return b""
             except BlockingIOError:  # SO_RCVTIMEO has passed
                 if time.monotonic() - heard >= self._dead_after:
-                    raise TimeoutError(Words(N_("silent for %g s"), self._dead_after)) from None
+                    raise TimeoutError(LazyText(N_("silent for %g s"), self._dead_after)) from None
                 self._pending.append(Silent())
                 self._hand_over()
 
@@ -336,13 +338,13 @@ class Reader:
         assert self._dialect is not None
         # Whether the next line is a message or another try depends on the answer.
         step = self._do(TakeSeat(hello, self._dialect, SimpleQueue()))
-        while isinstance(step, Read):
+        while isinstance(step, ReplaySlice):
             step = self._replay(step)
         self._seated = step is True
         if self._seated and hello.session:
             self._return_from_recv_after(self._ping_after)
 
-    def _do(self, errand: Errand) -> Answer:
+    def _do(self, errand: Request) -> Reply:
         """Hand the room an errand, behind all that came before; return its answer."""
         self._pending.append(errand)
         self._hand_over()
@@ -395,7 +397,7 @@ class Reader:
             item = refused
         self._pending.append(item)
 
-    def _judge(self, check: Check, typed: str) -> None:
+    def _judge(self, check: PasswordCheck, typed: str) -> None:
         """Refuse a password that is not right, after the time that wrong ones from there have earned.
 
         Refused, too, when that would be too long: a reader that waits reads nothing, not even a goodbye.
@@ -412,7 +414,7 @@ class Reader:
 
     # ---- what was before -------------------------------------------------------------------------
 
-    def _replay(self, read: Read) -> Answer:
+    def _replay(self, read: ReplaySlice) -> Reply:
         """Send the client the events that it is to read; return what the room wants next."""
         reached, failed = read.after, False
 
@@ -421,7 +423,7 @@ class Reader:
             try:
                 for logged in self._entries(read):
                     reached = logged.id
-                    yield logged.told_to(read.session)
+                    yield logged.line_for(read.session)
             except StorageError as error:  # what was read before it is sent
                 log.error("%s", error)
                 failed = True
@@ -434,7 +436,7 @@ class Reader:
         began = read.after if read.entries is None else None
         return self._do(CatchUp(read.upto, SimpleQueue(), began=began))
 
-    def _entries(self, read: Read) -> Iterator[Logged]:
+    def _entries(self, read: ReplaySlice) -> Iterator[Logged]:
         if read.entries is not None:
             yield from read.entries
             return
@@ -447,14 +449,14 @@ class Reader:
     def _show_history(self, history: History) -> None:
         """Send the client the newest public messages."""
         read = self._do(AskHistory(history.count, SimpleQueue()))
-        if not isinstance(read, ReadPast):
+        if not isinstance(read, HistorySlice):
             return
         for chunk in self._chunks(self._history_lines(read, history.tag)):
             # Twelve bytes ask for megabytes: each chunk counts as a line.
-            if not (self._wait_its_turn() and self._send(chunk)):
+            if not (self._charge_rate_limit() and self._send(chunk)):
                 return
 
-    def _history_lines(self, read: ReadPast, tag: int) -> Iterator[bytes]:
+    def _history_lines(self, read: HistorySlice, tag: int) -> Iterator[bytes]:
         """Yield the lines of a history, as far as the disk can be read."""
         assert self._dialect is not None
         first, found = read.before, 0
@@ -463,10 +465,10 @@ class Reader:
                 first, found = self._storage.find_public(read.before, read.more)
         except StorageError as error:
             log.error("%s", error)
-        yield self._dialect.encode(Earlier(tag, found + len(read.entries)))
+        yield self._dialect.encode(HistoryHeader(tag, found + len(read.entries)))
         try:
             for logged in itertools.chain(self._past(first, read.before), read.entries):
-                yield self._dialect.encode(Past(logged.event))  # type: ignore[arg-type] # public ones are such
+                yield self._dialect.encode(HistoryEntry(logged.event))  # type: ignore[arg-type] # public ones are such
         except StorageError as error:
             log.error("%s", error)
 
@@ -485,7 +487,7 @@ class Reader:
         while not ended:
             chunk: list[bytes] = []
             size = 0
-            with self._turn:
+            with self._replay_lock:
                 while size < CHUNK_SIZE:
                     line = next(iterator, None)
                     if line is None:
@@ -508,7 +510,7 @@ class Reader:
             return errand.answer.get(timeout=self._dead_after) is True
         except Empty:
             raise TimeoutError(
-                Words(N_("has not taken what it was sent for %g s"), self._dead_after)
+                LazyText(N_("has not taken what it was sent for %g s"), self._dead_after)
             ) from None
 
     def _decode_answer(self, text: str) -> Command | None:

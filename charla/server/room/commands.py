@@ -15,11 +15,11 @@ from charla.protocol.messages import (
     WHO_PAGE,
     Act,
     Acted,
-    Done,
+    AlreadyDone,
+    DeliveryPending,
     Event,
     Help,
     HelpText,
-    Here,
     Message,
     Refusal,
     Rename,
@@ -28,15 +28,15 @@ from charla.protocol.messages import (
     Say,
     Tell,
     Told,
-    Waits,
     Who,
+    WhoPage,
 )
 from charla.protocol.nicks import check_nick
 from charla.protocol.text import Refused
 from charla.server.delivery.fanout import Fanout
-from charla.server.room.moderator_commands import Moderators
-from charla.server.room.private_messages import PrivateMail
-from charla.server.room.sessions import Kept, Mail, Seats, Session
+from charla.server.room.moderator_commands import ModeratorCommands
+from charla.server.room.private_messages import PrivateMessages
+from charla.server.room.sessions import Mail, Resumable, Session, Sessions
 from charla.server.storage.event_log import EventLog, Logged
 
 log = logging.getLogger("charla")
@@ -55,21 +55,21 @@ class Room(Protocol):
         """Refuse a nick that somebody else has."""
 
 
-class Talk:
+class Commands:
     """Does what people with a seat ask; `asked` has it by the kind of command."""
 
     def __init__(
         self,
         room: Room,
         log: EventLog,
-        seats: Seats,
+        sessions: Sessions,
         fanout: Fanout,
-        mail: PrivateMail,
-        moderators: Moderators,
+        mail: PrivateMessages,
+        moderators: ModeratorCommands,
     ) -> None:
         self._room = room
         self._log = log
-        self._seats = seats
+        self._sessions = sessions
         self._fanout = fanout
         self._mail = mail
         self._moderators = moderators
@@ -91,34 +91,34 @@ class Talk:
         """
 
         def do_once(session: Session, command: Any) -> None:
-            kept = session.kept
-            if kept is None:
+            resumable = session.resumable
+            if resumable is None:
                 do(session, command)
                 return
-            if command.tag <= kept.last_tag:
-                self._repeat(session, kept, command.tag)
+            if command.tag <= resumable.last_tag:
+                self._repeat(session, resumable, command.tag)
                 return
-            kept.last_tag = command.tag
+            resumable.last_tag = command.tag
             self._log.save_session(session.id, session.row())
             try:
                 do(session, command)
             except Refused as refused:
                 # Not the exception: that would hold what was typed, and everything around it.
-                forgotten = kept.refuse(Refusal(refused.tag, refused.code, refused.arguments))
+                forgotten = resumable.refuse(Refusal(refused.tag, refused.code, refused.arguments))
                 self._log.save_refusal(session.id, refused.tag, forgotten)
                 raise
 
         return do_once
 
-    def _repeat(self, session: Session, kept: Kept, tag: int) -> None:
+    def _repeat(self, session: Session, resumable: Resumable, tag: int) -> None:
         """Answer again what was done or refused before."""
         assert session.connection is not None
-        if tag in kept.refused:
-            self._fanout.only(session.connection, kept.refused[tag])
+        if tag in resumable.refused:
+            self._fanout.send_to(session.connection, resumable.refused[tag])
             return
         logged = self._log.find(session.id, tag)
-        line = logged.told_to(session.id) if logged is not None else NATIVE.encode(Done(tag))
-        self._fanout.raw(session.connection, line)
+        line = logged.line_for(session.id) if logged is not None else NATIVE.encode(AlreadyDone(tag))
+        self._fanout.send_raw(session.connection, line)
 
     # ---- to everyone, and to one -----------------------------------------------------------------
 
@@ -131,7 +131,7 @@ class Talk:
         self._room.tell_everyone(Acted(*self._log.next(), command.tag, session.nick, command.text), session)
 
     def _tell(self, session: Session, command: Tell) -> None:
-        addressee = self._seats.get(command.to)
+        addressee = self._sessions.get(command.to)
         if addressee is None:
             raise Refused("no-such-user", command.to, tag=command.tag)
         self._mail.check(session, addressee, command.tag)
@@ -150,7 +150,7 @@ class Talk:
         if author is not None and author.live and not mail.told_waiting:
             assert author.connection is not None
             mail.told_waiting = True
-            self._fanout.only(author.connection, Waits(mail.logged.id, addressee.nick))
+            self._fanout.send_to(author.connection, DeliveryPending(mail.logged.id, addressee.nick))
 
     # ---- who is who ------------------------------------------------------------------------------
 
@@ -167,23 +167,23 @@ class Talk:
             refused.tag = command.tag
             raise
         old = session.nick
-        self._seats.rename(session, nick)
+        self._sessions.rename(session, nick)
         self._log.save_session(session.id, session.row())
         log.info(N_("%s is now %s"), old, nick)
         self._room.tell_everyone(Renamed(*self._log.next(), command.tag, old, nick), session)
 
     def _who(self, session: Session, command: Who) -> None:
         assert session.connection is not None
-        self._fanout.only(session.connection, self.here(command.page, command.tag))
+        self._fanout.send_to(session.connection, self.here(command.page, command.tag))
 
     def _help(self, session: Session, command: Help) -> None:
         assert session.connection is not None
-        self._fanout.only(session.connection, HelpText(command.moderators))
+        self._fanout.send_to(session.connection, HelpText(command.moderators))
 
     def here(self, page: int, tag: int) -> Message:
         """Return a page of who is here; Refused when there is no such page."""
-        people = len(self._seats)
+        people = len(self._sessions)
         pages = max(1, -(-people // WHO_PAGE))
         if not 1 <= page <= pages:
             raise Refused("no-page", str(pages), tag=tag)
-        return Here(tag, page, pages, people, self._seats.page(page, WHO_PAGE))
+        return WhoPage(tag, page, pages, people, self._sessions.page(page, WHO_PAGE))

@@ -18,7 +18,7 @@ from charla.protocol import turn_away
 from charla.protocol.messages import AskNick, AskPassword, Goodbye
 from charla.server.delivery.fanout import Connection, Fanout
 from charla.server.delivery.requests import PasswordGiven
-from charla.server.records import Seldom, record_turned_away
+from charla.server.records import ThrottledLogger, record_turned_away
 
 log = logging.getLogger("charla")
 
@@ -29,7 +29,7 @@ MAX_WAITING = 1000
 """Connections without a seat at a time."""
 
 
-class Entrance:
+class Lobby:
     """Connections without a seat, the oldest first; `timeout` in seconds."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Entrance:
         self._limit = limit
         self._timeout = timeout
         self._clock = clock
-        self._seldom = Seldom(log)
+        self._throttled = ThrottledLogger(log)
         self._waiting: dict[Connection, float] = {}  # and until when they may
 
     def __len__(self) -> int:
@@ -60,17 +60,17 @@ class Entrance:
 
     def greet(self, connection: Connection) -> None:
         """Ask for what comes first."""
-        self._fanout.only(connection, AskPassword() if self._has_password else AskNick())
+        self._fanout.send_to(connection, AskPassword() if self._has_password else AskNick())
 
     def password_given(self, connection: Connection, given: PasswordGiven) -> None:
         """Go on to the nick, or ask again; there is no dialect yet, so codes stand behind the sentence."""
         if given.refused is None:
-            self._fanout.only(connection, AskNick())
+            self._fanout.send_to(connection, AskNick())
             return
         self.refused += 1
-        self._fanout.raw(connection, turn_away(given.refused.code, *given.refused.arguments))
+        self._fanout.send_raw(connection, turn_away(given.refused.code, *given.refused.arguments))
         if given.may_try:
-            self._fanout.only(connection, AskPassword())
+            self._fanout.send_to(connection, AskPassword())
         else:
             self._turn_out(connection, "refused")
 
@@ -90,18 +90,18 @@ class Entrance:
 
     def _turn_out(self, connection: Connection, reason: str) -> None:
         self.leave(connection)
-        self._fanout.only(connection, Goodbye(reason))
+        self._fanout.send_to(connection, Goodbye(reason))
         self._fanout.close(connection)
 
     def _take_out(self, connection: Connection, reason: str) -> None:
         """Take out one that has to go; count and record it: outsiders can cause that at any rate."""
         self.leave(connection)
         self.refused += 1
-        record_turned_away(self._seldom, connection.origin or connection.peer, reason)
+        record_turned_away(self._throttled, connection.origin or connection.peer, reason)
 
     def end(self) -> None:
         """Record what has been counted and not told yet."""
-        self._seldom.flush()
+        self._throttled.flush()
 
     # ---- time ------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """What moderators do: they remove people, keep them out or quiet, announce, and set the topic.
 
-Each of it is an event, told to everyone and logged; what still holds (moderation.py) is on disk with it.
+Each of it is an event, told to everyone and logged; what still holds (rules.py) is on disk with it.
 
 Belongs to the room thread.
 """
@@ -38,9 +38,9 @@ from charla.protocol.text import Refused
 from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import AskForPassword, Promote
 from charla.server.network.admission import is_loopback
-from charla.server.records import fields
+from charla.server.records import log_fields
 from charla.server.room import rules as moderation
-from charla.server.room.sessions import Seats, Session
+from charla.server.room.sessions import Session, Sessions
 from charla.server.storage.event_log import EventLog
 
 log = logging.getLogger("charla")
@@ -59,23 +59,23 @@ class Room(Protocol):
         """Return the values of STATUS_WORDS."""
 
 
-class Moderators:
+class ModeratorCommands:
     """Does what moderators ask; `allowed`: this server has any."""
 
     def __init__(
         self,
         room: Room,
         log: EventLog,
-        seats: Seats,
+        sessions: Sessions,
         fanout: Fanout,
         *,
         allowed: bool,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.rules = moderation.Moderation(clock, log.save_state)
+        self.rules = moderation.Rules(clock, log.save_state)
         self._room = room
         self._log = log
-        self._seats = seats
+        self._sessions = sessions
         self._fanout = fanout
         self.allowed = allowed
         self._clock = clock
@@ -128,7 +128,7 @@ class Moderators:
 
     def _ask_for_password(self, session: Session, _: AskForPassword) -> None:
         assert session.connection is not None
-        self._fanout.only(session.connection, AskPassword())
+        self._fanout.send_to(session.connection, AskPassword())
 
     def _promote(self, session: Session, promote: Promote) -> None:
         if session.moderator:
@@ -165,7 +165,7 @@ class Moderators:
         except Refused as refused:
             if refused.code != "nobody-called":
                 raise
-            former = self._seats.formerly(command.nick)
+            former = self._sessions.formerly(command.nick)
             target, nick = None, check_nick(command.nick)
             address = former.origin if former is not None else ""
         if address == moderator.origin or _is_everybodys(address):
@@ -190,12 +190,12 @@ class Moderators:
 
     def _target(self, moderator: Session, nick: str) -> Session:
         """Return the session that a moderator means; Refused when that is nobody, or called otherwise now."""
-        target = self._seats.get(nick)
+        target = self._sessions.get(nick)
         if target is moderator:
             raise Refused("yourself")
         if target is not None:
             return target
-        former = self._seats.formerly(nick)
+        former = self._sessions.formerly(nick)
         if former is not None and not former.over:
             raise Refused("called-now", nick, former.nick)
         raise Refused("nobody-called", nick)
@@ -220,7 +220,7 @@ class Moderators:
         log.info(
             N_("moderator %s: %s"),
             *(moderator.nick, f"{action} {nick}".strip()),
-            extra=fields("moderated", moderator=moderator.nick, action=action, nick=nick),
+            extra=log_fields("moderated", moderator=moderator.nick, action=action, nick=nick),
         )
         self._room.tell_everyone(event, moderator)
 
@@ -228,7 +228,7 @@ class Moderators:
 
     def _topic(self, session: Session, command: AskTopic) -> None:
         assert session.connection is not None
-        self._fanout.only(session.connection, Topic(command.tag, self.rules.quiet, self.rules.topic))
+        self._fanout.send_to(session.connection, Topic(command.tag, self.rules.quiet, self.rules.topic))
 
     def _bans(self, session: Session, command: AskBans) -> None:
         assert session.connection is not None
@@ -237,13 +237,13 @@ class Moderators:
         for number, ban in enumerate(bans, start=1):
             left = ban.seconds_left(now)
             banned = Banned(command.tag, number, len(bans), ban.nick, ban.address, left, ban.by, ban.why)
-            self._fanout.only(session.connection, banned)
+            self._fanout.send_to(session.connection, banned)
         if not bans:
-            self._fanout.only(session.connection, Banned(command.tag, 0, 0))
+            self._fanout.send_to(session.connection, Banned(command.tag, 0, 0))
 
     def _status(self, session: Session, command: AskStatus) -> None:
         assert session.connection is not None
-        self._fanout.only(session.connection, Status(command.tag, self._room.status()))
+        self._fanout.send_to(session.connection, Status(command.tag, self._room.status()))
 
 
 def _is_everybodys(origin: str) -> bool:

@@ -24,7 +24,7 @@ ASK_TIME = 1.0
 """Seconds after a private message in which its ends are asked whether they have it."""
 
 
-class PrivateMail:
+class PrivateMessages:
     """All private messages that are on their way; `erase` takes ids off the disk, `grace` is in seconds."""
 
     def __init__(self, grace: float, clock: Callable[[], float], erase: Callable[[list[int]], None]) -> None:
@@ -37,18 +37,18 @@ class PrivateMail:
     def check(self, author: Session, addressee: Session, tag: int) -> None:
         """Refuse one more when too many are on their way to or from one of them."""
         for end in (addressee, author):
-            if end.kept is not None and len(end.kept.mail) >= MAILBOX_LIMIT:
+            if end.resumable is not None and len(end.resumable.mail) >= MAILBOX_LIMIT:
                 raise Refused("mailbox-full", end.nick, str(MAILBOX_LIMIT), tag=tag)
 
     def add(self, logged: Logged, author: Session | None, addressee: Session | None) -> Mail:
         """Take charge of a private message, or of an event that is for one alone."""
         mail = Mail(logged, author, addressee, 0)
         for end in mail.ends:
-            assert end.kept is not None
-            end.kept.mail.append(mail)
-            mail.holders += 1
+            assert end.resumable is not None
+            end.resumable.mail.append(mail)
+            mail.unacknowledged_by += 1
             self.ask_soon(end)
-        if not mail.holders:
+        if not mail.unacknowledged_by:
             self._erase_later(mail)
         return mail
 
@@ -59,13 +59,13 @@ class PrivateMail:
 
     def ask_soon(self, session: Session) -> None:
         """Have the session asked whether it has its mail, if there is any."""
-        if session.kept is not None and session.kept.mail:
+        if session.resumable is not None and session.resumable.mail:
             self._asking.setdefault(session, self._clock() + ASK_TIME)
 
     def acknowledge(self, session: Session, number: int) -> None:
         """The session has every event up to this id."""
-        assert session.kept is not None
-        mail = session.kept.mail
+        assert session.resumable is not None
+        mail = session.resumable.mail
         had = 0
         while had < len(mail) and mail[had].logged.id <= number:
             self._let_go(mail[had])
@@ -76,17 +76,17 @@ class PrivateMail:
     def end(self, session: Session) -> list[tuple[Session, int]]:
         """The session is over: return who wrote to it what it may not have read, and how many."""
         self._asking.pop(session, None)
-        if session.kept is None:
+        if session.resumable is None:
             return []
-        mail, session.kept.mail = session.kept.mail, []
+        mail, session.resumable.mail = session.resumable.mail, []
         for one in mail:
             self._let_go(one)
         unread = Counter(one.author for one in mail if one.addressee is session)
         return [(author, count) for author, count in unread.items() if author is not None and not author.over]
 
     def _let_go(self, mail: Mail) -> None:
-        mail.holders -= 1
-        if not mail.holders:
+        mail.unacknowledged_by -= 1
+        if not mail.unacknowledged_by:
             self._erase_later(mail)
 
     def _erase_later(self, mail: Mail) -> None:

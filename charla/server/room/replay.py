@@ -1,7 +1,7 @@
 """Catching up: what a client is sent of what happened before, the history and what a resume has missed.
 
 All of it are reads of the log.  Little is sent by the room thread itself; what may be long is read by
-the reader of that connection, chunk by chunk, as fast as its client takes it (items.py tells how).
+the reader of that connection, chunk by chunk, as fast as its client takes it (requests.py tells how).
 
 The seam between what is replayed and what is live: a session that catches up is not told what happens;
 all of it is in the log.  When so little is left that the room can send it itself, it does so and admits
@@ -16,10 +16,10 @@ from __future__ import annotations
 from queue import SimpleQueue
 
 from charla.protocol import Dialect
-from charla.protocol.messages import Earlier, Live, Past, Resumed
+from charla.protocol.messages import CaughtUp, HistoryEntry, HistoryHeader, Resumed
 from charla.server.delivery.fanout import FLUSH_SIZE, Connection, Fanout
-from charla.server.delivery.requests import Answer, AskHistory, CatchUp, Chunk, Read, ReadPast
-from charla.server.room.sessions import Seats, Session
+from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, HistorySlice, ReplaySlice, Reply
+from charla.server.room.sessions import Session, Sessions
 from charla.server.storage.event_log import EventLog, Logged
 
 SEAM = 500
@@ -29,12 +29,12 @@ SEAM = 500
 class CatchingUp:
     """Sends what was before to those who join, resume or ask."""
 
-    def __init__(self, fanout: Fanout, log: EventLog, seats: Seats) -> None:
+    def __init__(self, fanout: Fanout, log: EventLog, sessions: Sessions) -> None:
         self._fanout = fanout
         self._log = log
-        self._seats = seats
+        self._sessions = sessions
         self._opening: dict[tuple[Dialect, int], tuple[int, bytes]] = {}  # newest id in it, bytes
-        self._chunks: list[tuple[Connection, SimpleQueue[Answer]]] = []  # not taken by the socket yet
+        self._chunks: list[tuple[Connection, SimpleQueue[Reply]]] = []  # not taken by the socket yet
 
     # ---- history ---------------------------------------------------------------------------------
 
@@ -47,13 +47,13 @@ class CatchingUp:
         lines: list[bytes] = []
         size = 0
         for logged in reversed(self._log.newest_public(count)):
-            line = dialect.encode(Past(logged.event))  # type: ignore[arg-type] # public ones are such
+            line = dialect.encode(HistoryEntry(logged.event))  # type: ignore[arg-type] # public ones are such
             size += len(line)
             if size > FLUSH_SIZE:
                 break
             lines.append(line)
         if lines:
-            lines.append(dialect.encode(Earlier(0, len(lines))))
+            lines.append(dialect.encode(HistoryHeader(0, len(lines))))
         data = b"".join(reversed(lines))
         self._opening[dialect, count] = newest, data
         return data
@@ -63,11 +63,11 @@ class CatchingUp:
         entries = self._log.newest_public(item.count)
         before = entries[0].id if entries else self._log.last_id + 1
         more = item.count - len(entries) if self._log.storage is not None else 0
-        item.answer.put(ReadPast(entries, before, more))
+        item.answer.put(HistorySlice(entries, before, more))
 
     # ---- resume ----------------------------------------------------------------------------------
 
-    def begin(self, session: Session, after: int, answer: SimpleQueue[Answer]) -> None:
+    def begin(self, session: Session, after: int, answer: SimpleQueue[Reply]) -> None:
         """Tell a session, which has a connection again, that it goes on, and what it has missed."""
         self._go_on(session, after, answer, resumed=True)
 
@@ -83,7 +83,7 @@ class CatchingUp:
         self,
         session: Session,
         after: int,
-        answer: SimpleQueue[Answer],
+        answer: SimpleQueue[Reply],
         *,
         from_disk: bool = True,
         resumed: bool = False,
@@ -96,32 +96,32 @@ class CatchingUp:
         mail = _waiting_mail(session, after, floor)  # for it alone, and held apart from the log
         lost += max(0, floor - after - len(mail))
         if lost or resumed:
-            self._fanout.only(connection, Resumed(session.nick, len(self._seats), lost))
+            self._fanout.send_to(connection, Resumed(session.nick, len(self._sessions), lost))
         if floor < events.floor and after < events.floor:
             if mail:
-                answer.put(Read(session.id, after, floor, mail))
+                answer.put(ReplaySlice(session.id, after, floor, mail))
                 return
             # All that is on disk, and not up to the memory's floor: that moves on, and would never be passed.
             after = max(after, floor)
-            answer.put(Read(session.id, after, max(after, events.stored_id), None))
+            answer.put(ReplaySlice(session.id, after, max(after, events.stored_id), None))
             return
         entries = mail + events.after(max(after, floor))
         if len(entries) <= SEAM:
-            data = b"".join([logged.told_to(session.id) for logged in entries])
+            data = b"".join([logged.line_for(session.id) for logged in entries])
             if len(data) <= FLUSH_SIZE:
-                self._fanout.raw(connection, data)
-                self._fanout.only(connection, Live(events.last_id))
-                self._fanout.admit(connection)
+                self._fanout.send_raw(connection, data)
+                self._fanout.send_to(connection, CaughtUp(events.last_id))
+                self._fanout.subscribe(connection)
                 session.live = True
                 answer.put(True)
                 return
-        answer.put(Read(session.id, after, events.last_id, entries))
+        answer.put(ReplaySlice(session.id, after, events.last_id, entries))
 
     # ---- chunks ----------------------------------------------------------------------------------
 
     def send(self, connection: Connection, chunk: Chunk) -> None:
         """Send what a reader has prepared; it is answered when the socket has taken it."""
-        self._fanout.raw(connection, chunk.data)
+        self._fanout.send_raw(connection, chunk.data)
         self._chunks.append((connection, chunk.answer))
 
     def answer_chunks(self) -> None:
@@ -145,5 +145,5 @@ class CatchingUp:
 
 def _waiting_mail(session: Session, after: int, upto: int) -> list[Logged]:
     """Return the private messages that wait for a session though the log has moved on."""
-    assert session.kept is not None
-    return [mail.logged for mail in session.kept.mail if after < mail.logged.id <= upto]
+    assert session.resumable is not None
+    return [mail.logged for mail in session.resumable.mail if after < mail.logged.id <= upto]

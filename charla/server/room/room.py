@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from charla.i18n import N_, Words
+from charla.i18n import N_, LazyText
 from charla.protocol.messages import (
     Acted,
     AskNick,
@@ -38,27 +38,27 @@ from charla.protocol.sentences import LEAVE_REASONS, STATUS_WORDS, leaving
 from charla.protocol.text import Refused
 from charla.server.delivery.fanout import Connection, Fanout
 from charla.server.delivery.requests import (
-    Answer,
     AskHistory,
     CatchUp,
     Chunk,
     Connected,
     Ended,
-    Errand,
     Item,
     NoSeat,
     PasswordGiven,
+    Reply,
+    Request,
     Secured,
     Silent,
     TakeSeat,
 )
-from charla.server.records import Seldom, fields
-from charla.server.room.commands import Talk
-from charla.server.room.lobby import Entrance
-from charla.server.room.moderator_commands import Moderators
-from charla.server.room.private_messages import PrivateMail
+from charla.server.records import ThrottledLogger, log_fields
+from charla.server.room.commands import Commands
+from charla.server.room.lobby import Lobby
+from charla.server.room.moderator_commands import ModeratorCommands
+from charla.server.room.private_messages import PrivateMessages
 from charla.server.room.replay import CatchingUp
-from charla.server.room.sessions import Kept, Seats, Session, new_token
+from charla.server.room.sessions import Resumable, Session, Sessions, new_token
 from charla.server.storage.event_log import NOBODY, EventLog, Logged, StorageError
 from charla.server.storage.transcript import Transcript
 
@@ -95,7 +95,7 @@ class Room:
         grace: float = GRACE,
         max_people: int = MAX_PEOPLE,
         max_absent: int = MAX_PEOPLE,
-        entrance: Entrance | None = None,
+        lobby: Lobby | None = None,
         transcript: Transcript | None = None,
         crowd: int = CROWD,
         clock: Callable[[], float] = time.monotonic,
@@ -107,7 +107,7 @@ class Room:
         self._grace = grace
         self._max_people = max_people
         self._max_absent = max_absent
-        self.entrance = Entrance(fanout, clock=clock) if entrance is None else entrance
+        self.lobby = Lobby(fanout, clock=clock) if lobby is None else lobby
         self._transcript = transcript
         self._spoken: list[Said | Acted | Moderated] = []  # for the transcript, once it is in the log
         self._crowd = crowd
@@ -116,17 +116,17 @@ class Room:
         self._refused = 0  # lines, since the start
         self._first_id = self._log.last_id
         self.turned_away: Callable[[], int] = lambda: 0  # by the acceptor, since the start
-        self._seats = Seats()
+        self._sessions = Sessions()
         self._absent: dict[Session, float] = {}  # whose link is down, and until when; the earliest first
-        self._mail = PrivateMail(grace, clock, self._erase)
+        self._mail = PrivateMessages(grace, clock, self._erase)
         self._storage = self._log.storage  # to erase from, also when it cannot be written any more
-        self._catching_up = CatchingUp(fanout, self._log, self._seats)
-        self._moderators = Moderators(
-            self, self._log, self._seats, fanout, allowed=has_moderators, clock=wall_clock
+        self._catching_up = CatchingUp(fanout, self._log, self._sessions)
+        self._moderators = ModeratorCommands(
+            self, self._log, self._sessions, fanout, allowed=has_moderators, clock=wall_clock
         )
         self._rules = self._moderators.rules
-        self._talk = Talk(self, self._log, self._seats, fanout, self._mail, self._moderators)
-        self._seldom = Seldom(log, clock=clock)
+        self._talk = Commands(self, self._log, self._sessions, fanout, self._mail, self._moderators)
+        self._throttled = ThrottledLogger(log, clock=clock)
         self._not_stored = ""  # why the log is not written any more
         self._crowd_joined = 0  # not told yet
         self._crowd_left = 0
@@ -174,7 +174,7 @@ class Room:
     @staticmethod
     def _cannot(item: Item) -> None:
         """Answer an errand that could not be done: its reader waits."""
-        if isinstance(item, Errand):
+        if isinstance(item, Request):
             item.answer.put(False)
 
     def _handle_without_seat(self, connection: Connection, item: Item) -> None:
@@ -184,9 +184,9 @@ class Room:
             case Connected():
                 self._connected(connection, item)
             case Secured() if not over:
-                self.entrance.greet(connection)
+                self.lobby.greet(connection)
             case PasswordGiven() if not over:
-                self.entrance.password_given(connection, item)
+                self.lobby.password_given(connection, item)
             case TakeSeat() if not over:
                 self._take_seat(connection, item)
             case TakeSeat() | CatchUp() | AskHistory() | Chunk():
@@ -198,7 +198,7 @@ class Room:
             case NoSeat(refused, dialect):
                 connection.dialect = dialect
                 self._refuse(connection, refused)
-                self.fanout.only(connection, AskNick())
+                self.fanout.send_to(connection, AskNick())
             case Leave():
                 self._say_goodbye(connection, "left")
             case Refused():
@@ -248,9 +248,9 @@ class Room:
         if self._closing:
             self._say_goodbye(connection, "closing")
             return
-        self.entrance.enter(connection)
+        self.lobby.enter(connection)
         if item.secured:
-            self.entrance.greet(connection)
+            self.lobby.greet(connection)
 
     def _take_seat(self, connection: Connection, item: TakeSeat) -> None:
         """Seat a connection, or refuse; the reader is answered."""
@@ -262,38 +262,38 @@ class Room:
         try:
             self.check_free(hello.nick)
             self._moderators.check_may_enter(hello.nick, connection.origin)
-            if len(self._seats) - len(self._absent) >= self._max_people:
+            if len(self._sessions) - len(self._absent) >= self._max_people:
                 raise Refused("full", str(self._max_people))
         except Refused as refused:
             self._refuse(connection, refused)
             if refused.code.startswith("nick"):
-                self.fanout.only(connection, AskNick())
+                self.fanout.send_to(connection, AskNick())
             else:
                 self._say_goodbye(connection, "refused")
             item.answer.put(False)
             return
-        self.entrance.leave(connection)
+        self.lobby.leave(connection)
         number, at = self._log.next()
         session = Session(number, hello.nick, connection, live=True, origin=connection.origin)
         token = ""
         if hello.session and self._grace:
             token, digest = new_token()
-            session.kept = Kept(digest)
+            session.resumable = Resumable(digest)
         connection.session = session
-        self._seats.add(session)
+        self._sessions.add(session)
         self._log.save_session(number, session.row())
         self._tell_coming_or_going(Joined(number, at, hello.nick))
-        self.fanout.admit(connection)  # after its own join was told to the others
-        people = len(self._seats)
-        self.fanout.only(connection, Welcome(number, at, hello.nick, people, self._welcome))
+        self.fanout.subscribe(connection)  # after its own join was told to the others
+        people = len(self._sessions)
+        self.fanout.send_to(connection, Welcome(number, at, hello.nick, people, self._welcome))
         if token:
-            self.fanout.only(connection, Token(token, round(self._grace)))
+            self.fanout.send_to(connection, Token(token, round(self._grace)))
         topic = self._moderators.topic_for_who_joins()
         if topic is not None:
-            self.fanout.only(connection, topic)
+            self.fanout.send_to(connection, topic)
         earlier = self._catching_up.opening_history(connection.dialect, hello.history)
-        self.fanout.raw(connection, earlier)
-        self.fanout.only(connection, self._talk.here(1, 0))
+        self.fanout.send_raw(connection, earlier)
+        self.fanout.send_to(connection, self._talk.here(1, 0))
         if self._not_stored:
             notice = Notice(*self._log.next(), "not-stored", (self._not_stored,))
             self.tell_alone(session, self._log.append(notice, to=number))
@@ -301,7 +301,7 @@ class Room:
         log.info(
             N_("%s joined from %s (%s); %d here"),
             *(hello.nick, connection.peer, item.dialect.name, people),
-            extra=fields("joined", nick=hello.nick, peer=connection.peer, people=people),
+            extra=log_fields("joined", nick=hello.nick, peer=connection.peer, people=people),
         )
 
     def check_free(self, nick: str, asking: Session | None = None) -> None:
@@ -309,13 +309,13 @@ class Room:
 
         Whose seat is kept may be the one who asks: they are told for how long.
         """
-        holder = self._seats.get(nick)
+        holder = self._sessions.get(nick)
         if holder is not None and holder is not asking:
             if holder in self._absent:
                 seconds = max(1, round(self._absent[holder] - self._clock()))
                 raise Refused("nick-kept", nick, str(seconds))
             raise Refused("nick-taken", nick)
-        alike = self._seats.looks_like(nick)
+        alike = self._sessions.looks_like(nick)
         if alike is not None and alike is not asking:
             raise Refused("nick-alike", nick, alike.nick)
 
@@ -343,30 +343,30 @@ class Room:
 
     def _gone(self, connection: Connection, reason: str) -> None:
         """The link is lost, dropped or has ended by itself: the session waits for another, if it may."""
-        self.entrance.leave(connection)
+        self.lobby.leave(connection)
         session = connection.session
         if session is None:
             if not connection.closing:
                 log.debug(N_("%s went without a nick"), connection.peer)
-        elif session.kept is None or reason == "left":
+        elif session.resumable is None or reason == "left":
             self._end(session, "restart" if self._closing else reason)
         else:
             self._detach(session, reason)
 
     def _detach(self, session: Session, reason: str) -> None:
         """Keep the seat of a session whose link is down; the others are told nothing."""
-        assert session.kept is not None
+        assert session.resumable is not None
         self._unlink(session)
         if self._closing:
             return  # those that are stored go on when the server is back
-        session.kept.reason = reason
+        session.resumable.reason = reason
         self._absent[session] = self._clock() + self._grace
         log.info(
             N_("%s: %s; the seat is kept for %g s"),
-            *(session.nick, Words(LEAVE_REASONS[reason]), self._grace),
-            extra=fields("link-lost", nick=session.nick, reason=reason),
+            *(session.nick, LazyText(LEAVE_REASONS[reason]), self._grace),
+            extra=log_fields("link-lost", nick=session.nick, reason=reason),
         )
-        for mail in session.kept.mail:
+        for mail in session.resumable.mail:
             if mail.addressee is session:
                 self._talk.say_that_it_waits(mail, session)
         if len(self._absent) > self._max_absent:
@@ -379,7 +379,7 @@ class Room:
         if connection is not None:
             session.connection = connection.session = None
             session.live = False
-            self.fanout.remove(connection)
+            self.fanout.unsubscribe(connection)
 
     def expel(self, session: Session, reason: str) -> None:
         """End a session, and say goodbye to its connection."""
@@ -391,16 +391,16 @@ class Room:
     def _end(self, session: Session, reason: str) -> None:
         """End a session, and tell the others."""
         session.over = True
-        self._seats.remove(session)
+        self._sessions.remove(session)
         self._absent.pop(session, None)
         self._log.save_session(session.id, None)
         self._unlink(session)
         if not self._closing:
-            people = len(self._seats)
+            people = len(self._sessions)
             log.info(
                 N_("%s; %d here"),
                 *(leaving(session.nick, reason), people),
-                extra=fields("left", nick=session.nick, reason=reason, people=people),
+                extra=log_fields("left", nick=session.nick, reason=reason, people=people),
             )
         self._tell_coming_or_going(Left(*self._log.next(), session.nick, reason))
         for author, count in self._mail.end(session):
@@ -415,7 +415,7 @@ class Room:
 
         While the room closes nobody is told any more; who resumes when it is back finds it in the log.
         """
-        if len(self._seats) >= self._crowd:
+        if len(self._sessions) >= self._crowd:
             self._log.append(event, to=NOBODY)
             self._count_crowd(joined=isinstance(event, Joined), left=isinstance(event, Left))
         elif self._closing:
@@ -424,20 +424,22 @@ class Room:
             self.tell_everyone(event)
 
     def _say_goodbye(self, connection: Connection, reason: str) -> None:
-        self.entrance.leave(connection)
-        self.fanout.only(connection, Goodbye(reason))
+        self.lobby.leave(connection)
+        self.fanout.send_to(connection, Goodbye(reason))
         self.fanout.close(connection)
 
     def close(self) -> None:
         """Tell everyone that the server closes, and close every connection (`idle` when all are)."""
         self._closing = True
         self._crowd_due = None
-        self._seldom.flush()
-        self.entrance.end()
+        self._throttled.flush()
+        self.lobby.end()
         for connection in self.fanout.connections:
             if not connection.closing:
                 session = connection.session
-                stays = session is not None and session.kept is not None and self._log.storage is not None
+                stays = (
+                    session is not None and session.resumable is not None and self._log.storage is not None
+                )
                 self._say_goodbye(connection, "restart" if stays else "closing")
 
     def abandon(self) -> None:
@@ -459,25 +461,27 @@ class Room:
             session = sessions[row.id] = Session(row.id, row.nick, None, moderator=moderator)
             if row.token:
                 refused = {tag: Refusal(tag, "refused-before") for tag in row.refused}
-                session.kept = Kept(row.token, row.last_tag, refused, claimed=row.claimed or stored.last_id)
+                session.resumable = Resumable(
+                    row.token, row.last_tag, refused, claimed=row.claimed or stored.last_id
+                )
                 self._absent[session] = self._clock() + self._grace
                 self._log.save_session(session.id, session.row())
-            self._seats.add(session)
+            self._sessions.add(session)
         self._rules.restore(stored.state)
         self._mail.restore(stored.private, sessions)
         for session in sessions.values():
-            if session.kept is None:
+            if session.resumable is None:
                 self._end(session, "restart")
         if self._absent:
             log.info(N_("seats kept for those who come back: %d"), len(self._absent))
 
-    def _resume(self, connection: Connection, hello: Hello, answer: SimpleQueue[Answer]) -> None:
+    def _resume(self, connection: Connection, hello: Hello, answer: SimpleQueue[Reply]) -> None:
         """Give a session its new connection, and begin to send what that has missed."""
-        session = self._seats.resumed_with(hello.session)
+        session = self._sessions.resumed_with(hello.session)
         newest = self._log.last_id
-        if session is not None and session.kept is not None and session.kept.claimed:
-            newest = session.kept.claimed
-        if session is None or session.kept is None or hello.last > newest:
+        if session is not None and session.resumable is not None and session.resumable.claimed:
+            newest = session.resumable.claimed
+        if session is None or session.resumable is None or hello.last > newest:
             # An event that this log does not have: the last ones of a server that could not write them.
             if session is not None:
                 older = session.connection
@@ -495,9 +499,9 @@ class Room:
             self._say_goodbye(connection, "refused")
             answer.put(False)
             return
-        self.entrance.leave(connection)
+        self.lobby.leave(connection)
         session.origin = connection.origin
-        session.kept.claimed = 0
+        session.resumable.claimed = 0
         self._log.save_session(session.id, session.row())
         older = session.connection
         self._unlink(session)
@@ -510,7 +514,7 @@ class Room:
         log.info(
             N_("%s is back from %s, after event %d of %d"),
             *(session.nick, connection.peer, last, newest),
-            extra=fields("resumed", nick=session.nick, peer=connection.peer),
+            extra=log_fields("resumed", nick=session.nick, peer=connection.peer),
         )
         self._catching_up.begin(session, last, answer)
         self._mail.ask_soon(session)
@@ -535,14 +539,14 @@ class Room:
         """Ping a session, one that has asked for a token and so has said that it answers."""
         if session.live and not self._closing:
             assert session.connection is not None
-            self.fanout.only(session.connection, Ping(self._log.last_id))
+            self.fanout.send_to(session.connection, Ping(self._log.last_id))
 
     def _ping(self, session: Session, ping: Ping) -> None:
         assert session.connection is not None
-        self.fanout.only(session.connection, Pong(ping.number))
+        self.fanout.send_to(session.connection, Pong(ping.number))
 
     def _pong(self, session: Session, pong: Pong) -> None:
-        if session.kept is not None:
+        if session.resumable is not None:
             if pong.number > self._log.last_id:
                 raise Refused("malformed", "number")
             self._mail.acknowledge(session, pong.number)
@@ -559,14 +563,14 @@ class Room:
             " ".join((refused.code, *refused.arguments)) if refused.code.startswith("nick") else refused.code
         )
         self._refused += 1
-        self._seldom.record(
+        self._throttled.record(
             logging.INFO,
             f"{who} {refused.code}",
             N_("refused %s: %s"),
             *(who, what),
-            extra=fields("refused", who=who, code=refused.code),
+            extra=log_fields("refused", who=who, code=refused.code),
         )
-        self.fanout.only(connection, Refusal(refused.tag, refused.code, refused.arguments))
+        self.fanout.send_to(connection, Refusal(refused.tag, refused.code, refused.arguments))
 
     # ---- events ----------------------------------------------------------------------------------
 
@@ -576,16 +580,16 @@ class Room:
             self._spoken.append(event)
         if author is None:
             self._log.append(event)
-            self.fanout.everyone(event)
+            self.fanout.broadcast(event)
         else:
             self._log.append(event, author.id)
-            self.fanout.everyone(event, author.connection)
+            self.fanout.broadcast(event, author.connection)
 
     def tell_alone(self, session: Session, logged: Logged) -> None:
         """Tell one session an event; one that is not live meets it in the log when it catches up."""
         if session.live and not self._closing:
             assert session.connection is not None
-            self.fanout.only(session.connection, logged.event, own=logged.author == session.id)
+            self.fanout.send_to(session.connection, logged.event, own=logged.author == session.id)
 
     def _erase(self, ids: list[int]) -> None:
         if self._storage is not None:
@@ -598,16 +602,16 @@ class Room:
         backlogs = [connection.backlog_size for connection in self.fanout.full.values()]
         values = (
             round(self._clock() - self._began),
-            len(self._seats),
+            len(self._sessions),
             len(self._absent),
             len(self.fanout.connections),
-            len(self.entrance),
+            len(self.lobby),
             self._log.last_id - self._first_id,
             self.fanout.deliveries,
             len(backlogs),
             sum(backlogs),
             self.fanout.drops,
-            self._refused + self.entrance.refused + self.turned_away(),
+            self._refused + self.lobby.refused + self.turned_away(),
             len(self._rules.bans()),
             len(self._rules.mutes()),
         )
@@ -617,7 +621,7 @@ class Room:
         """Write the same into the record."""
         values = dict(zip(STATUS_WORDS, map(int, self.status()), strict=True))
         words = " ".join(f"{name}={value}" for name, value in values.items())
-        log.info(N_("status: %s"), words, extra=fields("status", **values))
+        log.info(N_("status: %s"), words, extra=log_fields("status", **values))
 
     # ---- time ------------------------------------------------------------------------------------
 
@@ -635,7 +639,7 @@ class Room:
             self.fanout.next_deadline(),
             self._crowd_due,
             self._mail.next_deadline(),
-            self.entrance.next_deadline(),
+            self.lobby.next_deadline(),
             next(iter(self._absent.values()), None),
         )
         return min([deadline for deadline in deadlines if deadline is not None], default=None)
@@ -644,12 +648,12 @@ class Room:
         """Do what has fallen due: seats and links whose time is up, how the crowd has changed, mail."""
         self.fanout.expire()
         now = self._clock()
-        self.entrance.turn_out_late()
+        self.lobby.turn_out_late()
         for session in [session for session, until in self._absent.items() if until <= now]:
-            assert session.kept is not None
-            self._end(session, session.kept.reason)
+            assert session.resumable is not None
+            self._end(session, session.resumable.reason)
         if self._crowd_due is not None and self._crowd_due <= now:
-            crowd = Crowd(*self._log.next(), self._crowd_joined, self._crowd_left, len(self._seats))
+            crowd = Crowd(*self._log.next(), self._crowd_joined, self._crowd_left, len(self._sessions))
             self._crowd_due, self._crowd_joined, self._crowd_left = None, 0, 0
             self.tell_everyone(crowd)
             self.flush()

@@ -63,7 +63,7 @@ def _ignore(_kind: str, _key: str, _value: str | None) -> None:
     pass
 
 
-class Moderation:
+class Rules:
     """All that is decided.
 
     `clock`: Unix time in seconds.  `save(kind, key, value)` has the next commit write `value`, which is JSON,

@@ -24,7 +24,7 @@ REFUSALS_KEPT = 1000
 
 
 @dataclass(eq=False, slots=True)
-class Kept:
+class Resumable:
     """What a session that outlives its connection has besides."""
 
     token: bytes  # its SHA-256: who reads the log file cannot take a seat with that
@@ -51,19 +51,24 @@ class Session:
     id: int
     nick: str
     connection: Connection | None  # None: its link is down
-    kept: Kept | None = None  # None: it ends with its connection
+    resumable: Resumable | None = None  # None: it ends with its connection
     live: bool = False  # it is told what happens, when it happens
     over: bool = False  # it has ended
     moderator: bool = False
-    origin: str = ""  # of its last connection (door.py); not known after a restart
+    origin: str = ""  # of its last connection (admission.py); not known after a restart
 
     def row(self) -> SessionRow:
         """Return what is stored of it."""
-        if self.kept is None:
+        if self.resumable is None:
             return SessionRow(self.id, b"", self.nick, 0)
-        kept = self.kept
+        resumable = self.resumable
         return SessionRow(
-            self.id, kept.token, self.nick, kept.last_tag, kept.claimed, moderator=self.moderator
+            self.id,
+            resumable.token,
+            self.nick,
+            resumable.last_tag,
+            resumable.claimed,
+            moderator=self.moderator,
         )
 
 
@@ -74,16 +79,16 @@ class Mail:
     logged: Logged
     author: Session | None  # None: it had ended when the server was restarted, or there is none
     addressee: Session | None
-    holders: int  # ends that may still ask for it
+    unacknowledged_by: int  # ends that may still ask for it
     told_waiting: bool = False  # its author knows that it waits
 
     @property
     def ends(self) -> set[Session]:
         """The sessions that may ask for it: those that outlive their connections."""
-        return {end for end in (self.author, self.addressee) if end is not None and end.kept is not None}
+        return {end for end in (self.author, self.addressee) if end is not None and end.resumable is not None}
 
 
-class Seats:
+class Sessions:
     """The sessions: by nick, by how that looks, by token and in alphabetical order."""
 
     def __init__(self) -> None:
@@ -119,8 +124,8 @@ class Seats:
         self._by_key[key] = session
         self._by_look[look(session.nick)] = session
         bisect.insort(self._roster, (key, session.nick))
-        if session.kept is not None:
-            self._by_token[session.kept.token] = session
+        if session.resumable is not None:
+            self._by_token[session.resumable.token] = session
 
     def remove(self, session: Session) -> None:
         """Free the seat of a session."""
@@ -133,8 +138,8 @@ class Seats:
         if self.looks_like(session.nick) is session:  # two that were restored may look alike
             del self._by_look[look(session.nick)]
         del self._roster[bisect.bisect_left(self._roster, (key, session.nick))]
-        if session.kept is not None:
-            del self._by_token[session.kept.token]
+        if session.resumable is not None:
+            del self._by_token[session.resumable.token]
 
     def rename(self, session: Session, nick: str) -> None:
         """Give a session a nick that is free, or another form of its own."""

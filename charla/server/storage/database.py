@@ -31,7 +31,7 @@ try:
 except ImportError:  # not on Windows, where server.py does not start
     fcntl = None  # type: ignore[assignment]
 
-from charla.i18n import N_, Words, system_words
+from charla.i18n import N_, LazyText, system_words
 from charla.server.storage.event_log import Logged, SessionRow, StorageError
 
 log = logging.getLogger("charla")
@@ -52,7 +52,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "INSERT INTO log VALUES (0, 0)",
     ),
     (
-        # What moderators have decided: moderation.py knows the kinds, and the values, which are JSON.
+        # What moderators have decided: rules.py knows the kinds, and the values, which are JSON.
         "CREATE TABLE state (kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
         " PRIMARY KEY (kind, key)) WITHOUT ROWID",
         "ALTER TABLE sessions ADD COLUMN moderator INTEGER NOT NULL DEFAULT 0",
@@ -401,7 +401,7 @@ def _lock_file(path: str) -> int:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)  # it has private messages
     except OSError as error:
-        words = Words(
+        words = LazyText(
             N_("the log '{path}' cannot be opened for writing ({reason}): look at --db"),
             path=path,
             reason=system_words(error),
@@ -409,14 +409,16 @@ def _lock_file(path: str) -> int:
         raise StorageError(words) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise StorageError(Words(N_("'{path}' is no file: look at --db"), path=path))
+        raise StorageError(LazyText(N_("'{path}' is no file: look at --db"), path=path))
     with contextlib.suppress(OSError):  # somebody else's, whose group we are in
         os.fchmod(descriptor, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        words = Words(N_("the log '{path}' is in use by another server: give each its own --db"), path=path)
+        words = LazyText(
+            N_("the log '{path}' is in use by another server: give each its own --db"), path=path
+        )
         raise StorageError(words) from error
     return descriptor
 
@@ -430,13 +432,13 @@ def _migrate(path: str, connection: sqlite3.Connection, migrations: tuple[tuple[
     try:
         if tables and application != APPLICATION_ID:
             words = N_("'{path}' is the database of another program: give another file with --db")
-            raise StorageError(Words(words, path=path))
+            raise StorageError(LazyText(words, path=path))
         if version > len(migrations):
             words = N_(
                 "the log '{path}' was written by a newer Charla (its schema is {version}, this one knows "
                 "{known}): use that one, or give another file with --db"
             )
-            raise StorageError(Words(words, path=path, version=version, known=len(migrations)))
+            raise StorageError(LazyText(words, path=path, version=version, known=len(migrations)))
         for statements in migrations[version:]:
             for statement in statements:
                 connection.execute(statement)
@@ -486,5 +488,7 @@ def _error(path: str, error: Exception) -> StorageError:
     what = str(error)
     for words, code, explanation in _EXPLANATIONS:
         if words in what:
-            return StorageError(Words(explanation, path=path), code)
-    return StorageError(Words(N_("the log '{path}' cannot be used ({what})"), path=path, what=what), "error")
+            return StorageError(LazyText(explanation, path=path), code)
+    return StorageError(
+        LazyText(N_("the log '{path}' cannot be used ({what})"), path=path, what=what), "error"
+    )

@@ -1,6 +1,6 @@
 """The event log: what has happened in the room, in order, as far back as it is held.
 
-The newest events are in memory; with --db all of them are on disk as well (storage.py).  Delivery,
+The newest events are in memory; with --db all of them are on disk as well (database.py).  Delivery,
 confirmation, history and resume are reads of this log.
 
 An EventLog belongs to the room thread.  A Logged never changes once it is made, but for the line that it
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from charla.i18n import N_, Words
+from charla.i18n import N_, LazyText
 from charla.protocol import NATIVE
 from charla.protocol.messages import Acted, Event, Said
 from charla.protocol.text import Refused
@@ -36,7 +36,7 @@ BATCH = 1000
 class StorageError(Exception):
     """The log cannot be opened, read or written: a sentence that says why and what to do, and a `code`."""
 
-    def __init__(self, sentence: Words | str, code: str = "error") -> None:
+    def __init__(self, sentence: LazyText | str, code: str = "error") -> None:
         super().__init__(sentence)
         self.code = code
 
@@ -53,7 +53,7 @@ class SessionRow:
     token: bytes
     nick: str
     last_tag: int
-    claimed: int = 0  # see Kept in seats.py
+    claimed: int = 0  # see Kept in sessions.py
     refused: tuple[int, ...] = ()  # tags; filled in when it is read
     moderator: bool = False
 
@@ -92,7 +92,7 @@ class Logged:
                 self._event = NATIVE.decode(self._line[:-1].decode())  # type: ignore[assignment]
             except (Refused, UnicodeDecodeError) as error:
                 raise StorageError(
-                    Words(N_("event {number} of the log is damaged"), number=self.id), "damaged"
+                    LazyText(N_("event {number} of the log is damaged"), number=self.id), "damaged"
                 ) from error
         assert self._event is not None
         return self._event
@@ -104,17 +104,17 @@ class Logged:
             self._line = NATIVE.encode(self.event)
         return self._line
 
-    def concerns(self, session: int) -> bool:
+    def is_visible_to(self, session: int) -> bool:
         """Whether `session` is told of it."""
         return self.to in (EVERYONE, session) or (self.author == session and self.to != NOBODY)
 
-    def told_to(self, session: int) -> bytes:
+    def line_for(self, session: int) -> bytes:
         """Return what `session` is told, in the native dialect: b"" when it does not concern it."""
         if self.author == session and self.tag and self.to != NOBODY:
             # Every event that has a tag has it behind verb, id and time.
             verb, number, at, _, rest = self.line.split(b" ", 4)
             return b"%b %b %b %d %b" % (verb, number, at, self.tag, rest)
-        return self.line if self.concerns(session) else b""
+        return self.line if self.is_visible_to(session) else b""
 
 
 class EventLog:
@@ -190,7 +190,7 @@ class EventLog:
                 self._forgotten.append((session, forgotten))
 
     def save_state(self, kind: str, key: str, value: str | None) -> None:
-        """Have the next commit write a piece of the room's state (see moderation.py); None: it goes."""
+        """Have the next commit write a piece of the room's state (see rules.py); None: it goes."""
         if self.storage is not None:
             self._new_state[kind, key] = value
 

@@ -30,7 +30,7 @@ from functools import lru_cache
 from queue import Empty, SimpleQueue
 from typing import TypeAlias, TypeGuard
 
-from charla.i18n import N_, Words, _, ngettext, system_words
+from charla.i18n import N_, LazyText, _, ngettext, system_words
 from charla.protocol.messages import Acted, Event, Moderated, Said
 from charla.protocol.text import clean
 
@@ -261,19 +261,19 @@ def _ends_with_newline(path: str) -> bool:
         return True
 
 
-def _explain(path: str, error: OSError | ValueError) -> Words:
+def _explain(path: str, error: OSError | ValueError) -> LazyText:
     """Return why the file cannot be opened, and what to do."""
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.EISDIR:
-        return Words(N_("the transcript '{path}' is a folder: give a file"), path=path)
+        return LazyText(N_("the transcript '{path}' is a folder: give a file"), path=path)
     if number == errno.ENOENT:
-        return Words(N_("the transcript '{path}' cannot be made: there is no such folder"), path=path)
+        return LazyText(N_("the transcript '{path}' cannot be made: there is no such folder"), path=path)
     if number == errno.ENXIO:
-        return Words(
+        return LazyText(
             N_("the transcript '{path}' is a pipe that nobody reads: start its reader first"), path=path
         )
     reason = system_words(error) if isinstance(error, OSError) else error
-    return Words(N_("the transcript '{path}' cannot be written: {reason}"), path=path, reason=reason)
+    return LazyText(N_("the transcript '{path}' cannot be written: {reason}"), path=path, reason=reason)
 
 
 def _size(entry: Said | Acted | Moderated | _Missing) -> int:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charla import i18n as languages
+from charla import i18n
 from charla.client.chat.commands import (
     OWN_COMMANDS,
     Answer,
@@ -21,7 +21,7 @@ from charla.client.chat.commands import (
     complete,
     parse_line,
 )
-from charla.client.display import help as topics
+from charla.client.display import help_topics
 from charla.protocol import typed as grammar
 from charla.protocol.messages import Command, Help, History, Say, Tell, Who
 from charla.protocol.sentences import CLIENT_USAGE, sentence, usage_words
@@ -60,15 +60,15 @@ def test_what_lines_ask_for(line: str, command: object) -> None:
     assert parse_line(line, 7) == command
 
 
-@pytest.mark.parametrize("language", languages.available())
+@pytest.mark.parametrize("language", i18n.available())
 def test_topics_are_named_in_the_language_that_is_spoken_and_in_english_too(language: str) -> None:
-    languages.use(language)
-    for word, topic in zip(topics.words(), topics.TOPICS, strict=True):
+    i18n.use(language)
+    for word, topic in zip(help_topics.words(), help_topics.TOPICS, strict=True):
         assert parse_line(f"/help {word.upper()}") == parse_line(f"/help {topic}") == HelpOn(topic)
         assert offered(f"/help {word[:-1]}") == [word]
-    assert offered("/help ") == list(topics.words())
+    assert offered("/help ") == list(help_topics.words())
     # Where they are listed they are all there, as this language has them.
-    listed = ", ".join(topics.words())
+    listed = ", ".join(help_topics.words())
     for lines in (
         sentence("no-help-on", ("nothing",)),
         sentence("no-help-on", ("kyes", "keys")),
@@ -82,7 +82,7 @@ def test_what_help_there_is_is_told_to_who_asks_for_another() -> None:
         "There is no help on 'kyes'. Did you mean /help keys? "
         "There is help on these: talk, people, screen, keys, mod."
     )
-    languages.use("es")
+    i18n.use("es")
     assert parse_line("/help gente") == HelpOn("people")
     with pytest.raises(Refused) as refused:
         parse_line("/help tecals")

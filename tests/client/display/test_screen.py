@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charla.client.display import help as topics
+from charla.client.display import help_topics
 from charla.client.display.mentions import names
 from charla.client.display.screen import Screen
 from charla.client.display.widths import display_width
@@ -22,16 +22,16 @@ from charla.protocol.messages import (
     AskPassword,
     Banned,
     Crowd,
-    Earlier,
+    DeliveryPending,
     Goodbye,
     HelpText,
-    Here,
+    HistoryEntry,
+    HistoryHeader,
     Joined,
     Left,
     Message,
     Moderated,
     Notice,
-    Past,
     Renamed,
     Resumed,
     Said,
@@ -40,8 +40,8 @@ from charla.protocol.messages import (
     Told,
     Topic,
     Unread,
-    Waits,
     Welcome,
+    WhoPage,
 )
 from charla.protocol.sentences import CLIENT_USAGE, MODERATORS_USAGE, USAGE, usage_words
 from charla.protocol.text import clean
@@ -97,15 +97,15 @@ MESSAGES: list[tuple[Message, list[str]]] = [
         Welcome(1, AT, "ana", 1, "uno\ndos"),
         ["22:13 * uno", "22:13 * dos", "22:13 * You are ana. /help tells what you can type."],
     ),
-    (Here(0, 1, 1, 2, ("ana", "beto")), ["      * 2 here: ana, beto"]),
-    (Here(0, 1, 2, 51, ("ana", "beto")), ["      * 51 here, page 1 of 2: ana, beto (/who 2 for more)"]),
-    (Here(0, 2, 2, 51, ("zoe",)), ["      * 51 here, page 2 of 2: zoe"]),
-    (Past(Said(1, AT, 0, "beto", "hola")), ["[22:13] beto: hola"]),
-    (Past(Said(1, AT, 0, "beto", "uno\ndos")), ["[22:13] beto: uno", " " * 14 + "dos"]),
-    (Past(Acted(1, AT, 0, "beto", "saluda")), ["[22:13] ~ beto saluda"]),
-    (Earlier(0, 2), ["      * What was said before, the last 2 messages:"]),
-    (Earlier(3, 0), ["      * There is nothing of what was said before."]),
-    (Waits(1, "beto"), ["      * The connection of beto is down: that waits until they are back."]),
+    (WhoPage(0, 1, 1, 2, ("ana", "beto")), ["      * 2 here: ana, beto"]),
+    (WhoPage(0, 1, 2, 51, ("ana", "beto")), ["      * 51 here, page 1 of 2: ana, beto (/who 2 for more)"]),
+    (WhoPage(0, 2, 2, 51, ("zoe",)), ["      * 51 here, page 2 of 2: zoe"]),
+    (HistoryEntry(Said(1, AT, 0, "beto", "hola")), ["[22:13] beto: hola"]),
+    (HistoryEntry(Said(1, AT, 0, "beto", "uno\ndos")), ["[22:13] beto: uno", " " * 14 + "dos"]),
+    (HistoryEntry(Acted(1, AT, 0, "beto", "saluda")), ["[22:13] ~ beto saluda"]),
+    (HistoryHeader(0, 2), ["      * What was said before, the last 2 messages:"]),
+    (HistoryHeader(3, 0), ["      * There is nothing of what was said before."]),
+    (DeliveryPending(1, "beto"), ["      * The connection of beto is down: that waits until they are back."]),
     (
         Unread(1, AT, "beto", 1),
         ["22:13 * beto did not come back: what you last said to them alone may not have been read."],
@@ -130,7 +130,7 @@ MESSAGES: list[tuple[Message, list[str]]] = [
         Status(7, ("61", "2")),
         ["      * running for: 1 min 1 s", "      * people in the room: 2"],
     ),
-    (Here(0, 1, 1, 2, ("ana", "@beto")), ["      * 2 here: ana, @beto"]),
+    (WhoPage(0, 1, 1, 2, ("ana", "@beto")), ["      * 2 here: ana, @beto"]),
     (AskPassword(), []),
     (Token("tok", 60), []),
     (Resumed("ana", 1, 0), []),
@@ -232,7 +232,7 @@ def test_ones_own_nick_stands_out_on_every_line_that_has_some_of_it() -> None:
         (Acted(1, AT, 0, "beto", "saluda a Ana"), "22:13 ~ beto (names you) saluda a Ana"),
         (Told(1, AT, 0, "beto", "ana", "hola ana"), "22:13 beto -> you: hola ana"),
         (Said(1, AT, 7, "ana", "soy ana"), "22:13 ana: soy ana"),
-        (Past(Said(1, AT, 0, "beto", "hola ana")), "[22:13] beto: hola ana"),
+        (HistoryEntry(Said(1, AT, 0, "beto", "hola ana")), "[22:13] beto: hola ana"),
     ],
 )
 def test_without_colours_words_say_that_one_is_named(message: Message, line: str) -> None:
@@ -308,7 +308,7 @@ def test_every_line_stands_under_its_day_also_when_a_clock_goes_back() -> None:
 def test_what_is_from_before_marks_no_day() -> None:
     on = screen(80)
     on.lines(said(AT), "ana")
-    assert len(on.lines(Past(said(AT - DAY)), "ana")) == 1
+    assert len(on.lines(HistoryEntry(said(AT - DAY)), "ana")) == 1
     assert len(on.found([said(AT - DAY)], "ana")) == 1
     assert len(on.lines(said(AT), "ana")) == 1
 
@@ -340,7 +340,7 @@ def test_a_day_is_the_local_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_times_all_else_is_aligned_as_before(message: Message, lines: list[str]) -> None:
     on = screen(100)
     on.time_shown = False
-    past = isinstance(message, Past)
+    past = isinstance(message, HistoryEntry)
     assert on.lines(message, "ana") == [line if past else line[6:] for line in lines]
 
 
@@ -366,12 +366,12 @@ def test_times_come_and_go_while_messages_arrive() -> None:
     ],
 )
 def test_a_message_of_another_day_has_its_date(now: int, clock: str) -> None:
-    lines = screen(now=now).lines(Past(Said(1, AT, 0, "beto", "hola")), "ana")
+    lines = screen(now=now).lines(HistoryEntry(Said(1, AT, 0, "beto", "hola")), "ana")
     assert lines == [f"{clock} beto: hola"]
 
 
 def test_what_is_past_is_dim_from_one_end_to_the_other() -> None:
-    lines = screen(60, color=True).lines(Past(Said(1, AT, 0, "beto", "uno " * 30)), "ana")
+    lines = screen(60, color=True).lines(HistoryEntry(Said(1, AT, 0, "beto", "uno " * 30)), "ana")
     assert len(lines) == 3
     assert all(re.fullmatch(r"\x1b\[2m[^\x1b]+\x1b\[0m", line) for line in lines)
 
@@ -407,8 +407,8 @@ def test_only_what_the_screen_puts_there_is_at_the_left_edge(
         (Said(1, AT, 0, nick, text), f"{clock}{nick}"),  # perhaps: (names you)
         (Acted(1, AT, 0, nick, text), f"{clock}~ {nick}"),
         (Told(1, AT, 0, nick, "ana", text), f"{clock}{nick} -> you:"),
-        (Past(Said(1, AT, 0, nick, text)), f"[22:13] {nick}:"),
-        (Past(Acted(1, AT, 0, nick, text)), f"[22:13] ~ {nick}"),
+        (HistoryEntry(Said(1, AT, 0, nick, text)), f"[22:13] {nick}:"),
+        (HistoryEntry(Acted(1, AT, 0, nick, text)), f"[22:13] ~ {nick}"),
         (Left(1, AT, nick, text.replace("\n", "")), f"{clock}* {nick} left"),
         (Moderated(1, AT, 0, "announce", nick, "", 0, text), f"{clock}* {nick} announces:"),
         (Moderated(1, AT, 0, "kick", nick, "eva", 0, text), f"{clock}* {nick} removed eva"),
@@ -497,7 +497,7 @@ def test_on_a_narrow_screen_the_meaning_stands_under_what_is_typed() -> None:
     ]
 
 
-@pytest.mark.parametrize("topic", ["", *topics.TOPICS])
+@pytest.mark.parametrize("topic", ["", *help_topics.TOPICS])
 def test_the_help_fits_and_loses_nothing(topic: str) -> None:
     def words(lines: list[str]) -> str:
         return re.sub(r"\s", "", "".join(lines))

@@ -30,6 +30,7 @@ from charla.protocol.messages import (
     MAX_NUMBER,
     Act,
     Acted,
+    AlreadyDone,
     Announce,
     AskBans,
     AskNick,
@@ -37,21 +38,19 @@ from charla.protocol.messages import (
     AskStatus,
     AskTopic,
     Ban,
+    CaughtUp,
     Command,
-    Done,
     Event,
     Goodbye,
     HelpText,
-    Here,
     History,
+    HistoryEntry,
     Joined,
     Kick,
     Leave,
-    Live,
     Message,
     Mod,
     Mute,
-    Past,
     Ping,
     Pong,
     Refusal,
@@ -68,6 +67,7 @@ from charla.protocol.messages import (
     Unban,
     Unmute,
     Who,
+    WhoPage,
 )
 from charla.protocol.native import NativeDialect
 from charla.protocol.text import MAX_TEXT, clean
@@ -76,7 +76,7 @@ from charla.protocol.typed import LONGEST_TIME
 TAG = 9
 
 # The network's own: a token is a secret, and no program has anything to do for the others.
-NOT_TOLD = (AskPassword, AskNick, Token, Resumed, Live, HelpText, Ping, Pong, Goodbye)
+NOT_TOLD = (AskPassword, AskNick, Token, Resumed, CaughtUp, HelpText, Ping, Pong, Goodbye)
 
 
 def refusal(line: str) -> tuple[str, ...]:
@@ -118,11 +118,11 @@ def test_it_imports_nothing_that_could_do_io() -> None:
         ),
         (Joined(3, 5, "ana"), '{"type": "joined", "id": 3, "time": 5, "nick": "ana"}'),
         (
-            Here(7, 1, 1, 2, ("@ana", "beto")),
+            WhoPage(7, 1, 1, 2, ("@ana", "beto")),
             '{"type": "here", "re": "mine", "page": 1, "pages": 1, "people": 2, "nicks": ["@ana", "beto"]}',
         ),
         (
-            Past(Said(3, 5, 0, "ana", "hola")),
+            HistoryEntry(Said(3, 5, 0, "ana", "hola")),
             '{"type": "past", "event": {"type": "said", "id": 3, "time": 5, "nick": "ana", "text": "hola"}}',
         ),
         (
@@ -130,7 +130,7 @@ def test_it_imports_nothing_that_could_do_io() -> None:
             '{"type": "refused", "re": "mine", "code": "no-such-user", "arguments": ["anna"]}',
         ),
         (Topic(7, True, ""), '{"type": "topic", "re": "mine", "quiet": true, "text": ""}'),
-        (Done(7), '{"type": "done", "re": "mine"}'),
+        (AlreadyDone(7), '{"type": "done", "re": "mine"}'),
     ],
 )
 def test_a_message_becomes_one_object_with_its_fields(message: Message, line: str) -> None:
@@ -139,7 +139,7 @@ def test_a_message_becomes_one_object_with_its_fields(message: Message, line: st
 
 @pytest.mark.parametrize("number", [0, -1, 1.5])
 def test_every_kind_of_id_comes_back(number: float) -> None:
-    assert json.loads(encode(Done(7), re=number)) == {"type": "done", "re": number}
+    assert json.loads(encode(AlreadyDone(7), re=number)) == {"type": "done", "re": number}
 
 
 def test_every_message_is_told_or_is_the_networks_own() -> None:
@@ -189,7 +189,7 @@ def instances(kind: type, tag: int = 0, **special: st.SearchStrategy[Any]) -> st
     return st.builds(kind, **values, **({"tag": st.just(tag)} if "tag" in hints else {}))
 
 
-VALUES[get_type_hints(Past)["event"]] = st.one_of(instances(Said), instances(Acted))
+VALUES[get_type_hints(HistoryEntry)["event"]] = st.one_of(instances(Said), instances(Acted))
 
 
 @given(st.one_of(*map(instances, MESSAGES.values())))
@@ -198,7 +198,7 @@ def test_no_message_loses_anything(message: Any) -> None:
         kind = MESSAGES[told.pop("type")]
         assert not told.pop("own", False)
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
-        if kind is Past:
+        if kind is HistoryEntry:
             values["event"] = made(told["event"])
         return kind(**values, **({"tag": 0} if "tag" in get_type_hints(kind) else {}))
 

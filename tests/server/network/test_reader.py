@@ -19,16 +19,16 @@ from charla.protocol.messages import Leave, Said, Say, Tell, Who
 from charla.protocol.text import MAX_LINE, Refused
 from charla.server.delivery.fanout import Connection
 from charla.server.delivery.requests import (
-    Answer,
     AskHistory,
     CatchUp,
     Chunk,
     Ended,
-    Errand,
+    HistorySlice,
     Item,
     NoSeat,
-    Read,
-    ReadPast,
+    ReplaySlice,
+    Reply,
+    Request,
     Silent,
     TakeSeat,
 )
@@ -36,10 +36,10 @@ from charla.server.network.reader import CHUNK_SIZE, Entry, RateLimit, Reader
 from charla.server.storage.event_log import EVERYONE, Logged, StorageError
 
 
-def let_go(connection: Connection) -> None:
+def release(connection: Connection) -> None:
     """Do what the room does when it is done with a connection."""
     connection.gone = True
-    connection.let_go()
+    connection.release()
 
 
 class ListInbox:
@@ -50,7 +50,7 @@ class ListInbox:
         self.chunks: list[list[Item]] = []
         self.changed = threading.Condition()
         self._taken = taken
-        self.steps: list[Answer] = []  # what comes instead of True
+        self.steps: list[Reply] = []  # what comes instead of True
         self.takes_chunks = True
 
     def put(self, entry: Entry | None) -> None:
@@ -64,9 +64,9 @@ class ListInbox:
             if isinstance(item, (TakeSeat, CatchUp, AskHistory, Chunk)):
                 self.answer(item)
             if isinstance(item, Ended) and not connection.gone:
-                let_go(connection)
+                release(connection)
 
-    def answer(self, errand: Errand) -> None:
+    def answer(self, errand: Request) -> None:
         """Do an errand of the reader as the room does."""
         if isinstance(errand, TakeSeat):
             errand.answer.put(self.steps.pop(0) if self.steps else errand.hello.nick not in self._taken)
@@ -234,7 +234,7 @@ def slow() -> Iterator[Running]:
     running.client.sendall(b"ana\none\ntwo\nthree\nfour\n")
     running.inbox.wait_for(lambda: len(running.inbox.items) == 3)
     yield running
-    let_go(running.connection)
+    release(running.connection)
     running.finish()
 
 
@@ -243,10 +243,10 @@ def test_what_is_over_the_limit_waits_and_what_was_before_it_does_not(slow: Runn
 
 
 def test_a_reader_that_waits_wakes_at_once_when_the_room_lets_go(slow: Running) -> None:
-    let_go(slow.connection)
+    release(slow.connection)
     slow.inbox.wait_for(lambda: isinstance(slow.inbox.items[-1], Ended))
     assert Say("three") not in slow.inbox.items
-    slow.connection._let_go.acquire()  # for the fixture, which lets go once more
+    slow.connection._released.acquire()  # for the fixture, which lets go once more
 
 
 def test_what_was_delayed_is_not_lost() -> None:
@@ -266,7 +266,7 @@ def logged(numbers: range, text: str = "hola") -> list[Logged]:
 def test_a_resume_is_handed_over_in_chunks_until_the_room_says_that_it_is_live() -> None:
     inbox = ListInbox()
     long = logged(range(1, 101), "x" * 1000)
-    inbox.steps = [Read(7, 0, 100, long), Read(7, 100, 102, logged(range(101, 103))), True]
+    inbox.steps = [ReplaySlice(7, 0, 100, long), ReplaySlice(7, 100, 102, logged(range(101, 103))), True]
     running = Running(inbox)
     running.client.sendall(b"HELLO 1 ana session=tok last=0\nSAY 1 hola\n")
     items = running.finish()
@@ -281,7 +281,7 @@ def test_a_resume_is_handed_over_in_chunks_until_the_room_says_that_it_is_live()
 
 def test_a_resume_whose_client_is_gone_ends() -> None:
     inbox = ListInbox()
-    inbox.steps = [Read(7, 0, 100, logged(range(1, 101))), False]
+    inbox.steps = [ReplaySlice(7, 0, 100, logged(range(1, 101))), False]
     running = Running(inbox)
     running.client.sendall(b"HELLO 1 ana session=tok\nSAY 1 hola\n")
     items = running.finish()
@@ -291,7 +291,7 @@ def test_a_resume_whose_client_is_gone_ends() -> None:
 def test_a_client_that_takes_nothing_of_it_is_taken_for_dead() -> None:
     inbox = ListInbox()
     inbox.takes_chunks = False
-    inbox.steps = [Read(7, 0, 1, logged(range(1, 2)))]
+    inbox.steps = [ReplaySlice(7, 0, 1, logged(range(1, 2)))]
     running = Running(inbox, ping_after=0.02, dead_after=0.05)
     running.client.sendall(b"HELLO 1 ana session=tok\n")
     inbox.wait_for(lambda: any(isinstance(item, Ended) for item in inbox.items[-1:]))
@@ -307,7 +307,7 @@ def test_a_history_goes_out_in_the_clients_dialect() -> None:
         running = Running(inbox)
         running.client.sendall(hello.split(b"\n")[0] + b"\n")
         inbox.wait_for(lambda inbox=inbox: len(inbox.items) == 1)  # type: ignore[misc]
-        inbox.steps = [ReadPast(logged(range(1, 3)), 1, 0)]
+        inbox.steps = [HistorySlice(logged(range(1, 3)), 1, 0)]
         running.client.sendall(hello.split(b"\n")[1] + b"\n")
         (chunk,) = [item for item in running.finish() if isinstance(item, Chunk)]
         lines = chunk.data.splitlines(keepends=True)
@@ -338,7 +338,7 @@ def test_a_disk_that_fails_in_the_middle_of_a_resume_costs_only_what_is_behind(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     inbox = ListInbox()
-    inbox.steps = [Read(7, 0, 100, None), True]
+    inbox.steps = [ReplaySlice(7, 0, 100, None), True]
     with caplog.at_level(logging.CRITICAL, "charla"):
         running = Running(inbox, storage=FailingStorage())
         running.client.sendall(b"HELLO 1 ana session=tok\nSAY 1 hola\n")
@@ -357,7 +357,7 @@ def test_a_disk_that_fails_in_the_middle_of_a_history_does_not_end_the_link(
         running = Running(inbox, storage=FailingStorage())
         running.client.sendall(b"HELLO 1 ana\n")
         inbox.wait_for(lambda: len(inbox.items) == 1)
-        inbox.steps = [ReadPast([], 6, 5)]
+        inbox.steps = [HistorySlice([], 6, 5)]
         running.client.sendall(b"HISTORY 5 5\nSAY 1 hola\n")
         items = running.finish()
     (chunk,) = [item for item in items if isinstance(item, Chunk)]

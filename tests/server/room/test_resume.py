@@ -33,13 +33,13 @@ from charla.server.delivery.requests import (
     CatchUp,
     Chunk,
     Ended,
-    Read,
-    ReadPast,
+    HistorySlice,
+    ReplaySlice,
     Silent,
     TakeSeat,
 )
-from charla.server.room import private_messages as mail
-from charla.server.room import sessions as seats
+from charla.server.room import private_messages
+from charla.server.room import sessions as sessions
 from charla.server.storage.database import Storage
 
 Sit = Callable[..., Table]
@@ -161,15 +161,17 @@ def test_what_was_sent_and_not_confirmed_is_recognised(table: Table) -> None:
 def test_refusals_are_remembered_without_what_was_typed_and_not_for_ever(
     sit: Sit, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seats, "REFUSALS_KEPT", 5)
+    monkeypatch.setattr(sessions, "REFUSALS_KEPT", 5)
     table = sit(storage=storage)
     ana, _ = table.begin("ana")
     table.do(ana, *(Tell("nobody", "a secret", tag) for tag in range(1, 9)))
     table.do(ana, *(Tell("nobody", "a secret", 8) for _ in range(3)))
     assert table.told(ana)[-3:] == ["ERROR 8 no-such-user nobody"] * 3
     assert ana.session is not None
-    assert ana.session.kept is not None
-    assert ana.session.kept.refused == {tag: Refusal(tag, "no-such-user", ("nobody",)) for tag in range(4, 9)}
+    assert ana.session.resumable is not None
+    assert ana.session.resumable.refused == {
+        tag: Refusal(tag, "no-such-user", ("nobody",)) for tag in range(4, 9)
+    }
     assert storage.load(1).sessions[0].refused == (4, 5, 6, 7, 8)
 
 
@@ -310,7 +312,7 @@ def test_what_happens_while_one_catches_up_comes_once_behind_what_was_missed(tab
     again = table.connect()
     step = table.ask(again, TakeSeat(Hello("x", token, 2), NATIVE, SimpleQueue()))
     during = 0
-    while isinstance(step, Read):  # too much for the room to send itself
+    while isinstance(step, ReplaySlice):  # too much for the room to send itself
         table.do(eva, Say(f"during {during}"), Tell("ana", f"private {during}"))
         during += 1
         step = table.read(again, step)
@@ -475,18 +477,18 @@ def test_both_ends_are_asked_whether_they_have_a_private_message(table: Table) -
     table.do(eva, Tell("ana", "psst", 1))
     table.do(leo, Tell("leo", "to myself", 1))
     table.told(ana), table.told(eva), table.told(leo)
-    table.pass_time(mail.ASK_TIME)
+    table.pass_time(private_messages.ASK_TIME)
     assert (table.told(ana), table.told(eva), table.told(leo)) == (["PING 5"], ["PING 5"], [])
     table.do(ana, Pong(5))
-    table.pass_time(mail.ASK_TIME)
+    table.pass_time(private_messages.ASK_TIME)
     assert (table.told(ana), table.told(eva)) == ([], [])  # eva has been asked, and has not answered
     table.do(eva, Pong(3))
-    table.pass_time(mail.ASK_TIME)
+    table.pass_time(private_messages.ASK_TIME)
     assert table.told(eva) == ["PING 5"]
 
 
 def test_a_full_mailbox_refuses_more(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mail, "MAILBOX_LIMIT", 2)
+    monkeypatch.setattr(private_messages, "MAILBOX_LIMIT", 2)
     ana, _ = table.begin("ana")
     eva = table.join("eva", NATIVE)
     lose(table, ana)
@@ -575,7 +577,7 @@ def test_history_that_is_asked_for_is_read_by_the_reader(table: Table) -> None:
     eva = table.join("eva")
     table.do(eva, *(Say(f"m{n}") for n in range(5)))
     read = table.ask(eva, AskHistory(3, SimpleQueue()))
-    assert isinstance(read, ReadPast)
+    assert isinstance(read, HistorySlice)
     assert [logged.line.split()[-1] for logged in read.entries] == [b"m2", b"m3", b"m4"]
     assert read.more == 0  # there is no disk
 
@@ -629,7 +631,7 @@ def test_a_seat_that_was_kept_over_a_restart_ends_too(sit: Sit, storage: Storage
     eva = after.join("eva")
     after.pass_time(GRACE)
     assert after.told(eva) == ["* ana left (connection lost)"]
-    assert restart(after, sit).room._seats.get("ana") is None
+    assert restart(after, sit).room._sessions.get("ana") is None
 
 
 def test_a_session_that_has_seen_what_was_never_stored_is_not_misled(sit: Sit, storage: Storage) -> None:
@@ -671,10 +673,10 @@ def test_a_long_resume_reads_the_disk_and_the_seam_has_neither_gap_nor_overlap(
     table.room.flush()
     again = table.connect()
     step = table.ask(again, TakeSeat(Hello("x", token, 2), NATIVE, SimpleQueue()))
-    assert isinstance(step, Read)
+    assert isinstance(step, ReplaySlice)
     assert step.entries is None
     rounds = 0
-    while isinstance(step, Read):
+    while isinstance(step, ReplaySlice):
         table.do(eva, Say("during"))
         step = table.read(again, step)
         rounds += 1
@@ -730,11 +732,11 @@ def test_what_is_pruned_while_one_catches_up_is_told_as_lost(sit: Sit, storage: 
     table.do(eva, *(Say(f"m{n}") for n in range(3000)))
     again = table.connect()
     step = table.ask(again, TakeSeat(Hello("x", token, 2), NATIVE, SimpleQueue()))
-    assert isinstance(step, Read)
+    assert isinstance(step, ReplaySlice)
     storage._keeper.execute("DELETE FROM events WHERE id <= 1000")
     storage.floor = 1000
     entries = storage.events_after(step.after, step.upto, step.session, 10_000)
-    data = b"".join(logged.told_to(step.session) for logged in entries)
+    data = b"".join(logged.line_for(step.session) for logged in entries)
     assert table.ask(again, Chunk(data, SimpleQueue())) is True
     assert table.ask(again, CatchUp(step.upto, SimpleQueue(), began=step.after)) is True
     table.room.flush()
@@ -779,9 +781,9 @@ def test_a_disk_that_cannot_be_read_is_told_as_a_gap(sit: Sit, storage: Storage)
     table.room.flush()
     again = table.connect()
     step = table.ask(again, TakeSeat(Hello("x", token, 2), NATIVE, SimpleQueue()))
-    assert isinstance(step, Read)
+    assert isinstance(step, ReplaySlice)
     step = table.ask(again, CatchUp(step.after, SimpleQueue(), failed=True))
-    while isinstance(step, Read):
+    while isinstance(step, ReplaySlice):
         step = table.read(again, step)
     lines = [line for line in table.told(again) if line.startswith(("RESUMED", "SAY"))]
     assert lines[:2] == ["RESUMED ana 2 0", "RESUMED ana 2 2000"]

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import pytest
 from support.table import Table
 
-from charla.protocol import NATIVE, PLAIN
-from charla.protocol import sentences as wording
+from charla.protocol import NATIVE, PLAIN, sentences
 from charla.protocol.messages import Act, Help, Leave, Rename, Say, Tell, Who
 from charla.protocol.text import Refused
 from charla.server.delivery.requests import Ended, NoSeat
@@ -91,7 +90,7 @@ def test_a_private_message_to_oneself_comes_once(table: Table) -> None:
 def test_an_absent_addressee_and_nobody_sees_the_line(table: Table, caplog: pytest.LogCaptureFixture) -> None:
     ana, beto = table.join("ana"), table.join("beto")
     table.do(ana, Tell("bteo", "my secret"))
-    assert table.told(ana) == ["! " + wording.sentence("no-such-user", ("bteo",))]
+    assert table.told(ana) == ["! " + sentences.sentence("no-such-user", ("bteo",))]
     assert table.told(beto) == []
     table.do(ana, Tell("beto", "my secret"))
     assert "secret" not in caplog.text
@@ -111,7 +110,7 @@ def test_renaming(table: Table) -> None:
     ana, beto = table.join("ana"), table.join("beto")
     table.do(ana, Rename("BETO"), Rename("ana"), Rename("1x"), Rename("ANA"), Rename("eva"))
     taken, same, start = (
-        "! " + wording.sentence(*why)
+        "! " + sentences.sentence(*why)
         for why in (("nick-taken", ("BETO",)), ("nick-same", ("ana",)), ("nick-start", ()))
     )
     assert table.told(ana) == [taken, same, start, "* you are now ANA", "* you are now eva"]
@@ -170,9 +169,9 @@ def test_after_a_goodbye_comes_end_of_stream_and_the_socket_is_let_go_when_the_r
     table.do(ana, Leave(), Leave())
     assert table.told(ana) == ["* Goodbye!"]
     assert sock.shutdowns == [socket.SHUT_WR]
-    assert not ana.wait_let_go(0)
+    assert not ana.wait_released(0)
     table.do(ana, Ended("left"))
-    assert ana.wait_let_go(0)
+    assert ana.wait_released(0)
     assert not table.fanout.connections
 
 
@@ -182,10 +181,10 @@ def test_who_does_not_hang_up_after_goodbye_is_hung_up_on(table: Table) -> None:
     assert table.room.next_deadline() == 102.0
     table.now = 101.9
     table.room.tick()
-    assert not ana.wait_let_go(0)
+    assert not ana.wait_released(0)
     table.now = 102.0
     table.room.tick()
-    assert ana.wait_let_go(0)
+    assert ana.wait_released(0)
     assert table.sockets[ana].shutdowns[-1] == socket.SHUT_RDWR
     table.do(ana, Say("late"), Ended("lost"))
     assert not table.fanout.connections
@@ -218,11 +217,11 @@ def test_a_full_backlog_drops_that_one_and_tells_the_others(table: Table) -> Non
     assert lines == [f"ana: {n:03} and some text" for n in range(60)]
     table.sockets[slow].room = None  # it reads on: the line that it had a part of, and why it was dropped
     table.room.send_backlogs()
-    assert table.told(slow)[-2:] == ["ana: 000 and some text", f"* {wording.GOODBYES['slow']}"]
+    assert table.told(slow)[-2:] == ["ana: 000 and some text", f"* {sentences.GOODBYES['slow']}"]
     assert table.sockets[slow].shutdowns == [socket.SHUT_WR]
     table.now += 2.0
     table.room.tick()
-    assert slow.wait_let_go(0)
+    assert slow.wait_released(0)
     assert slow.backlog == []
     assert table.seat(table.connect(), "slow"), "the nick is free again"
 
@@ -329,7 +328,7 @@ def test_a_bug_costs_one_client_and_not_the_room(
     ana, beto = table.join("ana"), table.join("beto")
     monkeypatch.setitem(table.room._asked, Tell, lambda *_: 1 / 0)
     table.do(beto, Tell("ana", "boom"))
-    assert table.told(beto) == ["* " + wording.GOODBYES["error"]]
+    assert table.told(beto) == ["* " + sentences.GOODBYES["error"]]
     assert table.told(ana) == ["* beto left (dropped: server error)"]
     assert "ZeroDivisionError" in caplog.text
     monkeypatch.setattr(table.room, "_take_seat", lambda *_: 1 / 0)

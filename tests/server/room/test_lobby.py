@@ -83,11 +83,11 @@ def test_who_has_gone_is_not_waited_for(sit: Sit) -> None:
     table.do(ana, Ended("lost"))
     table.do(beto, Leave())
     table.do(eva, NoSeat(Refused("nick-empty"), NATIVE))
-    assert len(table.room.entrance) == 1
+    assert len(table.room.lobby) == 1
     table.pass_time(HANDSHAKE)
     assert told(table, eva)[-1] == "BYE nick-late", "in the dialect it has chosen"
     assert LATE not in told(table, beto)
-    assert len(table.room.entrance) == 0
+    assert len(table.room.lobby) == 0
 
 
 def test_each_has_a_deadline_of_its_own(sit: Sit) -> None:
@@ -134,7 +134,7 @@ def test_a_flood_leaves_no_more_than_the_limit(sit: Sit) -> None:
     for _ in range(200):
         connection = table.connect()
         table.room.flush()
-        assert len(table.room.entrance) <= 5
+        assert len(table.room.lobby) <= 5
         assert not connection.gone, "a newcomer is in"
     gone = [connection for connection in table.sockets if connection.gone]
     assert len(gone) == 195
@@ -147,13 +147,13 @@ def test_when_threads_run_out_a_quarter_makes_place_the_first_ones(sit: Sit) -> 
     table = sit()
     waiting = [table.connect() for _ in range(10)]
     ana = table.join("ana")
-    table.room.entrance.make_place()
+    table.room.lobby.make_place()
     assert [connection.gone for connection in waiting] == [True] * 3 + [False] * 7
     assert not ana.gone
     for _ in range(10):
-        table.room.entrance.make_place()
+        table.room.lobby.make_place()
     assert all(connection.gone for connection in waiting)
-    table.room.entrance.make_place()
+    table.room.lobby.make_place()
     assert not ana.gone
 
 
@@ -163,7 +163,7 @@ def test_a_flood_is_recorded_once_and_counted(sit: Sit, caplog: pytest.LogCaptur
         for _ in range(50):
             table.connect("203.0.113.7")
     assert [record.getMessage() for record in caplog.records] == ["203.0.113.7 turned away: crowded"]
-    assert table.room.entrance.refused == 49
+    assert table.room.lobby.refused == 49
 
 
 # ---- passwords -----------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ def test_a_wrong_password_can_be_given_better_until_it_was_wrong_too_often(sit: 
     assert ana.closing
     table.do(ana, PasswordGiven())
     assert table.told(ana) == []
-    assert table.room.entrance.refused == 2
+    assert table.room.lobby.refused == 2
 
 
 def test_who_leaves_at_the_password_is_told_goodbye(sit: Sit) -> None:
@@ -201,7 +201,7 @@ def test_who_leaves_at_the_password_is_told_goodbye(sit: Sit) -> None:
     ana = table.connect()
     table.do(ana, Leave())
     assert table.told(ana) == ["PASSWORD", "* Goodbye!"]
-    assert len(table.room.entrance) == 0
+    assert len(table.room.lobby) == 0
 
 
 # ---- TLS -----------------------------------------------------------------------------------------
@@ -233,4 +233,4 @@ def test_who_connects_while_the_room_closes_is_told(sit: Sit) -> None:
     table.room.close()
     ana = table.connect()
     assert told(table, ana) == ["* The server is closing. Goodbye!"]
-    assert len(table.room.entrance) == 0
+    assert len(table.room.lobby) == 0

@@ -21,8 +21,7 @@ from support.headless import Person, Start, back, said
 from support.scripted import AT, FakeServer, Seat, fingerprint_of, make_pair
 
 from charla.client.network import connect as route
-from charla.client.network import link
-from charla.client.network import session as network
+from charla.client.network import link, session
 from charla.client.network.connect import NoConnection
 from charla.client.network.events import Arrival, Ended, Ending
 from charla.client.network.link import Connector, Link
@@ -31,7 +30,7 @@ from charla.common import tls
 from charla.common.passwords import Password
 from charla.common.tls import TlsError, TlsSocket
 from charla.protocol import turn_away
-from charla.protocol.messages import Goodbye, Here, Message, Mod, Refusal, Say, Token, Welcome
+from charla.protocol.messages import Goodbye, Message, Mod, Refusal, Say, Token, Welcome, WhoPage
 from charla.protocol.text import Refused
 
 Pair = tuple[str, str]
@@ -91,7 +90,7 @@ def opposite(server: FakeServer, does: Callable[[Seat], None], call: Callable[[]
 
 
 def opening(token: str = "tok") -> list[Message]:
-    return [Welcome(1, AT, "ana", 1), Token(token, 60), Here(0, 1, 1, 1, ("ana",))]
+    return [Welcome(1, AT, "ana", 1), Token(token, 60), WhoPage(0, 1, 1, 1, ("ana",))]
 
 
 # --------------------------------------------------------------------------------------------------
@@ -258,7 +257,7 @@ def test_who_is_held_off_waits_as_long_as_the_server_says(
     fake: FakeServer, start: Start, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(network.Network, "_pause", lambda _self, seconds: pauses.append(seconds))
+    monkeypatch.setattr(session.Network, "_pause", lambda _self, seconds: pauses.append(seconds))
     ana, seat = seated(start, stack, fake)
     seat.close()
     with fake.accept() as seat:
@@ -755,12 +754,12 @@ def test_a_handshake_that_stalls_at_a_reconnect_is_another_failed_attempt(
     secure: FakeServer, pair: Pair, start: Start, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ana, seat = secured(start, stack, secure, pinned(pair))
-    monkeypatch.setattr(network, "HANDSHAKE_TIME", 0.2)
+    monkeypatch.setattr(session, "HANDSHAKE_TIME", 0.2)
     secure.pair = None
     seat.close()
     start.accept(secure)  # says nothing
     stalled = start.accept(secure)
-    monkeypatch.setattr(network, "HANDSHAKE_TIME", DEADLINE)
+    monkeypatch.setattr(session, "HANDSHAKE_TIME", DEADLINE)
     secure.pair = pair
     ana.ear.expect(("down", ""))
     stalled.close()

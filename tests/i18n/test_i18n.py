@@ -31,15 +31,13 @@ from support import DEADLINE, ROOT, LineClient, ServerProgram, catalogue
 from support.examples import MESSAGES, NOW, TOLD_ALIKE
 
 from charla import i18n as languages
-from charla.i18n import N_, Words, choose, ngettext, preferred, read_catalogue
-from charla.protocol import PLAIN, read_greeting, turn_away
-from charla.protocol import sentences as wording
+from charla.i18n import N_, LazyText, choose, ngettext, preferred, read_catalogue
+from charla.protocol import PLAIN, read_greeting, sentences, turn_away
 from charla.protocol.messages import (
     Crowd,
-    Earlier,
     Goodbye,
     HelpText,
-    Here,
+    HistoryHeader,
     Left,
     Message,
     Moderated,
@@ -48,9 +46,10 @@ from charla.protocol.messages import (
     Status,
     Told,
     Topic,
+    WhoPage,
 )
-from charla.server.records import Seldom, fields, recording
-from charla.server.storage import database as storage
+from charla.server.records import ThrottledLogger, log_fields, recording
+from charla.server.storage import database
 from charla.server.storage.event_log import StorageError
 from charla.server.storage.transcript import Transcript
 
@@ -201,11 +200,11 @@ def test_what_a_module_records_is_marked(path: Path) -> None:
 def test_all_that_the_tables_say_is_marked() -> None:
     marked = {form for forms in ids(catalogue.template()) for form in forms}
     tables = [
-        *(wording.SENTENCES, wording.CLIENT_SENTENCES, wording.GOODBYES, wording.LEAVE_REASONS),
-        *(wording.NOTICES, wording.ACTIONS, wording.STATUS_WORDS),
+        *(sentences.SENTENCES, sentences.CLIENT_SENTENCES, sentences.GOODBYES, sentences.LEAVE_REASONS),
+        *(sentences.NOTICES, sentences.ACTIONS, sentences.STATUS_WORDS),
     ]
     assert {words for table in tables for words in table.values()} - marked == {""}
-    for usage in (wording.USAGE, wording.MODERATORS_USAGE, wording.CLIENT_USAGE):
+    for usage in (sentences.USAGE, sentences.MODERATORS_USAGE, sentences.CLIENT_USAGE):
         assert {meaning for _typed, meaning in usage.values()} <= marked
         assert {typed for typed, _meaning in usage.values() if re.search("[A-Z]{3}", typed)} <= marked
 
@@ -331,11 +330,11 @@ def test_a_language_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert choose(["--lang", "pt-br"], {}) == "pt_BR"
     assert preferred({"LANG": "pt_PT.UTF-8"}) == "en"
     languages.use("pt_BR")
-    assert wording.goodbye_words("left") == "Tchau"
-    assert wording.goodbye_words("slow").startswith("You were dropped")  # what is missing is in English
+    assert sentences.goodbye_words("left") == "Tchau"
+    assert sentences.goodbye_words("slow").startswith("You were dropped")  # what is missing is in English
     with pytest.raises(ValueError, match="es"):
         languages.use("es")
-    assert wording.goodbye_words("left") == "Tchau"
+    assert sentences.goodbye_words("left") == "Tchau"
     assert languages.language("PT_br") == "pt_BR"
     with pytest.raises(argparse.ArgumentTypeError, match=r"'es' is not a language there is.*en, pt_BR"):
         languages.language("es")
@@ -447,8 +446,8 @@ def test_a_file_of_nothing() -> None:
 
 
 def test_words_have_their_language_when_they_are_read() -> None:
-    why = Words(N_("disk full"))
-    words = Words(N_("no certificate can be kept in {folder}: {reason}"), folder="{x} 100 %s", reason=why)
+    why = LazyText(N_("disk full"))
+    words = LazyText(N_("no certificate can be kept in {folder}: {reason}"), folder="{x} 100 %s", reason=why)
     error = StorageError(words, "disk-full")
     assert str(error) == "no certificate can be kept in {x} 100 %s: disk full"
     languages.use("es")
@@ -459,7 +458,7 @@ def test_words_have_their_language_when_they_are_read() -> None:
 
 def test_words_of_a_record_take_what_goes_into_them_as_it_stands() -> None:
     languages.use("es")
-    words = Words(N_("%s turned away: %s"), "100 % {sure} %d", Words(N_("locked")))
+    words = LazyText(N_("%s turned away: %s"), "100 % {sure} %d", LazyText(N_("locked")))
     assert str(words) == "100 % {sure} %d se queda fuera: bloqueado"
     assert words.english == "100 % {sure} %d turned away: locked"
 
@@ -471,7 +470,7 @@ def test_no_words_are_no_words() -> None:
 
 def test_plurals() -> None:
     languages.use("es")
-    assert [wording.earlier_words(Earlier(0, n)) for n in (0, 1, 2)] == [
+    assert [sentences.earlier_words(HistoryHeader(0, n)) for n in (0, 1, 2)] == [
         "No hay nada de lo que se dijo antes.",
         "Lo que se dijo antes, el último mensaje:",
         "Lo que se dijo antes, los 2 últimos mensajes:",
@@ -486,11 +485,11 @@ MARK = re.compile(r"(NICK|PASSWORD)$|\* |! |\[|~ |[\w.-]+: ")
 
 ALL: list[tuple[Message, bool]] = [
     *((line[0], own) for table in (MESSAGES, TOLD_ALIKE) for line in table for own in (False, True)),
-    *((Refusal(0, code, ("1", "beto", "x")), False) for code in wording.SENTENCES),
-    *((Goodbye(reason), False) for reason in (*wording.GOODBYES, "later")),
-    *((Left(9, NOW, "ana", reason), False) for reason in (*wording.LEAVE_REASONS, "later")),
-    *((Moderated(9, NOW, 0, action, "ana", "beto", 60, "a\nb"), False) for action in wording.ACTIONS),
-    *((Here(0, page, 2, 60, ("ana", "beto")), False) for page in (1, 2)),
+    *((Refusal(0, code, ("1", "beto", "x")), False) for code in sentences.SENTENCES),
+    *((Goodbye(reason), False) for reason in (*sentences.GOODBYES, "later")),
+    *((Left(9, NOW, "ana", reason), False) for reason in (*sentences.LEAVE_REASONS, "later")),
+    *((Moderated(9, NOW, 0, action, "ana", "beto", 60, "a\nb"), False) for action in sentences.ACTIONS),
+    *((WhoPage(0, page, 2, 60, ("ana", "beto")), False) for page in (1, 2)),
     *((HelpText(moderators), False) for moderators in (False, True)),
     (Crowd(9, NOW, 3, 2, 201), False),
     (Topic(0, True, "a\n* beto left"), False),
@@ -527,13 +526,13 @@ def test_no_line_of_the_dialect_is_left_in_english() -> None:
     }, same
 
 
-@pytest.mark.parametrize("usage", [wording.USAGE, wording.MODERATORS_USAGE], ids=["people", "moderators"])
+@pytest.mark.parametrize("usage", [sentences.USAGE, sentences.MODERATORS_USAGE], ids=["people", "moderators"])
 def test_the_columns_of_the_help_stand_apart(usage: dict[str, tuple[str, str]]) -> None:
     languages.use("es")
-    lines = PLAIN.encode(HelpText(usage is wording.MODERATORS_USAGE)).decode().splitlines()
+    lines = PLAIN.encode(HelpText(usage is sentences.MODERATORS_USAGE)).decode().splitlines()
     columns = [re.fullmatch(r"\* (\S.*?)  +(\S.*)", line) for line in lines]
     told = [(match[1], match[2]) for match in columns if match is not None]
-    assert told == [wording.usage_words(entry) for entry in usage.values()]
+    assert told == [sentences.usage_words(entry) for entry in usage.values()]
     assert len({line.index(meaning) for line, (_typed, meaning) in zip(lines, told, strict=True)}) == 1
 
 
@@ -562,31 +561,31 @@ def test_a_ban_says_how_long_it_holds() -> None:
 def test_the_status_is_right_for_any_number() -> None:
     values = ("93784", *"1110", "1234567", *"11111111")
     languages.use("es")
-    lines = wording.status_words(Status(7, values)).split("\n")
-    assert len(lines) == len(wording.STATUS_WORDS)
+    lines = sentences.status_words(Status(7, values)).split("\n")
+    assert len(lines) == len(sentences.STATUS_WORDS)
     assert lines[:2] == ["en marcha desde hace: 1 d 2 h", "personas en la sala: 1"]
     assert lines[5] == "sucesos desde el arranque: 1234567"
     assert lines[-2:] == ["prohibiciones: 1", "personas silenciadas: 1"]
 
 
 def test_a_status_of_a_later_version_is_told_as_far_as_it_is_known() -> None:
-    told = wording.status_words(Status(7, ("lately", *"2" * 20))).split("\n")
+    told = sentences.status_words(Status(7, ("lately", *"2" * 20))).split("\n")
     assert told[:2] == ["running for: lately", "people in the room: 2"]
-    assert len(told) == len(wording.STATUS_WORDS)
-    assert wording.status_words(Status(7, ())) == ""
+    assert len(told) == len(sentences.STATUS_WORDS)
+    assert sentences.status_words(Status(7, ())) == ""
 
 
 def test_a_usage_of_the_client_is_told_too() -> None:
-    assert wording.sentence("usage", ("r",)).endswith("/r TEXT")
-    assert wording.sentence("not-ignored", ("ana",)) == "'ana' is not ignored."
+    assert sentences.sentence("usage", ("r",)).endswith("/r TEXT")
+    assert sentences.sentence("not-ignored", ("ana",)) == "'ana' is not ignored."
     languages.use("es")
-    assert wording.sentence("usage", ("search",)).endswith("Se escribe así: /search PALABRAS")
-    assert wording.sentence("nick-scripts", ("Cyrillic", "Tifinagh")).endswith(
+    assert sentences.sentence("usage", ("search",)).endswith("Se escribe así: /search PALABRAS")
+    assert sentences.sentence("nick-scripts", ("Cyrillic", "Tifinagh")).endswith(
         "ese mezcla cirílico y Tifinagh."
     )
-    assert wording.sentence("unknown-command", ("whp",)).startswith("No existe la orden /whp, así")
-    assert wording.sentence("client-command", ("r",)).startswith("/r solo funciona en el cliente")
-    assert "¿Querías decir /who?" in wording.sentence("unknown-command", ("whp", "who"))
+    assert sentences.sentence("unknown-command", ("whp",)).startswith("No existe la orden /whp, así")
+    assert sentences.sentence("client-command", ("r",)).startswith("/r solo funciona en el cliente")
+    assert "¿Querías decir /who?" in sentences.sentence("unknown-command", ("whp", "who"))
 
 
 # ---- the server, end to end -------------------------------------------------------------------------------
@@ -777,9 +776,11 @@ def recorded(form: str, write: Callable[[], None]) -> str:
 
 def some_records() -> None:
     log.info(N_("%s is now %s"), "ana", "100 %s")
-    log.error(N_("the certificate stays as it was: %s"), storage._error("room.db", OSError("disk I/O error")))
-    log.info(N_("%s; %d here"), wording.leaving("ana", "lost"), 3)
-    log.warning(Words(N_("there is no password file '{path}': make it, with one line"), path="x"))
+    log.error(
+        N_("the certificate stays as it was: %s"), database._error("room.db", OSError("disk I/O error"))
+    )
+    log.info(N_("%s; %d here"), sentences.leaving("ana", "lost"), 3)
+    log.warning(LazyText(N_("there is no password file '{path}': make it, with one line"), path="x"))
     log.info("not marked %d", 1)
 
 
@@ -809,10 +810,10 @@ def test_json_is_in_english_for_programs() -> None:
 
 def counted_records() -> None:
     clock = iter([0.0, 1.0, 2.0, 90.0, 90.0])
-    seldom = Seldom(log, clock=lambda: next(clock))
+    seldom = ThrottledLogger(log, clock=lambda: next(clock))
     for _ in range(4):
         seldom.record(
-            logging.WARNING, "x", N_("%s turned away: %s"), "203.0.113.7", "100 %", extra=fields("x")
+            logging.WARNING, "x", N_("%s turned away: %s"), "203.0.113.7", "100 %", extra=log_fields("x")
         )
 
 

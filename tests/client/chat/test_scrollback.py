@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support.scripted import AT
 
-from charla.client.chat.scrollback import Seen, Talk
+from charla.client.chat.scrollback import Scrollback, Talk
 from charla.protocol.messages import Acted, Said, Told
 
 
@@ -13,7 +13,7 @@ def said(number: int, text: str, nick: str = "beto") -> Said:
 
 
 def test_all_words_in_any_case_and_in_names_too_are_found_oldest_first() -> None:
-    seen = Seen()
+    seen = Scrollback()
     messages: list[Talk] = [
         said(1, "Mañana hay clase"),
         Told(2, AT + 2, 0, "eva", "ana", "mañana no puedo"),
@@ -29,15 +29,15 @@ def test_all_words_in_any_case_and_in_names_too_are_found_oldest_first() -> None
 
 
 def test_what_was_shown_again_or_late_is_found_once_and_in_its_place() -> None:
-    seen = Seen()
+    seen = Scrollback()
     for number in (3, 4, 1, 2, 3, 4):  # two live ones, and then a /history that begins before
         seen.add(said(number, f"a{number}"))
     assert [message.id for message in seen.search("a")] == [1, 2, 3, 4]
 
 
 def test_the_oldest_are_forgotten_by_number_and_by_size() -> None:
-    few = Seen(messages=3)
-    small = Seen(size=len("SAY 3 1790000000003 - beto abc3\n") * 2)
+    few = Scrollback(messages=3)
+    small = Scrollback(size=len("SAY 3 1790000000003 - beto abc3\n") * 2)
     for number in range(5):
         few.add(said(number, f"a{number}"))
         small.add(said(number, f"abc{number}"))
@@ -46,7 +46,7 @@ def test_the_oldest_are_forgotten_by_number_and_by_size() -> None:
 
 
 def test_a_message_is_found_as_it_was_whatever_is_in_it() -> None:
-    seen = Seen()
+    seen = Scrollback()
     messages: list[Talk] = [
         said(1, "dos\nlíneas, y C:\\nombre"),
         said(2, "  😀 ñandú 漢字  "),
@@ -61,7 +61,7 @@ def test_a_message_is_found_as_it_was_whatever_is_in_it() -> None:
 
 
 def test_accents_need_not_be_typed() -> None:
-    seen = Seen()
+    seen = Scrollback()
     messages: list[Talk] = [said(1, "El Ñandú corrió"), said(2, "Ø nandu", "íñigo")]
     for message in messages:
         seen.add(message)

@@ -24,28 +24,28 @@ from charla.protocol import turn_away
 from charla.protocol.messages import (
     NEW_SESSION,
     Act,
+    AlreadyDone,
     Announce,
     AskBans,
     AskStatus,
     AskTopic,
     Ban,
     Banned,
-    Done,
-    Earlier,
+    CaughtUp,
+    DeliveryPending,
     Event,
     Goodbye,
     Hello,
-    Here,
     History,
+    HistoryEntry,
+    HistoryHeader,
     Joined,
     Kick,
     Leave,
-    Live,
     Message,
     Mod,
     Moderated,
     Mute,
-    Past,
     Ping,
     Pong,
     Refusal,
@@ -63,9 +63,9 @@ from charla.protocol.messages import (
     Topic,
     Unban,
     Unmute,
-    Waits,
     Welcome,
     Who,
+    WhoPage,
 )
 from charla.protocol.text import Refused
 
@@ -169,11 +169,11 @@ def test_the_opening_is_everything_up_to_who_is_here(fake: FakeServer, start: St
     messages: list[Message] = [
         Welcome(7, AT, "ana", 2, "hola"),
         Token("tok", 60),
-        Earlier(0, 2),
-        Past(said(4, "uno")),
-        Past(said(6, "dos")),
+        HistoryHeader(0, 2),
+        HistoryEntry(said(4, "uno")),
+        HistoryEntry(said(6, "dos")),
         Topic(0, True, "sol"),
-        Here(0, 1, 1, 2, ("ana", "@beto")),
+        WhoPage(0, 1, 1, 2, ("ana", "@beto")),
     ]
     seat.tell(*messages, said(8, "tres"))
     assert ana.network.join() == messages
@@ -192,7 +192,7 @@ def test_a_nick_that_is_refused_can_be_asked_for_again_differently(fake: FakeSer
     with pytest.raises(Refused) as refused:
         ana.network.join()
     assert (refused.value.code, refused.value.arguments) == ("nick-taken", ("ana",))
-    seat.tell(Welcome(1, AT, "eva", 1), Token("tok", 60), Here(0, 1, 1, 1, ("eva",)))
+    seat.tell(Welcome(1, AT, "eva", 1), Token("tok", 60), WhoPage(0, 1, 1, 1, ("eva",)))
     ana.network.join("eva")
     assert [seat.command(), seat.command()] == [Hello("ana", NEW_SESSION), Hello("eva", NEW_SESSION)]
     ana.network.start()
@@ -253,9 +253,9 @@ def test_what_is_said_goes_out_in_order_and_leaves_the_outbox_when_it_is_answere
     answers: list[tuple[Message, str | None]] = [
         (said(2, "hola"), None),
         (said(3, "uno", 1), "uno"),
-        (Done(2), "dos"),
+        (AlreadyDone(2), "dos"),
         (Told(5, AT, 3, "ana", "beto", "tres"), "beto: tres"),
-        (Waits(5, "beto"), None),
+        (DeliveryPending(5, "beto"), None),
         (Refusal(4, "no-such-user", ("nadie",)), "nadie: x"),
         (Renamed(6, AT, 5, "ana", "aina"), "/nick aina"),
     ]
@@ -280,7 +280,7 @@ MODERATORS: list[tuple[Callable[[int], Tagged], Callable[[int], list[Message]]]]
     (lambda tag: Unmute("beto", tag), lambda tag: [Refusal(tag, "not-muted", ("beto",))]),
     (lambda tag: Announce("ya", tag), lambda tag: [Moderated(*RULED, tag, "announce", "ana", "", 0, "ya")]),
     (lambda tag: SetTopic("sol", tag), lambda tag: [Moderated(*RULED, tag, "topic", "ana", "", 0, "sol")]),
-    (lambda tag: SetTopic("", tag), lambda tag: [Done(tag)]),
+    (lambda tag: SetTopic("", tag), lambda tag: [AlreadyDone(tag)]),
     (lambda tag: SetQuiet(True, tag), lambda tag: [Moderated(*RULED, tag, "quiet", "ana")]),
     (lambda tag: AskTopic(tag), lambda tag: [Topic(tag, False, "sol")]),
     (lambda tag: AskStatus(tag), lambda tag: [Status(tag, ("1", "2"))]),
@@ -417,7 +417,7 @@ def test_the_id_of_LIVE_is_the_last_one_even_if_the_event_was_not_for_this_clien
     seat = start.accept(fake)
     seat.send("NICK\n")
     assert seat.command() == Hello("ana", "tok", 1)
-    seat.tell(Resumed("ana", 1, 0), Live(40))
+    seat.tell(Resumed("ana", 1, 0), CaughtUp(40))
     ana.ear.expect(back())
     seat.close()
     start.accept(fake).resume(40)
@@ -439,16 +439,16 @@ def test_unconfirmed_commands_go_again_in_order_behind_LIVE_and_then_new_ones(  
     seat.tell(Resumed("ana", 1, 0), said(2, "uno", 1))
     ana.ear.expect(Arrival(said(2, "uno", 1), "uno"))
     seat.silent()
-    seat.tell(Live(2))
+    seat.tell(CaughtUp(2))
     ana.ear.expect(back())
     assert [seat.command() for _ in range(4)] == [Say("dos", 2), Say("tres", 3), Who(1, 4), Say("cinco", 5)]
     seat.silent()
     # The server had done "dos" already: its old event confirms it, and was never seen before.
-    seat.tell(said(3, "dos", 2), said(4, "tres", 3), Here(4, 1, 1, 1, ("ana",)), said(5, "cinco", 5))
+    seat.tell(said(3, "dos", 2), said(4, "tres", 3), WhoPage(4, 1, 1, 1, ("ana",)), said(5, "cinco", 5))
     ana.ear.expect(
         Arrival(said(3, "dos", 2), "dos"),
         Arrival(said(4, "tres", 3), "tres"),
-        Arrival(Here(4, 1, 1, 1, ("ana",)), "/who"),
+        Arrival(WhoPage(4, 1, 1, 1, ("ana",)), "/who"),
         Arrival(said(5, "cinco", 5), "cinco"),
     )
     assert ana.network.outbox.unsent() == []
@@ -510,7 +510,7 @@ def test_a_resume_that_takes_so_long_that_more_is_lost(fake: FakeServer, start: 
     seat = start.accept(fake)
     seat.send("NICK\n")
     seat.command()
-    seat.tell(Resumed("ana", 1, 2), said(4, "cuatro"), Resumed("ana", 1, 3), said(8, "ocho"), Live(8))
+    seat.tell(Resumed("ana", 1, 2), said(4, "cuatro"), Resumed("ana", 1, 3), said(8, "ocho"), CaughtUp(8))
     ana.ear.expect(Arrival(said(4, "cuatro")), Arrival(said(8, "ocho")), back(missed=2, lost=5))
     assert seat.command() == Say("mío", 1)
     seat.tell(said(6, "mío", 1))  # of the second gap
@@ -521,16 +521,16 @@ def test_a_history_that_was_cut_is_asked_for_again(fake: FakeServer, start: Star
     ana, seat = start(fake)
     ana.say(lambda tag: History(2, tag), "/history 2")
     assert seat.command() == History(2, 1)
-    one, two = Past(said(10, "uno")), Past(said(11, "dos"))
-    seat.tell(Earlier(1, 2), one)
-    ana.ear.expect(Arrival(Earlier(1, 2)), Arrival(one))
+    one, two = HistoryEntry(said(10, "uno")), HistoryEntry(said(11, "dos"))
+    seat.tell(HistoryHeader(1, 2), one)
+    ana.ear.expect(Arrival(HistoryHeader(1, 2)), Arrival(one))
     seat.close()
     seat = start.accept(fake)
     seat.resume(1)
     ana.ear.expect(back())
     assert seat.command() == History(2, 1)
-    seat.tell(Earlier(1, 2), one, said(12, "entretanto"), two)
-    ana.ear.expect(Arrival(Earlier(1, 2)), Arrival(one), Arrival(said(12, "entretanto")))
+    seat.tell(HistoryHeader(1, 2), one, said(12, "entretanto"), two)
+    ana.ear.expect(Arrival(HistoryHeader(1, 2)), Arrival(one), Arrival(said(12, "entretanto")))
     ana.ear.expect(Arrival(two, "/history 2"))
     seat.close()
     seat = start.accept(fake)
@@ -563,7 +563,7 @@ def test_the_nick_that_the_server_says_is_the_one_that_counts(fake: FakeServer, 
     seat.send("NICK\n")
     seat.line()
     renamed = Renamed(2, AT, 1, "ana", "aina")
-    seat.tell(Resumed("aina", 1, 0), renamed, Live(2))
+    seat.tell(Resumed("aina", 1, 0), renamed, CaughtUp(2))
     ana.ear.expect(Arrival(renamed, "/nick aina"), back(nick="aina"))
     assert ana.network.nick == "aina"
 
@@ -574,7 +574,7 @@ def test_a_new_nick_whose_event_is_lost_is_known_all_the_same(fake: FakeServer, 
     seat = start.accept(fake)
     seat.send("NICK\n")
     seat.line()
-    seat.tell(Resumed("aina", 1, 1), Live(2))
+    seat.tell(Resumed("aina", 1, 1), CaughtUp(2))
     ana.ear.expect(back(nick="aina", lost=1))
     seat.close()
     start.accept(fake).resume(2, nick="aina")
@@ -829,7 +829,7 @@ def test_without_the_seat_one_joins_anew_and_what_was_sent_is_in_doubt(
     ana.says("cuatro")  # on no link yet: it is certain that it was not said
     fake.listen()
     seat = gone(start, fake, 2)
-    opening: list[Message] = [Welcome(9, AT, "ana", 2), Token("tok2", 60), Here(0, 1, 1, 1, ("ana",))]
+    opening: list[Message] = [Welcome(9, AT, "ana", 2), Token("tok2", 60), WhoPage(0, 1, 1, 1, ("ana",))]
     seat.tell(*opening)
     ana.ear.expect((opening, ["dos"]))
     assert [seat.command(), seat.command()] == [Who(1, 3), Say("cuatro", 4)]
@@ -852,16 +852,19 @@ def test_the_history_of_a_new_seat_is_without_what_was_seen_in_the_old_one(
     ana.ear.expect(*(Arrival(event) for event in seen))
     seat.close()
     seat = gone(start, fake, 3)
-    here = Here(0, 1, 1, 1, ("ana",))
+    here = WhoPage(0, 1, 1, 1, ("ana",))
     if server == "the same":
         welcome = Welcome(6, AT + 9, "ana", 1)
-        past = [Past(said(2, "uno")), Past(said(3, "dos")), Past(said(5, "cinco"))]
+        past = [HistoryEntry(said(2, "uno")), HistoryEntry(said(3, "dos")), HistoryEntry(said(5, "cinco"))]
         fresh = past[2:]
     else:  # its ids begin anew
         welcome = Welcome(3, AT + 9, "ana", 1)
-        fresh = past = [Past(Said(1, AT + 7, 0, "beto", "otra")), Past(Said(2, AT + 8, 0, "beto", "vez"))]
-    seat.tell(welcome, Token("tok2", 60), Earlier(0, len(past)), *past, here)
-    ana.ear.expect(([welcome, Token("tok2", 60), Earlier(0, len(fresh)), *fresh, here], []))
+        fresh = past = [
+            HistoryEntry(Said(1, AT + 7, 0, "beto", "otra")),
+            HistoryEntry(Said(2, AT + 8, 0, "beto", "vez")),
+        ]
+    seat.tell(welcome, Token("tok2", 60), HistoryHeader(0, len(past)), *past, here)
+    ana.ear.expect(([welcome, Token("tok2", 60), HistoryHeader(0, len(fresh)), *fresh, here], []))
     # What happens from here on is new, whatever its id.
     seat.tell(said(welcome.id + 1, "hola"))
     ana.ear.expect(Arrival(said(welcome.id + 1, "hola")))
@@ -886,7 +889,7 @@ def test_a_link_that_is_lost_while_joining_anew_loses_no_doubt(fake: FakeServer,
     gone(start, fake).close()
     ana.ear.expect(("down", ""))
     seat = gone(start, fake)
-    opening: list[Message] = [Welcome(1, AT, "ana", 1), Token("tok2", 60), Here(0, 1, 1, 1, ("ana",))]
+    opening: list[Message] = [Welcome(1, AT, "ana", 1), Token("tok2", 60), WhoPage(0, 1, 1, 1, ("ana",))]
     seat.tell(*opening)
     ana.ear.expect((opening, ["uno"]))
 
@@ -917,7 +920,7 @@ def test_a_nick_that_a_seat_of_ours_may_have_is_tried_again(fake: FakeServer, st
     ana.ear.expect(("down", ""))
     gone(start, fake).tell(Refusal(0, "nick-taken", ("ana",)))
     seat = gone(start, fake)
-    opening: list[Message] = [Welcome(5, AT, "ana", 1), Token("tok2", 60), Here(0, 1, 1, 1, ("ana",))]
+    opening: list[Message] = [Welcome(5, AT, "ana", 1), Token("tok2", 60), WhoPage(0, 1, 1, 1, ("ana",))]
     seat.tell(*opening)
     ana.ear.expect((opening, []))
 
@@ -934,7 +937,7 @@ def test_a_seat_that_is_refused_for_now_is_tried_again(
         seat.tell(Refusal(0, code, arguments))
         ana.ear.expect(("down", "" if code == "nick-kept" else " ".join((code, *arguments))))
     seat = gone(start, fake)
-    opening: list[Message] = [Welcome(5, AT, "ana", 1), Token("tok2", 60), Here(0, 1, 1, 1, ("ana",))]
+    opening: list[Message] = [Welcome(5, AT, "ana", 1), Token("tok2", 60), WhoPage(0, 1, 1, 1, ("ana",))]
     seat.tell(*opening)
     ana.ear.expect((opening, []))
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from support.scripted import AT
 
-from charla.client.chat.roster import People
-from charla.protocol.messages import Acted, Crowd, Here, Joined, Left, Renamed, Said, Told, Welcome
+from charla.client.chat.roster import Roster
+from charla.protocol.messages import Acted, Crowd, Joined, Left, Renamed, Said, Told, Welcome, WhoPage
 
 
-def room(*nicks: str, pages: int = 1, people: int = 0) -> People:
+def room(*nicks: str, pages: int = 1, people: int = 0) -> Roster:
     """Return what ana knows who has just come in."""
-    known = People()
+    known = Roster()
     known.take(Welcome(1, AT, "ana", people or len(nicks)), "")
-    known.take(Here(0, 1, pages, people or len(nicks), nicks), "ana")
+    known.take(WhoPage(0, 1, pages, people or len(nicks), nicks), "ana")
     return known
 
 
@@ -55,7 +55,7 @@ def test_after_a_gap_nothing_is_sure_until_all_are_listed() -> None:
     people = room("ana")
     people.missed()
     assert people.find("eva") == ("", False)
-    people.take(Here(7, 1, 1, 2, ("ana", "beto")), "ana")
+    people.take(WhoPage(7, 1, 1, 2, ("ana", "beto")), "ana")
     assert people.find("eva") == ("", True)
 
 
@@ -66,7 +66,7 @@ def test_after_a_gap_nobody_knows_how_many_are_here_until_that_is_told() -> None
     assert people.count() == 0
     people.take(Left(6, AT, "eva", "left"), "ana")
     assert people.count() == 0
-    people.take(Here(7, 1, 1, 1, ("ana",)), "ana")
+    people.take(WhoPage(7, 1, 1, 1, ("ana",)), "ana")
     assert people.count() == 1
 
 
@@ -74,10 +74,10 @@ def test_who_spoke_and_is_not_here_any_more_is_not_completed() -> None:
     people = room("ana", "beto", "eva")
     people.take(Said(2, AT, 0, "beto", "uno"), "ana")
     people.take(Said(3, AT, 0, "eva", "dos"), "ana")
-    people.take(Here(7, 1, 1, 2, ("ana", "eva")), "ana")  # that beto left was in a gap
+    people.take(WhoPage(7, 1, 1, 2, ("ana", "eva")), "ana")  # that beto left was in a gap
     assert people.beginning_with("", "ana") == ["eva"]
     people.take(Welcome(1, AT, "ana", 1), "ana")  # a new session
-    people.take(Here(0, 1, 1, 1, ("ana",)), "ana")
+    people.take(WhoPage(0, 1, 1, 1, ("ana",)), "ana")
     assert people.beginning_with("", "ana") == []
 
 
@@ -98,7 +98,7 @@ def test_oneself_is_not_completed() -> None:
     assert room("ana", "andrea").beginning_with("a", "ana") == ["andrea"]
 
 
-def correspondent(people: People) -> str:
+def correspondent(people: Roster) -> str:
     """Return whom /r answers when all that has come is on the screen."""
     people.note_shown()
     return people.correspondent()

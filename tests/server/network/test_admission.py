@@ -6,7 +6,7 @@ import pytest
 
 from charla.protocol.text import Refused
 from charla.server.network import admission as door
-from charla.server.network.admission import PER_ADDRESS, PER_MINUTE, Door, is_loopback, is_near, origin
+from charla.server.network.admission import PER_ADDRESS, PER_MINUTE, Admission, is_loopback, is_near, origin
 
 FAR = "203.0.113.7"
 FAR_6 = "2001:db8:1:2::7"
@@ -106,7 +106,7 @@ def test_what_is_no_numeric_address_is_an_error(address: str) -> None:
 
 
 def test_from_afar_so_many_at_a_time_and_one_more_when_one_has_gone(clock: Clock) -> None:
-    door = Door(clock=clock)
+    door = Admission(clock=clock)
     for _ in range(PER_ADDRESS):
         assert door.come_in(FAR) is None
     assert said(door.come_in(FAR)) == ("too-many-from-address", (str(PER_ADDRESS),))
@@ -119,7 +119,7 @@ def test_from_afar_so_many_at_a_time_and_one_more_when_one_has_gone(clock: Clock
 def test_a_network_of_64_bits_is_counted_as_one_and_an_address_in_ipv6_clothes_as_itself(
     clock: Clock,
 ) -> None:
-    door = Door(per_address=2, per_minute=0, clock=clock)
+    door = Admission(per_address=2, per_minute=0, clock=clock)
     assert door.come_in("2001:db8:1:2::1") is None
     assert door.come_in("2001:db8:1:2::2") is None
     assert said(door.come_in("2001:db8:1:2:3::")) == ("too-many-from-address", ("2",))
@@ -132,7 +132,7 @@ def test_a_network_of_64_bits_is_counted_as_one_and_an_address_in_ipv6_clothes_a
 
 
 def test_from_afar_so_many_a_minute_and_then_one_a_second(clock: Clock) -> None:
-    door = Door(clock=clock)
+    door = Admission(clock=clock)
     for _ in range(PER_MINUTE):
         assert door.come_in(FAR_6) is None
         door.gone(FAR_6)
@@ -149,14 +149,14 @@ def test_from_afar_so_many_a_minute_and_then_one_a_second(clock: Clock) -> None:
 
 @pytest.mark.parametrize("limit", [1, 7, 13, 59, 1000])
 def test_any_limit_a_minute_lets_exactly_so_many_in_at_once(clock: Clock, limit: int) -> None:
-    door = Door(per_address=0, per_minute=limit, clock=clock)
+    door = Admission(per_address=0, per_minute=limit, clock=clock)
     for _ in range(limit):
         assert door.come_in(FAR) is None
     assert said(door.come_in(FAR)) == ("too-many-a-minute", (str(limit),))
 
 
 def test_who_is_refused_is_not_charged_for_it(clock: Clock) -> None:
-    door = Door(per_address=1, per_minute=2, clock=clock)
+    door = Admission(per_address=1, per_minute=2, clock=clock)
     assert door.come_in(FAR) is None
     for _ in range(100):
         assert said(door.come_in(FAR))[0] == "too-many-from-address"
@@ -170,24 +170,24 @@ def test_who_is_refused_is_not_charged_for_it(clock: Clock) -> None:
 
 
 def test_near_addresses_have_no_limit_unless_one_is_given(clock: Clock) -> None:
-    door = Door(clock=clock)
+    door = Admission(clock=clock)
     for address in ("127.0.0.1", "::1", "192.168.1.5", "fe80::1%eth0"):
         for _ in range(PER_MINUTE + 1):
             assert door.come_in(address) is None
-    limited = Door(per_address=1, clock=clock)
+    limited = Admission(per_address=1, clock=clock)
     assert limited.come_in("127.0.0.1") is None
     assert said(limited.come_in("127.0.0.1")) == ("too-many-from-address", ("1",))
 
 
 def test_zero_is_no_limit_for_anybody(clock: Clock) -> None:
-    door = Door(per_address=0, per_minute=0, clock=clock)
+    door = Admission(per_address=0, per_minute=0, clock=clock)
     for _ in range(PER_MINUTE + PER_ADDRESS):
         assert door.come_in(FAR) is None
     door.gone(FAR)
 
 
 def test_who_was_never_counted_may_go(clock: Clock) -> None:
-    door = Door(per_address=1, clock=clock)
+    door = Admission(per_address=1, clock=clock)
     door.gone(FAR)
     assert door.come_in(FAR) is None
     assert door.come_in(FAR) is not None
@@ -197,23 +197,23 @@ def test_a_flood_from_many_networks_takes_bounded_memory(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(door, "MAX_ORIGINS", 100)
-    entrance = Door(per_minute=20, clock=clock)
+    lobby = Admission(per_minute=20, clock=clock)
     for n in range(1000):
         address = f"2001:db8:0:{n:x}::1"
-        assert entrance.come_in(address) is None
-        entrance.gone(address)
+        assert lobby.come_in(address) is None
+        lobby.gone(address)
         if n % 50 == 0:
-            assert entrance.come_in(FAR) is None
-            entrance.gone(FAR)
+            assert lobby.come_in(FAR) is None
+            lobby.gone(FAR)
         clock.now += 0.001
-    assert len(entrance._full_at) == 100
-    assert not entrance._connections
-    assert origin("2001:db8:0:3e7::1") in entrance._full_at, "the newest was forgotten"
-    assert said(entrance.come_in(FAR))[0] == "too-many-a-minute", "who comes again and again was forgotten"
+    assert len(lobby._full_at) == 100
+    assert not lobby._connections
+    assert origin("2001:db8:0:3e7::1") in lobby._full_at, "the newest was forgotten"
+    assert said(lobby.come_in(FAR))[0] == "too-many-a-minute", "who comes again and again was forgotten"
 
 
 def test_who_has_gone_is_forgotten_after_its_minute(clock: Clock) -> None:
-    door = Door(clock=clock)
+    door = Admission(clock=clock)
     for n in range(200):
         door.come_in(f"203.0.113.{n}")
         door.gone(f"203.0.113.{n}")

@@ -14,18 +14,18 @@ from charla.client.display.screen import Screen
 from charla.protocol.messages import (
     Acted,
     Banned,
-    Earlier,
-    Here,
+    HistoryEntry,
+    HistoryHeader,
     Joined,
     Message,
     Moderated,
-    Past,
     Renamed,
     Said,
     Status,
     Told,
     Topic,
     Welcome,
+    WhoPage,
 )
 from charla.protocol.text import clean
 
@@ -72,13 +72,16 @@ HEARD: list[tuple[Message, list[str]]] = [
         Moderated(1, AT, 0, "announce", "beto", "", 0, "uno\nana joined"),
         ["Notice: beto announces: uno", "Notice continues: ana joined"],
     ),
-    (Here(0, 1, 1, 2, ("ana", "beto")), ["Notice: 2 here: ana, beto"]),
+    (WhoPage(0, 1, 1, 2, ("ana", "beto")), ["Notice: 2 here: ana, beto"]),
     (Topic(0, True, "sol\nluna"), ["Topic: sol", "Topic: luna", "The room is quiet: only moderators speak."]),
     (Banned(7, 0, 0), ["Notice: Nobody is banned."]),
     (Status(7, ("61", "2")), ["Notice: running for: 1 min 1 s", "Notice: people in the room: 2"]),
-    (Earlier(0, 2), ["Notice: What was said before, the last 2 messages:"]),
-    (Past(Said(1, AT, 0, "beto", "uno\ndos")), ["Earlier, 22:13: beto says: uno", "beto continues: dos"]),
-    (Past(Acted(1, AT - DAY, 0, "beto", "va")), ["Earlier, 13 Nov 22:13: Action: beto va"]),
+    (HistoryHeader(0, 2), ["Notice: What was said before, the last 2 messages:"]),
+    (
+        HistoryEntry(Said(1, AT, 0, "beto", "uno\ndos")),
+        ["Earlier, 22:13: beto says: uno", "beto continues: dos"],
+    ),
+    (HistoryEntry(Acted(1, AT - DAY, 0, "beto", "va")), ["Earlier, 13 Nov 22:13: Action: beto va"]),
 ]
 
 
@@ -144,7 +147,7 @@ def test_no_line_passes_for_somebody_elses(text: str, times: bool) -> None:
         (Acted(1, AT, 0, "beto", text), f"{clock}Action(, naming you)?: beto ", "beto continues: "),
         (Told(1, AT, 0, "beto", "ana", text), f"{clock}beto says to you alone: ", "beto continues: "),
         (
-            Past(Said(1, AT, 0, "beto", text)),
+            HistoryEntry(Said(1, AT, 0, "beto", text)),
             "Earlier, 22:13: beto says(, naming you)?: ",
             "beto continues: ",
         ),

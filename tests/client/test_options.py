@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from support import ROOT, LineClient, ServerProgram
 from support.clients import run
 
-from charla import i18n as languages
+from charla import i18n
 from charla.client import options as client_options
 from charla.client.network.trust import Authority, FirstUse, Pinned
 from charla.client.options import OPTIONS, parse_options
-from charla.common import config_file as settings
+from charla.common import config_file
 
 FINGERPRINT = "SHA256:" + ":".join(["AB"] * 32)
 OTHER = "SHA256:" + ":".join(["CD"] * 32)
@@ -103,7 +103,7 @@ def typed(name: str, text: str) -> list[str]:
     """Return an option as it is typed."""
     if TOPICS[name].metavar:
         return [f"--{name}", text]
-    return [f"--{name}" if settings.yes_or_no(text) else f"--no-{name}"]
+    return [f"--{name}" if config_file.yes_or_no(text) else f"--no-{name}"]
 
 
 def value(name: str, *arguments: str) -> Any:
@@ -224,7 +224,7 @@ def test_the_usual_one_is_where_the_system_wants_it(
 ) -> None:
     monkeypatch.setenv("HOME", "/home/ana")
     monkeypatch.setenv("USERPROFILE", "/home/ana")
-    assert Path(settings.default_path(environment, system)) == Path(path)
+    assert Path(config_file.default_path(environment, system)) == Path(path)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="no /dev/fd here")
@@ -340,7 +340,7 @@ def test_a_file_that_cannot_be_read_is_a_sentence(
     path = write("")
     path.write_bytes("nick = 'ñu'\n".encode("latin-1"))
     assert f"'{path}' is not UTF-8: save it as such" in refuse()
-    path.write_bytes(b"#" * (settings.LARGEST_FILE + 1))
+    path.write_bytes(b"#" * (config_file.LARGEST_FILE + 1))
     assert f"'{path}' is too long for a configuration file" in refuse()
 
     def forbidden(*_: object) -> None:
@@ -486,7 +486,7 @@ def test_errors_come_in_the_language_that_is_asked_for_also_those_of_the_file(
 
 def test_help_is_in_spanish_from_the_first_word_to_the_last(capsys: pytest.CaptureFixture[str]) -> None:
     shown = {}
-    for code in languages.available():
+    for code in i18n.available():
         with pytest.raises(SystemExit) as ended:
             parse_options(["--help", "--lang", code])
         assert ended.value.code == 0
@@ -536,7 +536,7 @@ def by_tomllib(text: str) -> Any:
 
 @given(documents())
 def test_lines_such_as_people_write_are_read_as_tomllib_reads_them(text: str) -> None:
-    values = settings.parse_simple(text)
+    values = config_file.parse_simple(text)
     assert repr(values) == repr(by_tomllib(text))  # 1 is not True, and 0.0 is not -0.0
 
 
@@ -586,8 +586,8 @@ _SCRAPS = st.sampled_from(
 def test_whatever_it_takes_tomllib_takes_too_and_for_the_same(rest: str, start: str) -> None:
     text = start + rest
     try:
-        values = settings.parse_simple(text)
-    except settings.NotSimple as error:
+        values = config_file.parse_simple(text)
+    except config_file.NotSimple as error:
         assert 1 <= error.line <= text.count("\n") + 1
         return
     assert repr(values) == repr(by_tomllib(text))
@@ -613,8 +613,8 @@ def test_whatever_it_takes_tomllib_takes_too_and_for_the_same(rest: str, start: 
     ],
 )
 def test_anything_else_is_refused_with_its_line(text: str) -> None:
-    with pytest.raises(settings.NotSimple) as refused:
-        settings.parse_simple(f"first = 1 # of all\n{text}\n")
+    with pytest.raises(config_file.NotSimple) as refused:
+        config_file.parse_simple(f"first = 1 # of all\n{text}\n")
     assert refused.value.line == 2
 
 
@@ -656,6 +656,6 @@ def test_the_example_has_every_option_and_each_line_of_it_works(name: str, write
     text = (ROOT / "docs" / "client.toml").read_text()
     lines = {line.split(" ")[0]: line for line in re.findall(r"^# ([a-z-]+ = .*)$", text, re.MULTILINE)}
     assert sorted(lines) == sorted(TOPICS)
-    assert settings.parse_simple(text) == {}, "the example changes nothing as it is"
+    assert config_file.parse_simple(text) == {}, "the example changes nothing as it is"
     write(lines[name])
     assert isinstance(parse_options(["--nick", "bot"]), argparse.Namespace)

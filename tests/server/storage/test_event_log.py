@@ -90,7 +90,7 @@ def test_what_was_erased_is_missing_among_what_comes_after() -> None:
 def test_an_author_without_tags_is_told_the_line_that_everybody_is_told() -> None:
     for to in (EVERYONE, 2):
         logged = Logged.of(Said(4, NOW, 0, "ana", "a"), 1, to)
-        assert logged.told_to(1) == logged.told_to(2) == f"SAY 4 {NOW} - ana a\n".encode()
+        assert logged.line_for(1) == logged.line_for(2) == f"SAY 4 {NOW} - ana a\n".encode()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_whom_an_event_concerns_and_who_sees_its_tag(author: int, to: int, told:
     line = f"SAY 4 {NOW} - ana a  b\\\\n\n".encode()
     own = line.replace(b" - ", b" 9 ", 1)
     for session, what in told.items():
-        assert logged.told_to(session) == {"own": own, "line": line, "": b""}[what]
+        assert logged.line_for(session) == {"own": own, "line": line, "": b""}[what]
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_whom_an_event_concerns_and_who_sees_its_tag(author: int, to: int, told:
 )
 def test_the_author_of_an_event_that_comes_from_a_line_is_told_what_she_was_told_live(event: Event) -> None:
     logged = Logged.from_line(4, NOW, 1, EVERYONE, 9, NATIVE.encode(event))
-    assert logged.told_to(1) == NATIVE.encode(event, own=True)
-    assert logged.told_to(2) == NATIVE.encode(event)
+    assert logged.line_for(1) == NATIVE.encode(event, own=True)
+    assert logged.line_for(2) == NATIVE.encode(event)
     assert NATIVE.encode(logged.event) == NATIVE.encode(event)
 
 

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from charla.protocol.text import Refused
-from charla.server.room.rules import MAX_BANS, MAX_MUTES, Ban, Moderation
+from charla.server.room.rules import MAX_BANS, MAX_MUTES, Ban, Rules
 
 NOW = 1_763_600_000.25
 HOUR = 3600.0
@@ -50,13 +50,13 @@ def disk() -> Disk:
 
 
 @pytest.fixture
-def decided(clock: Clock, disk: Disk) -> Moderation:
-    return Moderation(clock, disk.save)
+def decided(clock: Clock, disk: Disk) -> Rules:
+    return Rules(clock, disk.save)
 
 
-def restarted(clock: Clock, disk: Disk) -> Moderation:
+def restarted(clock: Clock, disk: Disk) -> Rules:
     """Return what a server that starts now finds on the disk."""
-    again = Moderation(clock, disk.save)
+    again = Rules(clock, disk.save)
     again.restore(disk.rows())
     return again
 
@@ -72,7 +72,7 @@ def nicks(bans: list[Ban]) -> list[str]:
 # ---- bans ----------------------------------------------------------------------------------------
 
 
-def test_a_ban_keeps_out_the_nick_however_it_is_written_and_the_address(decided: Moderation) -> None:
+def test_a_ban_keeps_out_the_nick_however_it_is_written_and_the_address(decided: Rules) -> None:
     ban = decided.ban("Ána", "203.0.113.7", HOUR, "mod", "spam")
     assert (ban.nick, ban.address, ban.by, ban.why) == ("Ána", "203.0.113.7", "mod", "spam")
     assert ban.seconds_left(NOW) == 3600
@@ -83,13 +83,13 @@ def test_a_ban_keeps_out_the_nick_however_it_is_written_and_the_address(decided:
     assert decided.banned("Ana", "") is None
 
 
-def test_without_an_address_only_the_nick_counts(decided: Moderation) -> None:
+def test_without_an_address_only_the_nick_counts(decided: Rules) -> None:
     decided.ban("ana", "", 0, "mod", "")
     assert decided.banned("ana", "") is not None
     assert decided.banned("eva", "") is None
 
 
-def test_a_ban_is_over_when_its_time_is(decided: Moderation, clock: Clock, disk: Disk) -> None:
+def test_a_ban_is_over_when_its_time_is(decided: Rules, clock: Clock, disk: Disk) -> None:
     ban = decided.ban("ana", "203.0.113.7", 60, "mod", "")
     clock.now = NOW + 59.9
     assert decided.banned("ana", "") == decided.banned("eva", "203.0.113.7") == ban
@@ -100,7 +100,7 @@ def test_a_ban_is_over_when_its_time_is(decided: Moderation, clock: Clock, disk:
     assert disk.values == {}
 
 
-def test_a_ban_for_ever_stays(decided: Moderation, clock: Clock) -> None:
+def test_a_ban_for_ever_stays(decided: Rules, clock: Clock) -> None:
     ban = decided.ban("ana", "203.0.113.7", 0, "mod", "")
     clock.now += 100 * (365 * 86400)
     decided.expire()
@@ -108,7 +108,7 @@ def test_a_ban_for_ever_stays(decided: Moderation, clock: Clock) -> None:
     assert (ban.until, ban.seconds_left(clock.now)) == (0, 0)
 
 
-def test_to_ban_again_replaces(decided: Moderation, clock: Clock, disk: Disk) -> None:
+def test_to_ban_again_replaces(decided: Rules, clock: Clock, disk: Disk) -> None:
     decided.ban("ana", "203.0.113.7", 60, "mod", "one")
     decided.ban("beto", "", 0, "mod", "")
     clock.now += 1
@@ -122,7 +122,7 @@ def test_to_ban_again_replaces(decided: Moderation, clock: Clock, disk: Disk) ->
     assert nicks(restarted(clock, disk).bans()) == ["ANA", "beto"]
 
 
-def test_an_address_is_kept_out_as_long_as_one_of_its_bans_holds(decided: Moderation, clock: Clock) -> None:
+def test_an_address_is_kept_out_as_long_as_one_of_its_bans_holds(decided: Rules, clock: Clock) -> None:
     address = "203.0.113.7"
     decided.ban("ana", address, HOUR, "mod", "")
     decided.ban("beto", address, 60, "mod", "")
@@ -138,7 +138,7 @@ def test_an_address_is_kept_out_as_long_as_one_of_its_bans_holds(decided: Modera
     assert decided.banned("eva", address) is None
 
 
-def test_a_ban_is_lifted(decided: Moderation, clock: Clock, disk: Disk) -> None:
+def test_a_ban_is_lifted(decided: Rules, clock: Clock, disk: Disk) -> None:
     ban = decided.ban("ana", "203.0.113.7", 0, "mod", "")
     assert decided.unban("ANA") == ban
     assert decided.banned("ana", "203.0.113.7") is None
@@ -148,7 +148,7 @@ def test_a_ban_is_lifted(decided: Moderation, clock: Clock, disk: Disk) -> None:
     assert_refused(refused, "no-ban", "ANA")
 
 
-def test_an_address_of_the_list_lifts_every_ban_of_it(decided: Moderation, disk: Disk) -> None:
+def test_an_address_of_the_list_lifts_every_ban_of_it(decided: Rules, disk: Disk) -> None:
     decided.ban("ana", "2001:db8::7", 0, "mod", "")
     newest = decided.ban("beto", "2001:db8::7", 0, "mod", "")
     decided.ban("eva", "", 0, "mod", "")
@@ -161,7 +161,7 @@ def test_an_address_of_the_list_lifts_every_ban_of_it(decided: Moderation, disk:
     assert_refused(refused, "no-ban")
 
 
-def test_what_is_over_cannot_be_lifted(decided: Moderation, clock: Clock) -> None:
+def test_what_is_over_cannot_be_lifted(decided: Rules, clock: Clock) -> None:
     decided.ban("ana", "203.0.113.7", 60, "mod", "")
     clock.now += 60
     for name in ("ana", "203.0.113.7"):
@@ -170,9 +170,7 @@ def test_what_is_over_cannot_be_lifted(decided: Moderation, clock: Clock) -> Non
         assert_refused(refused, "no-ban", name)
 
 
-def test_there_is_a_limit_to_bans_and_those_that_are_over_do_not_count(
-    decided: Moderation, clock: Clock
-) -> None:
+def test_there_is_a_limit_to_bans_and_those_that_are_over_do_not_count(decided: Rules, clock: Clock) -> None:
     for number in range(MAX_BANS):
         decided.ban(f"n{number}", "203.0.113.7", 60 if number == 500 else 0, "mod", "")
     with pytest.raises(Refused) as refused:
@@ -185,7 +183,7 @@ def test_there_is_a_limit_to_bans_and_those_that_are_over_do_not_count(
     assert len(decided.bans()) == MAX_BANS
 
 
-def test_a_lookup_does_not_go_through_all_bans(decided: Moderation) -> None:
+def test_a_lookup_does_not_go_through_all_bans(decided: Rules) -> None:
     for number in range(MAX_BANS):
         decided.ban(f"n{number}", "203.0.113.7", 0, "mod", "")
 
@@ -204,7 +202,7 @@ def test_a_lookup_does_not_go_through_all_bans(decided: Moderation) -> None:
 # ---- mutes ---------------------------------------------------------------------------------------
 
 
-def test_a_mute_holds_for_its_time(decided: Moderation, clock: Clock, disk: Disk) -> None:
+def test_a_mute_holds_for_its_time(decided: Rules, clock: Clock, disk: Disk) -> None:
     decided.mute("Ána", 300, "mod")
     assert decided.muted("ánA") == 300
     assert decided.muted("ana") is None
@@ -215,14 +213,14 @@ def test_a_mute_holds_for_its_time(decided: Moderation, clock: Clock, disk: Disk
     assert disk.values == {}
 
 
-def test_a_mute_for_ever_is_told_from_none(decided: Moderation, clock: Clock) -> None:
+def test_a_mute_for_ever_is_told_from_none(decided: Rules, clock: Clock) -> None:
     decided.mute("ana", 0, "mod")
     clock.now += 100 * (365 * 86400)
     assert decided.muted("ana") == 0
     assert decided.muted("beto") is None
 
 
-def test_who_was_muted_speaks_again(decided: Moderation, clock: Clock, disk: Disk) -> None:
+def test_who_was_muted_speaks_again(decided: Rules, clock: Clock, disk: Disk) -> None:
     decided.mute("ana", 300, "mod")
     decided.unmute("ANA")
     assert decided.muted("ana") is None
@@ -236,9 +234,7 @@ def test_who_was_muted_speaks_again(decided: Moderation, clock: Clock, disk: Dis
         decided.unmute("ana")
 
 
-def test_there_is_a_limit_to_mutes_and_those_that_are_over_do_not_count(
-    decided: Moderation, clock: Clock
-) -> None:
+def test_there_is_a_limit_to_mutes_and_those_that_are_over_do_not_count(decided: Rules, clock: Clock) -> None:
     for number in range(MAX_MUTES):
         decided.mute(f"n{number}", 60 if number == 500 else 0, "mod")
     with pytest.raises(Refused) as refused:
@@ -253,9 +249,7 @@ def test_there_is_a_limit_to_mutes_and_those_that_are_over_do_not_count(
 # ---- what a restart changes ----------------------------------------------------------------------
 
 
-def test_a_restart_changes_nothing_but_what_is_over_by_then(
-    decided: Moderation, clock: Clock, disk: Disk
-) -> None:
+def test_a_restart_changes_nothing_but_what_is_over_by_then(decided: Rules, clock: Clock, disk: Disk) -> None:
     decided.ban("zoe", "203.0.113.7", HOUR, "mod", "spam 🎉\nand more")
     clock.now += 1
     decided.ban("ana", "", 0, "mod", "")
@@ -282,7 +276,7 @@ def test_a_restart_changes_nothing_but_what_is_over_by_then(
     assert (again.topic, again.quiet) == ("tea & ☕", True)
 
 
-def test_topic_and_quiet_come_to_an_end(decided: Moderation, clock: Clock, disk: Disk) -> None:
+def test_topic_and_quiet_come_to_an_end(decided: Rules, clock: Clock, disk: Disk) -> None:
     assert (decided.topic, decided.quiet) == ("", False)
     decided.set_topic("tea")
     decided.set_quiet(True)
@@ -294,7 +288,7 @@ def test_topic_and_quiet_come_to_an_end(decided: Moderation, clock: Clock, disk:
     assert disk.values == {}
 
 
-def test_what_is_over_is_dropped_from_memory_and_disk(decided: Moderation, clock: Clock, disk: Disk) -> None:
+def test_what_is_over_is_dropped_from_memory_and_disk(decided: Rules, clock: Clock, disk: Disk) -> None:
     for number in range(10):
         decided.ban(f"n{number}", "203.0.113.7", 60, "mod", "")
         decided.mute(f"n{number}", 60, "mod")
@@ -324,7 +318,7 @@ MUTE = {"nick": "ana", "until": 0, "by": "mod"}
     ],
 )
 def test_damaged_rows_are_left_alone_with_a_warning(
-    decided: Moderation, disk: Disk, caplog: pytest.LogCaptureFixture, kind: str, value: str
+    decided: Rules, disk: Disk, caplog: pytest.LogCaptureFixture, kind: str, value: str
 ) -> None:
     key = "ana" if kind in ("ban", "mute") else ""
     good = ("ban", "eva", json.dumps({**BAN, "nick": "eva"}))
@@ -338,7 +332,7 @@ def test_damaged_rows_are_left_alone_with_a_warning(
 
 
 def test_nicks_that_are_compared_otherwise_today_are_saved_anew(
-    decided: Moderation, clock: Clock, disk: Disk, caplog: pytest.LogCaptureFixture
+    decided: Rules, clock: Clock, disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
     disk.values = {
         ("ban", "Eva"): json.dumps({**BAN, "nick": "Eva", "since": 2}),
