@@ -21,9 +21,9 @@ from charla.client.network.events import Ended, Ending
 from charla.client.options import parse_options
 from charla.client.terminal.choose import open_console
 from charla.client.terminal.console import Console, PipeConsole, enable_colors
+from charla.common.certificates import TlsError
 from charla.common.passwords import PasswordError
 from charla.common.stdio import have_streams
-from charla.common.tls import TlsError
 from charla.i18n import _, system_words
 from charla.protocol.messages import Message
 

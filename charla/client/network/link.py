@@ -18,7 +18,8 @@ from collections import deque
 from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
 
-from charla.common.tls import TlsSocket, fingerprint
+from charla.common.certificates import fingerprint
+from charla.common.tls import TlsSocket
 from charla.protocol import NATIVE, LineFramer, decode_line, read_greeting
 from charla.protocol.messages import AskNick, AskPassword, Command, Goodbye, Message, Refusal
 from charla.protocol.text import Refused
