@@ -1,1 +1,3 @@
 """Charla: the server in server/, the client in client/; below both common/, protocol/ and i18n/."""
+
+__version__ = "0.1.0"

@@ -23,17 +23,8 @@ from support.scripted import AT, FakeServer
 
 from charla.client.network.events import Ended, Ending
 from charla.client.script.jsonlines import COMMANDS, MAX_ID, MESSAGES, OWN, encode_event
-from charla.protocol.messages import (
-    HISTORY_ASKED,
-    Goodbye,
-    HistoryEntry,
-    Ping,
-    Pong,
-    Said,
-    Say,
-    Welcome,
-    WhoPage,
-)
+from charla.protocol.commands import HISTORY_ASKED, Ping, Pong, Say
+from charla.protocol.messages import Goodbye, HistoryEntry, Said, Welcome, WhoPage
 
 BOTS = (ROOT / "docs/BOTS.md").read_text()
 
