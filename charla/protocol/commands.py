@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 PROTOCOL_VERSION = 1
+"""What HELLO begins with: a server refuses every other one."""
 
 MAX_WHY = 500
 """Bytes of UTF-8 in a moderator's reason."""
@@ -248,3 +249,4 @@ Command: TypeAlias = (
     | Help
     | Leave
 )
+"""All that can be asked."""

@@ -269,6 +269,8 @@ class Goodbye:
 
 
 Event: TypeAlias = Said | Acted | Told | Joined | Left | Renamed | Crowd | Unread | Notice | Moderated
+"""What happened in the room, and is kept in its log."""
+
 Message: TypeAlias = (
     Event
     | AskPassword
@@ -291,3 +293,4 @@ Message: TypeAlias = (
     | Refusal
     | Goodbye
 )
+"""All that is told."""

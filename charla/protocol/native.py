@@ -36,6 +36,7 @@ from charla.protocol.commands import (
     Unmute,
     Who,
 )
+from charla.protocol.dialect import Dialect
 from charla.protocol.messages import (
     Acted,
     AlreadyDone,
@@ -70,7 +71,7 @@ from charla.protocol.text import Refused, clean
 from charla.protocol.typed import check_duration, history, is_number, message_text, why_text
 
 
-class NativeDialect:
+class NativeDialect(Dialect):
     """For client.py and for bots: a verb, fields, the free text last; ids, times and confirmations.
 
     It reads and writes both sides, so that a client needs nothing but this class.
@@ -438,3 +439,4 @@ _LAYOUTS: dict[str, tuple[Callable[..., Message], tuple[Callable[[str], object],
 }
 
 NATIVE = NativeDialect()
+"""The one instance that everybody uses."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from charla.i18n import _, when_chosen
 from charla.protocol.commands import Command, Ping, Pong
+from charla.protocol.dialect import Dialect
 from charla.protocol.messages import (
     Acted,
     AlreadyDone,
@@ -58,7 +59,7 @@ from charla.protocol.sentences import (
 from charla.protocol.typed import parse_typed
 
 
-class PlainDialect:
+class PlainDialect(Dialect):
     """For people with nc or telnet: they type what the client's user types, and read lines.
 
     Every line a person caused begins with that person's nick or with a mark (* ! ~ [), and no nick
@@ -161,3 +162,4 @@ def _under(head: str, text: str) -> bytes:
 
 
 PLAIN = PlainDialect()
+"""The one instance that everybody uses."""
