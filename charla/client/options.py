@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from charla import __version__
 from charla import i18n as languages
-from charla import protocol
 from charla.client.exits import diagnose
 from charla.client.network.connect import DEFAULT_PORT
 from charla.client.network.session import DEAD_AFTER, PING_AFTER
@@ -26,7 +26,7 @@ from charla.common.command_line import ArgumentParser, NotAsArgument, command, e
 from charla.common.config_file import SettingsError, check_names, default_path, read_settings, yes_or_no
 from charla.common.passwords import Password
 from charla.i18n import N_, _
-from charla.protocol.messages import HISTORY_AT_JOIN, HISTORY_LIMIT
+from charla.protocol.commands import HISTORY_AT_JOIN, HISTORY_LIMIT
 from charla.protocol.sentences import sentence
 
 HINTS = N_("""\
@@ -427,7 +427,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--version",
         action="version",
-        version=f"Charla {protocol.__version__}",
+        version=f"Charla {__version__}",
         help=_("show the version and exit"),
     )
     parser.add_argument("--config", metavar=_("FILE"), help=_("read the settings in FILE (see below)"))

@@ -6,8 +6,8 @@ import argparse
 import os
 from collections.abc import Callable
 
+from charla import __version__
 from charla import i18n as languages
-from charla import protocol
 from charla.common.command_line import ArgumentParser, NotAsArgument, command, examples
 from charla.i18n import _
 from charla.protocol.text import MAX_TEXT, clean
@@ -370,7 +370,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--version",
         action="version",
-        version=f"Charla {protocol.__version__}",
+        version=f"Charla {__version__}",
         help=_("show the version and exit"),
     )
     options = parser.parse_args(arguments)

@@ -57,8 +57,8 @@ from charla.client.network.events import Ended as NetworkEnded
 from charla.client.network.link import LinkLost
 from charla.client.network.outbox import Outbox, Tagged
 from charla.client.network.session import Network, NoConnection
+from charla.protocol.commands import Act, Rename, Say, Tell, Who
 from charla.protocol.messages import (
-    Act,
     Acted,
     AlreadyDone,
     Crowd,
@@ -69,15 +69,11 @@ from charla.protocol.messages import (
     Message,
     Notice,
     Refusal,
-    Rename,
     Renamed,
     Said,
-    Say,
-    Tell,
     Told,
     Unread,
     Welcome,
-    Who,
     WhoPage,
 )
 from charla.protocol.text import Refused

@@ -22,7 +22,7 @@ from dataclasses import replace
 from support.table import GRACE, FakeSocket, Table
 
 from charla.common.passwords import GuessThrottle, Password
-from charla.protocol import NATIVE, PLAIN, LineFramer
+from charla.protocol.framing import LineFramer
 from charla.protocol.messages import (
     Acted,
     Crowd,
@@ -39,7 +39,9 @@ from charla.protocol.messages import (
     Unread,
     Welcome,
 )
+from charla.protocol.native import NATIVE
 from charla.protocol.nicks import check_nick
+from charla.protocol.plain import PLAIN
 from charla.protocol.sentences import STATUS_WORDS
 from charla.protocol.text import MAX_LINE, clean
 from charla.server.delivery.fanout import Connection

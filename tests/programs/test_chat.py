@@ -18,26 +18,19 @@ from support.clients import WITHOUT_GNU, ConsoleKind, Start, start_piped
 from support.scripted import AT, FakeServer, Seat
 from support.terminal import Terminal
 
+from charla.protocol.commands import Ban, History, Leave, Ping, Pong, Say, Tell, Who
 from charla.protocol.messages import (
     Acted,
-    Ban,
     Goodbye,
-    History,
     HistoryEntry,
     HistoryHeader,
     Joined,
-    Leave,
     Left,
     Moderated,
-    Ping,
-    Pong,
     Refusal,
     Renamed,
     Said,
-    Say,
-    Tell,
     Told,
-    Who,
     WhoPage,
 )
 

@@ -32,34 +32,28 @@ from charla.client.chat import join as joining
 from charla.client.network import link
 from charla.client.script import script
 from charla.client.terminal import console
-from charla.protocol import NATIVE, sentences, turn_away
+from charla.protocol import sentences
+from charla.protocol.commands import NEW_SESSION, Act, Hello, History, Leave, Ping, Say, Tell, Who
+from charla.protocol.greeting import turn_away
 from charla.protocol.messages import (
-    NEW_SESSION,
-    Act,
     Acted,
     AlreadyDone,
     DeliveryPending,
     Goodbye,
-    Hello,
-    History,
     HistoryEntry,
     HistoryHeader,
     Joined,
-    Leave,
     Left,
     Message,
-    Ping,
     Refusal,
     Renamed,
     Said,
-    Say,
-    Tell,
     Token,
     Told,
     Welcome,
-    Who,
     WhoPage,
 )
+from charla.protocol.native import NATIVE
 
 Serve = Callable[..., RunningServer]
 StartProgram = Callable[..., ServerProgram]

@@ -18,7 +18,8 @@ from support import DEADLINE, LineClient, ServerProgram
 
 from charla.common import passwords
 from charla.common.passwords import GuessThrottle, Password
-from charla.protocol.messages import NEW_SESSION, CaughtUp, Hello, Resumed, Said, Say, Token
+from charla.protocol.commands import NEW_SESSION, Hello, Say
+from charla.protocol.messages import CaughtUp, Resumed, Said, Token
 from charla.server.network import reader
 from charla.server.network.reader import PasswordCheck
 

@@ -35,20 +35,16 @@ from charla.client.terminal.console import Console, Question, Stopped, Terminate
 from charla.common.passwords import PasswordError
 from charla.i18n import N_, _, ngettext
 from charla.protocol import sentences as wording
+from charla.protocol.commands import HISTORY_AT_JOIN, Command, Leave, Mod, Tell
 from charla.protocol.messages import (
-    HISTORY_AT_JOIN,
     Acted,
     AlreadyDone,
-    Command,
     HistoryEntry,
     HistoryHeader,
-    Leave,
     Message,
-    Mod,
     Moderated,
     Refusal,
     Said,
-    Tell,
     Told,
 )
 from charla.protocol.nicks import nick_key

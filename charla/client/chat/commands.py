@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from charla.client.display import help_topics
-from charla.protocol.messages import Command, Tell
+from charla.protocol.commands import Command, Tell
 from charla.protocol.text import Refused, clean
 from charla.protocol.typed import COMMANDS, message_text, nearest, parse_typed
 

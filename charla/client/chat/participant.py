@@ -29,7 +29,8 @@ from charla.client.terminal.console import Console
 from charla.common.passwords import Password
 from charla.i18n import N_, _, ngettext
 from charla.protocol import sentences as wording
-from charla.protocol.messages import HistoryEntry, HistoryHeader, Message, Mod, Renamed, Welcome
+from charla.protocol.commands import Mod
+from charla.protocol.messages import HistoryEntry, HistoryHeader, Message, Renamed, Welcome
 from charla.protocol.sentences import sentence
 from charla.protocol.text import Refused, clean
 

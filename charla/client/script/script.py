@@ -31,16 +31,13 @@ from charla.client.terminal.console import Console, Question, Stopped
 from charla.common.passwords import PasswordError
 from charla.i18n import _
 from charla.protocol import sentences as wording
+from charla.protocol.commands import Command, Help, Leave, Mod
 from charla.protocol.messages import (
     AlreadyDone,
     Banned,
-    Command,
-    Help,
     HistoryEntry,
     HistoryHeader,
-    Leave,
     Message,
-    Mod,
     Refusal,
     Status,
     Topic,

@@ -25,8 +25,9 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from charla.protocol import PLAIN, Dialect
+from charla.protocol.dialect import Dialect
 from charla.protocol.messages import Event, Goodbye, Message
+from charla.protocol.plain import PLAIN
 
 if TYPE_CHECKING:
     from charla.common.tls import TlsSocket

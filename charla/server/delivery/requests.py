@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from charla.protocol import Dialect
-from charla.protocol.messages import Command, Hello
+from charla.protocol.commands import Command, Hello
+from charla.protocol.dialect import Dialect
 from charla.protocol.text import Refused
 from charla.server.storage.event_log import Logged
 

@@ -18,9 +18,9 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Protocol
 
-from charla import protocol
 from charla.common.tls import TlsSocket
 from charla.i18n import N_, system_words
+from charla.protocol.greeting import turn_away
 from charla.protocol.text import Refused
 from charla.server.delivery.fanout import Connection
 from charla.server.delivery.requests import Connected, Ended, Item
@@ -215,7 +215,7 @@ class Acceptor:
         record_turned_away(self._throttled, who, refused.code)
         with sock, contextlib.suppress(OSError):
             if self.context is None:
-                sock.send(protocol.turn_away(refused.code, *refused.arguments), socket.MSG_DONTWAIT)
+                sock.send(turn_away(refused.code, *refused.arguments), socket.MSG_DONTWAIT)
 
     def _connection(self, sock: socket.socket, address: str, port: int) -> Connection:
         # One send per batch: to wait for more to go with it (Nagle) would only delay it.

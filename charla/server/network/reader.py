@@ -25,9 +25,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from charla.common.passwords import GuessThrottle, Password
 from charla.i18n import N_, LazyText
-from charla.protocol import NATIVE, PLAIN, Dialect, LineFramer, decode_line, is_native, read_answer, turn_away
-from charla.protocol.messages import Command, Hello, History, HistoryEntry, HistoryHeader, Leave, Mod
+from charla.protocol.commands import Command, Hello, History, Leave, Mod
+from charla.protocol.dialect import Dialect
+from charla.protocol.framing import LineFramer, decode_line
+from charla.protocol.greeting import is_native, read_answer, turn_away
+from charla.protocol.messages import HistoryEntry, HistoryHeader
+from charla.protocol.native import NATIVE
 from charla.protocol.nicks import LEAVE_WORDS, check_nick
+from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
 from charla.server.delivery.fanout import Connection
 from charla.server.delivery.requests import (

@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from charla.protocol import turn_away
+from charla.protocol.greeting import turn_away
 from charla.protocol.messages import AskNick, AskPassword, Goodbye
 from charla.server.delivery.fanout import Connection, Fanout
 from charla.server.delivery.requests import PasswordGiven

@@ -13,26 +13,21 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from charla.i18n import N_
-from charla.protocol.messages import (
+from charla.protocol.commands import (
     BANS_SHOWN,
     Announce,
     AskBans,
-    AskPassword,
     AskStatus,
     AskTopic,
     Ban,
-    Banned,
-    Event,
     Kick,
-    Moderated,
     Mute,
     SetQuiet,
     SetTopic,
-    Status,
-    Topic,
     Unban,
     Unmute,
 )
+from charla.protocol.messages import AskPassword, Banned, Event, Moderated, Status, Topic
 from charla.protocol.nicks import check_nick
 from charla.protocol.text import Refused
 from charla.server.delivery.fanout import Fanout

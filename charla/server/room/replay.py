@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from queue import SimpleQueue
 
-from charla.protocol import Dialect
+from charla.protocol.dialect import Dialect
 from charla.protocol.messages import CaughtUp, HistoryEntry, HistoryHeader, Resumed
 from charla.server.delivery.fanout import FLUSH_SIZE, Connection, Fanout
 from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, HistorySlice, ReplaySlice, Reply

@@ -14,20 +14,17 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from charla.i18n import N_, LazyText
+from charla.protocol.commands import Hello, Leave, Ping, Pong
 from charla.protocol.messages import (
     Acted,
     AskNick,
     Crowd,
     Event,
     Goodbye,
-    Hello,
     Joined,
-    Leave,
     Left,
     Moderated,
     Notice,
-    Ping,
-    Pong,
     Refusal,
     Said,
     Token,

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from charla.i18n import N_, LazyText
-from charla.protocol import NATIVE
 from charla.protocol.messages import Acted, Event, Said
+from charla.protocol.native import NATIVE
 from charla.protocol.text import Refused
 
 if TYPE_CHECKING:

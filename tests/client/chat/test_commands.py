@@ -23,7 +23,7 @@ from charla.client.chat.commands import (
 )
 from charla.client.display import help_topics
 from charla.protocol import typed as grammar
-from charla.protocol.messages import Command, Help, History, Say, Tell, Who
+from charla.protocol.commands import Command, Help, History, Say, Tell, Who
 from charla.protocol.sentences import CLIENT_USAGE, sentence, usage_words
 from charla.protocol.text import Refused
 

@@ -10,7 +10,7 @@ import pytest
 from charla import i18n as languages
 from charla.client.display.dates import MONTHS, SHORT_MONTHS, WEEKDAYS, clock, day_of, day_words, when
 from charla.i18n import _
-from charla.protocol.messages import MAX_NUMBER
+from charla.protocol.commands import MAX_NUMBER
 
 SATURDAY = 1_795_266_000_000  # 21 November 2026, 13:00 UTC
 DAY = 24 * 60 * 60 * 1000

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import DEADLINE
 
-from charla.protocol import NATIVE
-from charla.protocol.messages import Leave, Said, Say, Tell, Who
+from charla.protocol.commands import Leave, Say, Tell, Who
+from charla.protocol.messages import Said
+from charla.protocol.native import NATIVE
 from charla.protocol.text import MAX_LINE, Refused
 from charla.server.delivery.fanout import Connection
 from charla.server.delivery.requests import (

@@ -9,8 +9,9 @@ from contextlib import ExitStack
 import pytest
 from support.table import HANDSHAKE, Table
 
-from charla.protocol import NATIVE, PLAIN
-from charla.protocol.messages import Leave
+from charla.protocol.commands import Leave
+from charla.protocol.native import NATIVE
+from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
 from charla.server.delivery.fanout import Connection
 from charla.server.delivery.requests import Ended, NoSeat, PasswordGiven, Secured

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from charla.protocol import NATIVE
 from charla.protocol.messages import Acted, Event, Joined, Renamed, Said, Told
+from charla.protocol.native import NATIVE
 from charla.server.storage.database import Storage
 from charla.server.storage.event_log import EVERYONE, NOBODY, EventLog, Logged
 
