@@ -56,7 +56,8 @@ from charla.server.records import ThrottledLogger, log_fields, recording
 from charla.server.room.lobby import HANDSHAKE_TIMEOUT, MAX_WAITING, Lobby
 from charla.server.room.room import GRACE, Room
 from charla.server.storage.database import Storage
-from charla.server.storage.event_log import HISTORY, EventLog, StorageError
+from charla.server.storage.entries import StorageError
+from charla.server.storage.event_log import HISTORY, EventLog
 from charla.server.storage.transcript import Transcript, TranscriptError
 
 try:

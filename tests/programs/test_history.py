@@ -31,7 +31,7 @@ from charla.protocol.messages import (
     Tell,
 )
 from charla.server.storage.database import Storage
-from charla.server.storage.event_log import Logged
+from charla.server.storage.entries import Logged
 
 Start = Callable[..., ServerProgram]
 Serve = Callable[..., object]

@@ -50,7 +50,7 @@ from charla.server.delivery.requests import (
 )
 from charla.server.network.inbox import Inbox
 from charla.server.records import ThrottledLogger, log_fields
-from charla.server.storage.event_log import Logged, StorageError
+from charla.server.storage.entries import Logged, StorageError
 
 if TYPE_CHECKING:
     from charla.server.storage.database import Storage

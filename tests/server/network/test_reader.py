@@ -33,7 +33,7 @@ from charla.server.delivery.requests import (
     TakeSeat,
 )
 from charla.server.network.reader import CHUNK_SIZE, Entry, RateLimit, Reader
-from charla.server.storage.event_log import EVERYONE, Logged, StorageError
+from charla.server.storage.entries import EVERYONE, Logged, StorageError
 
 
 def release(connection: Connection) -> None:
