@@ -45,7 +45,8 @@ from charla.common.passwords import Password, PasswordError
 from charla.common.stdio import have_streams
 from charla.common.tls import TlsError, certificate_fingerprint, own_certificate, server_context
 from charla.i18n import N_, LazyText, _, speak, system_words
-from charla.server.delivery.fanout import BACKLOG_LIMIT, Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import BACKLOG_LIMIT, Fanout
 from charla.server.delivery.requests import Connected, Ended, Item, Request
 from charla.server.network.acceptor import Acceptor, host_port, listen
 from charla.server.network.admission import Admission, is_loopback

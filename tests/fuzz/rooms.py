@@ -42,7 +42,7 @@ from charla.protocol.messages import (
 from charla.protocol.nicks import check_nick
 from charla.protocol.sentences import STATUS_WORDS
 from charla.protocol.text import MAX_LINE, clean
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, Connected, Ended, TakeSeat
 from charla.server.network.inbox import Inbox
 from charla.server.network.reader import PasswordCheck, RateLimit, Reader, Work

@@ -7,7 +7,8 @@ from queue import SimpleQueue
 
 from charla.protocol import NATIVE, PLAIN, Dialect
 from charla.protocol.messages import NEW_SESSION, Hello
-from charla.server.delivery.fanout import Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import (
     CatchUp,
     Chunk,

@@ -29,7 +29,7 @@ from charla.protocol import NATIVE, PLAIN, Dialect, LineFramer, decode_line, is_
 from charla.protocol.messages import Command, Hello, History, HistoryEntry, HistoryHeader, Leave, Mod
 from charla.protocol.nicks import LEAVE_WORDS, check_nick
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import (
     AskForPassword,
     AskHistory,

@@ -36,7 +36,8 @@ from charla.protocol.messages import (
 )
 from charla.protocol.sentences import LEAVE_REASONS, STATUS_WORDS, leaving
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import (
     AskHistory,
     CatchUp,

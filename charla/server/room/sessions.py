@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from charla.protocol.messages import Refusal
 from charla.protocol.nicks import look, nick_key
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.storage.entries import Logged, SessionRow
 
 FORMER_KEPT = 1000

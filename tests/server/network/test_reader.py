@@ -17,7 +17,7 @@ from support import DEADLINE
 from charla.protocol import NATIVE
 from charla.protocol.messages import Leave, Said, Say, Tell, Who
 from charla.protocol.text import MAX_LINE, Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import (
     AskHistory,
     CatchUp,

@@ -12,7 +12,7 @@ from support.table import HANDSHAKE, Table
 from charla.protocol import NATIVE, PLAIN
 from charla.protocol.messages import Leave
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import Ended, NoSeat, PasswordGiven, Secured
 
 Sit = Callable[..., Table]

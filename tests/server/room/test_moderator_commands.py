@@ -15,7 +15,7 @@ from support.table import Table
 from charla.common.passwords import Password
 from charla.protocol import NATIVE, PLAIN, Dialect
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import Ended, Promote
 from charla.server.storage.database import Storage
 

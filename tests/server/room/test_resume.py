@@ -27,7 +27,7 @@ from charla.protocol.messages import (
     Who,
 )
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import (
     AskHistory,
     CatchUp,
