@@ -51,7 +51,9 @@ from charla.server.delivery.requests import Connected, Ended, Item, Request
 from charla.server.network.acceptor import Acceptor, host_port, listen
 from charla.server.network.admission import Admission, is_loopback
 from charla.server.network.inbox import Inbox
-from charla.server.network.reader import BURST, DEAD_AFTER, PING_AFTER, PasswordCheck, RateLimit, Reader, Work
+from charla.server.network.password_check import PasswordCheck
+from charla.server.network.rate_limit import BURST, RateLimit
+from charla.server.network.reader import DEAD_AFTER, PING_AFTER, Reader, Work
 from charla.server.options import DEFAULT_PORT, parse_options
 from charla.server.records import ThrottledLogger, log_fields, recording
 from charla.server.room.lobby import HANDSHAKE_TIMEOUT, MAX_WAITING, Lobby
