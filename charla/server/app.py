@@ -45,18 +45,22 @@ from charla.common.passwords import Password, PasswordError
 from charla.common.stdio import have_streams
 from charla.common.tls import TlsError, certificate_fingerprint, own_certificate, server_context
 from charla.i18n import N_, LazyText, _, speak, system_words
-from charla.server.delivery.fanout import BACKLOG_LIMIT, Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import BACKLOG_LIMIT, Fanout
 from charla.server.delivery.requests import Connected, Ended, Item, Request
 from charla.server.network.acceptor import Acceptor, host_port, listen
 from charla.server.network.admission import Admission, is_loopback
 from charla.server.network.inbox import Inbox
-from charla.server.network.reader import BURST, DEAD_AFTER, PING_AFTER, PasswordCheck, RateLimit, Reader, Work
+from charla.server.network.password_check import PasswordCheck
+from charla.server.network.rate_limit import BURST, RateLimit
+from charla.server.network.reader import DEAD_AFTER, PING_AFTER, Reader, Work
 from charla.server.options import DEFAULT_PORT, parse_options
 from charla.server.records import ThrottledLogger, log_fields, recording
 from charla.server.room.lobby import HANDSHAKE_TIMEOUT, MAX_WAITING, Lobby
 from charla.server.room.room import GRACE, Room
 from charla.server.storage.database import Storage
-from charla.server.storage.event_log import HISTORY, EventLog, StorageError
+from charla.server.storage.entries import StorageError
+from charla.server.storage.event_log import HISTORY, EventLog
 from charla.server.storage.transcript import Transcript, TranscriptError
 
 try:

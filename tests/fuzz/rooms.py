@@ -44,10 +44,12 @@ from charla.protocol.nicks import check_nick
 from charla.protocol.plain import PLAIN
 from charla.protocol.sentences import STATUS_WORDS
 from charla.protocol.text import MAX_LINE, clean
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, Connected, Ended, TakeSeat
 from charla.server.network.inbox import Inbox
-from charla.server.network.reader import PasswordCheck, RateLimit, Reader, Work
+from charla.server.network.password_check import PasswordCheck
+from charla.server.network.rate_limit import RateLimit
+from charla.server.network.reader import Reader, Work
 from charla.server.room.room import Room
 from charla.server.room.sessions import Session
 

@@ -52,7 +52,7 @@ from charla.protocol.messages import (
 from charla.protocol.plain import PLAIN
 from charla.server.records import ThrottledLogger, log_fields, recording
 from charla.server.storage import database
-from charla.server.storage.event_log import StorageError
+from charla.server.storage.entries import StorageError
 from charla.server.storage.transcript import Transcript
 
 log = logging.getLogger("charla")

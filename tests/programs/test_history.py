@@ -19,7 +19,7 @@ from charla.protocol.commands import NEW_SESSION, Act, Hello, History, Leave, Pi
 from charla.protocol.messages import HistoryEntry, HistoryHeader, Said
 from charla.protocol.native import NATIVE
 from charla.server.storage.database import Storage
-from charla.server.storage.event_log import Logged
+from charla.server.storage.entries import Logged
 
 Start = Callable[..., ServerProgram]
 Serve = Callable[..., object]

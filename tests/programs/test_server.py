@@ -31,7 +31,8 @@ from charla.protocol.commands import Leave, Say, Tell
 from charla.protocol.messages import Goodbye, Refusal, Said, Told
 from charla.protocol.text import MAX_TEXT
 from charla.server import app
-from charla.server.delivery.fanout import Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import Item
 from charla.server.network import acceptor
 from charla.server.network.reader import Work

@@ -9,7 +9,8 @@ from charla.protocol.commands import NEW_SESSION, Hello
 from charla.protocol.dialect import Dialect
 from charla.protocol.native import NATIVE
 from charla.protocol.plain import PLAIN
-from charla.server.delivery.fanout import Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import (
     CatchUp,
     Chunk,

@@ -21,7 +21,7 @@ from typing import TypeAlias
 from charla.protocol.commands import Command, Hello
 from charla.protocol.dialect import Dialect
 from charla.protocol.text import Refused
-from charla.server.storage.event_log import Logged
+from charla.server.storage.entries import Logged
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from charla.common.tls import TlsSocket
 from charla.i18n import N_, system_words
 from charla.protocol.greeting import turn_away
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import Connected, Ended, Item
 from charla.server.network.admission import Admission, origin
 from charla.server.network.reader import Reader

@@ -31,7 +31,8 @@ from charla.server.delivery.fanout import Fanout
 from charla.server.room.moderator_commands import ModeratorCommands
 from charla.server.room.private_messages import PrivateMessages
 from charla.server.room.sessions import Mail, Resumable, Session, Sessions
-from charla.server.storage.event_log import EventLog, Logged
+from charla.server.storage.entries import Logged
+from charla.server.storage.event_log import EventLog
 
 log = logging.getLogger("charla")
 

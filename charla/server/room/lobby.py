@@ -16,7 +16,8 @@ from collections.abc import Callable
 
 from charla.protocol.greeting import turn_away
 from charla.protocol.messages import AskNick, AskPassword, Goodbye
-from charla.server.delivery.fanout import Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import PasswordGiven
 from charla.server.records import ThrottledLogger, record_turned_away
 

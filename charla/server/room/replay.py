@@ -17,10 +17,12 @@ from queue import SimpleQueue
 
 from charla.protocol.dialect import Dialect
 from charla.protocol.messages import CaughtUp, HistoryEntry, HistoryHeader, Resumed
-from charla.server.delivery.fanout import FLUSH_SIZE, Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import FLUSH_SIZE, Fanout
 from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, HistorySlice, ReplaySlice, Reply
 from charla.server.room.sessions import Session, Sessions
-from charla.server.storage.event_log import EventLog, Logged
+from charla.server.storage.entries import Logged
+from charla.server.storage.event_log import EventLog
 
 SEAM = 500
 """Events that a client may lack for the room to send them itself: a millisecond's work."""

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from charla.i18n import N_, LazyText
 from charla.protocol.commands import Hello, Leave, Ping, Pong
@@ -33,7 +33,8 @@ from charla.protocol.messages import (
 )
 from charla.protocol.sentences import LEAVE_REASONS, STATUS_WORDS, leaving
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import (
     AskHistory,
     CatchUp,
@@ -56,11 +57,9 @@ from charla.server.room.moderator_commands import ModeratorCommands
 from charla.server.room.private_messages import PrivateMessages
 from charla.server.room.replay import CatchingUp
 from charla.server.room.sessions import Resumable, Session, Sessions, new_token
-from charla.server.storage.event_log import NOBODY, EventLog, Logged, StorageError
+from charla.server.storage.entries import NOBODY, Logged, StorageError, Stored
+from charla.server.storage.event_log import EventLog
 from charla.server.storage.transcript import Transcript
-
-if TYPE_CHECKING:
-    from charla.server.storage.database import Stored
 
 log = logging.getLogger("charla")
 

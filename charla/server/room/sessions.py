@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from charla.protocol.messages import Refusal
 from charla.protocol.nicks import look, nick_key
-from charla.server.delivery.fanout import Connection
-from charla.server.storage.event_log import Logged, SessionRow
+from charla.server.delivery.connection import Connection
+from charla.server.storage.entries import Logged, SessionRow
 
 FORMER_KEPT = 1000
 """Nicks of whom it is known who had them: moderators may be slower than those that they mean."""

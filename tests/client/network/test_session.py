@@ -16,10 +16,11 @@ from support.headless import Start, back, said
 from support.scripted import AT, FakeServer, Seat
 
 from charla.client.network import session as network
+from charla.client.network.connect import NoConnection
 from charla.client.network.events import Arrival, Ended, Ending
 from charla.client.network.link import Connector, LinkLost
 from charla.client.network.outbox import Outbox, Tagged
-from charla.client.network.session import NoConnection, delay_before
+from charla.client.network.session import delay_before
 from charla.protocol.commands import (
     NEW_SESSION,
     Act,

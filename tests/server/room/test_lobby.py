@@ -13,7 +13,7 @@ from charla.protocol.commands import Leave
 from charla.protocol.native import NATIVE
 from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import Ended, NoSeat, PasswordGiven, Secured
 
 Sit = Callable[..., Table]

@@ -17,7 +17,7 @@ from charla.protocol.dialect import Dialect
 from charla.protocol.native import NATIVE
 from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import Ended, Promote
 from charla.server.storage.database import Storage
 

@@ -28,7 +28,7 @@ from charla.protocol.messages import Refusal
 from charla.protocol.native import NATIVE
 from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import (
     AskHistory,
     CatchUp,
