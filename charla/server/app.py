@@ -40,6 +40,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
+from charla.common.addresses import is_loopback
 from charla.common.command_line import command
 from charla.common.passwords import Password, PasswordError
 from charla.common.stdio import have_streams
@@ -48,7 +49,7 @@ from charla.i18n import N_, LazyText, _, speak, system_words
 from charla.server.delivery.fanout import BACKLOG_LIMIT, Connection, Fanout
 from charla.server.delivery.requests import Connected, Ended, Item, Request
 from charla.server.network.acceptor import Acceptor, host_port, listen
-from charla.server.network.admission import Admission, is_loopback
+from charla.server.network.admission import Admission
 from charla.server.network.inbox import Inbox
 from charla.server.network.reader import BURST, DEAD_AFTER, PING_AFTER, PasswordCheck, RateLimit, Reader, Work
 from charla.server.options import DEFAULT_PORT, parse_options

@@ -55,7 +55,7 @@ class Connection:
 
     sock: socket.socket | TlsSocket
     peer: str  # address and port, for the record
-    origin: str = ""  # who counts as one (admission.py): what is limited, slowed down and banned
+    origin: str = ""  # who counts as one (addresses.py): what is limited, slowed down and banned
     tls: TlsSocket | None = None  # the same as `sock`, where that speaks TLS
     _closing: threading.Lock = field(default_factory=threading.Lock)  # held until it is closing or gone
     _released: threading.Lock = field(default_factory=threading.Lock)  # held until the room lets go

@@ -19,12 +19,13 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from charla import protocol
+from charla.common.addresses import origin_of
 from charla.common.tls import TlsSocket
 from charla.i18n import N_, system_words
 from charla.protocol.text import Refused
 from charla.server.delivery.fanout import Connection
 from charla.server.delivery.requests import Connected, Ended, Item
-from charla.server.network.admission import Admission, origin
+from charla.server.network.admission import Admission
 from charla.server.network.reader import Reader
 from charla.server.records import ThrottledLogger, record_turned_away
 
@@ -93,7 +94,7 @@ class Acceptor:
         self,
         listener: socket.socket,
         room: Room,
-        door: Admission,
+        admission: Admission,
         make_reader: Callable[[Connection], Reader],
         do_asked: Callable[[], None],
         *,
@@ -104,7 +105,7 @@ class Acceptor:
         self.turned_away = 0  # since the start; read by the room, for /status
         self._listener = listener
         self._room = room
-        self._door = door
+        self._admission = admission
         self._make_reader = make_reader
         self._do_asked = do_asked
         self._keep_alive_times = keep_alive
@@ -197,14 +198,14 @@ class Acceptor:
             sock.close()
             return True
         address, port, *_ = peer
-        refused = self._door.come_in(address)
+        refused = self._admission.come_in(address)
         if refused is not None:
-            self._turn_away(sock, origin(address), refused)
+            self._turn_away(sock, origin_of(address), refused)
             return True
         try:
             connection = self._connection(sock, address, port)
         except OSError:  # already reset
-            self._door.gone(address)
+            self._admission.gone(address)
             sock.close()
             return True
         self._start(connection, address)
@@ -222,7 +223,7 @@ class Acceptor:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self._keep_alive(sock)
-        who = origin(address)
+        who = origin_of(address)
         peer = host_port(address.removeprefix("::ffff:") if "." in address else address, port)
         if self.context is None:
             return Connection(sock, peer, who)
@@ -242,7 +243,7 @@ class Acceptor:
             thread.start()
         except RuntimeError:  # can't start new thread
             del self._readers[thread]
-            self._door.gone(address)
+            self._admission.gone(address)
             self._room.put(connection, [Ended("error")])
             connection.wait_released()
             connection.sock.close()
@@ -275,4 +276,4 @@ class Acceptor:
         while not self._finished.empty():
             thread = self._finished.get()
             thread.join()
-            self._door.gone(self._readers.pop(thread))
+            self._admission.gone(self._readers.pop(thread))
