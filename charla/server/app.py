@@ -345,7 +345,7 @@ class Server:
                         fanout.open(connection)
                         fanout.hang_up(connection)
                     elif isinstance(item, Request):
-                        item.answer.put(False)
+                        item.reply.put(False)
                     elif isinstance(item, Ended):
                         fanout.end(connection)
             left = []

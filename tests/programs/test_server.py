@@ -902,9 +902,9 @@ def test_a_failure_in_the_middle_of_a_batch_leaves_nobody_waiting(monkeypatch: p
             eva.until("here:")
             to_gather.set()
             ana.send("fail\n")
-            beto.send("/history\n")  # an errand
+            beto.send("/history\n")  # a request
             eva.close()  # the end of a reader
-            leo.send("leo\n")  # another errand
+            leo.send("leo\n")  # another request
             for person in (ana, beto, leo):
                 person.rest()
     thread.join(DEADLINE)

@@ -119,12 +119,12 @@ class Table:
     def seat(self, connection: Connection, nick: str, dialect: Dialect = PLAIN) -> bool:
         return self.ask(connection, TakeSeat(Hello(nick, history=0), dialect, SimpleQueue())) is True
 
-    def ask(self, connection: Connection, errand: Request) -> Reply:
-        """Hand over an errand; return its answer, which may come with the flush."""
-        self.room.handle(connection, [errand])
-        if errand.answer.empty():
+    def ask(self, connection: Connection, request: Request) -> Reply:
+        """Hand over a request; return the reply, which may come with the flush."""
+        self.room.handle(connection, [request])
+        if request.reply.empty():
             self.room.flush()
-        return errand.answer.get_nowait()
+        return request.reply.get_nowait()
 
     def join(self, nick: str, dialect: Dialect = PLAIN, origin: str = "") -> Connection:
         """Seat somebody, with everything told and forgotten."""

@@ -3,7 +3,7 @@
     recv -> TLS -> LineFramer -> its rate limit -> decode_line -> Dialect.decode_command -> the room's inbox
 
 Nothing here is shared but what says so: a reader and its rate limit belong to one thread.  It talks to
-the room through the inbox alone, and hears from it in three ways: the answers to its errands (requests.py),
+the room through the inbox alone, and hears from it in three ways: the replies to its requests (requests.py),
 `wait_closing` (nothing more is taken) and `wait_released` (the socket may be closed).
 
 Passwords are judged here: they never come into the room.
@@ -344,11 +344,11 @@ class Reader:
         if self._seated and hello.session:
             self._return_from_recv_after(self._ping_after)
 
-    def _do(self, errand: Request) -> Reply:
-        """Hand the room an errand, behind all that came before; return its answer."""
-        self._pending.append(errand)
+    def _do(self, request: Request) -> Reply:
+        """Hand the room a request, behind all that came before; return its answer."""
+        self._pending.append(request)
         self._hand_over()
-        return errand.answer.get()
+        return request.reply.get()
 
     # ---- passwords -------------------------------------------------------------------------------
 
@@ -503,11 +503,11 @@ class Reader:
 
         TimeoutError when it takes nothing for so long that its link must be dead.
         """
-        errand = Chunk(chunk, SimpleQueue())
-        self._pending.append(errand)
+        request = Chunk(chunk, SimpleQueue())
+        self._pending.append(request)
         self._hand_over()
         try:
-            return errand.answer.get(timeout=self._dead_after) is True
+            return request.reply.get(timeout=self._dead_after) is True
         except Empty:
             raise TimeoutError(
                 LazyText(N_("has not taken what it was sent for %g s"), self._dead_after)

@@ -173,9 +173,9 @@ class Room:
 
     @staticmethod
     def _cannot(item: Item) -> None:
-        """Answer an errand that could not be done: its reader waits."""
+        """Reply to a request that could not be done: its reader waits."""
         if isinstance(item, Request):
-            item.answer.put(False)
+            item.reply.put(False)
 
     def _handle_without_seat(self, connection: Connection, item: Item) -> None:
         """Do what an item asks of a connection that has no seat: not yet, or not any more."""
@@ -190,7 +190,7 @@ class Room:
             case TakeSeat() if not over:
                 self._take_seat(connection, item)
             case TakeSeat() | CatchUp() | AskHistory() | Chunk():
-                item.answer.put(False)
+                item.reply.put(False)
             case Ended(reason):
                 self._ended(connection, reason)
             case _ if over:
@@ -257,7 +257,7 @@ class Room:
         hello = item.hello
         connection.dialect = item.dialect
         if hello.resumes:
-            self._resume(connection, hello, item.answer)
+            self._resume(connection, hello, item.reply)
             return
         try:
             self.check_free(hello.nick)
@@ -270,7 +270,7 @@ class Room:
                 self.fanout.send_to(connection, AskNick())
             else:
                 self._say_goodbye(connection, "refused")
-            item.answer.put(False)
+            item.reply.put(False)
             return
         self.lobby.leave(connection)
         number, at = self._log.next()
@@ -297,7 +297,7 @@ class Room:
         if self._not_stored:
             notice = Notice(*self._log.next(), "not-stored", (self._not_stored,))
             self.tell_alone(session, self._log.append(notice, to=number))
-        item.answer.put(True)
+        item.reply.put(True)
         log.info(
             N_("%s joined from %s (%s); %d here"),
             *(hello.nick, connection.peer, item.dialect.name, people),
@@ -475,7 +475,7 @@ class Room:
         if self._absent:
             log.info(N_("seats kept for those who come back: %d"), len(self._absent))
 
-    def _resume(self, connection: Connection, hello: Hello, answer: SimpleQueue[Reply]) -> None:
+    def _resume(self, connection: Connection, hello: Hello, reply: SimpleQueue[Reply]) -> None:
         """Give a session its new connection, and begin to send what that has missed."""
         session = self._sessions.resumed_with(hello.session)
         newest = self._log.last_id
@@ -489,7 +489,7 @@ class Room:
                 if older is not None:
                     self._say_goodbye(older, "replaced")
             self._refuse(connection, Refused("no-session"))
-            answer.put(False)
+            reply.put(False)
             return
         try:
             self._moderators.check_may_enter(session.nick, connection.origin)
@@ -497,7 +497,7 @@ class Room:
             self.expel(session, "banned")
             self._refuse(connection, refused)
             self._say_goodbye(connection, "refused")
-            answer.put(False)
+            reply.put(False)
             return
         self.lobby.leave(connection)
         session.origin = connection.origin
@@ -516,7 +516,7 @@ class Room:
             *(session.nick, connection.peer, last, newest),
             extra=log_fields("resumed", nick=session.nick, peer=connection.peer),
         )
-        self._catching_up.begin(session, last, answer)
+        self._catching_up.begin(session, last, reply)
         self._mail.ask_soon(session)
 
     def _catch_up(self, session: Session, item: CatchUp) -> None:

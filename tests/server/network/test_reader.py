@@ -66,15 +66,15 @@ class ListInbox:
             if isinstance(item, Ended) and not connection.gone:
                 release(connection)
 
-    def answer(self, errand: Request) -> None:
-        """Do an errand of the reader as the room does."""
-        if isinstance(errand, TakeSeat):
-            errand.answer.put(self.steps.pop(0) if self.steps else errand.hello.nick not in self._taken)
-        elif isinstance(errand, Chunk):
+    def answer(self, request: Request) -> None:
+        """Do a request of the reader as the room does."""
+        if isinstance(request, TakeSeat):
+            request.reply.put(self.steps.pop(0) if self.steps else request.hello.nick not in self._taken)
+        elif isinstance(request, Chunk):
             if self.takes_chunks:
-                errand.answer.put(True)
+                request.reply.put(True)
         else:
-            errand.answer.put(self.steps.pop(0) if self.steps else True)
+            request.reply.put(self.steps.pop(0) if self.steps else True)
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         with self.changed:

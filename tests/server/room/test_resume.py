@@ -340,7 +340,7 @@ def test_a_chunk_is_answered_when_the_socket_has_taken_it(sit: Sit) -> None:
     assert answer.get_nowait() is True
 
 
-def test_an_errand_that_fails_for_a_bug_is_answered(
+def test_a_request_that_fails_for_a_bug_is_answered(
     table: Table, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ana, _ = table.begin("ana")
@@ -349,7 +349,7 @@ def test_an_errand_that_fails_for_a_bug_is_answered(
         assert table.ask(ana, AskHistory(5, SimpleQueue())) is False
 
 
-def test_the_errands_of_a_link_that_is_gone_are_answered(table: Table) -> None:
+def test_the_requests_of_a_link_that_is_gone_are_answered(table: Table) -> None:
     ana, _ = table.begin("ana")
     table.sockets[ana].room = 0
     waiting: SimpleQueue[object] = SimpleQueue()
@@ -357,8 +357,8 @@ def test_the_errands_of_a_link_that_is_gone_are_answered(table: Table) -> None:
     lose(table, ana)
     table.pass_time(10)
     assert waiting.get_nowait() is False
-    for errand in (Chunk(b"x\n", SimpleQueue()), CatchUp(1, SimpleQueue()), AskHistory(5, SimpleQueue())):
-        assert table.ask(ana, errand) is False
+    for request in (Chunk(b"x\n", SimpleQueue()), CatchUp(1, SimpleQueue()), AskHistory(5, SimpleQueue())):
+        assert table.ask(ana, request) is False
 
 
 # ---- private mail --------------------------------------------------------------------------------
