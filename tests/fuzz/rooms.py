@@ -109,6 +109,7 @@ class _Link:
         )
         self.framer = LineFramer()
         self.ended = False
+        self._table = table
         self.session = 0  # the id of the last that it had
         self.resumed_after = resumed_after
 
@@ -122,7 +123,7 @@ class _Link:
             self.reader._hand_over()
         except OSError:  # its client takes nothing
             self.end()
-        session = self.connection.session
+        session = self._table.session(self.connection)
         if session is not None:
             self.session = session.id
 
@@ -136,7 +137,8 @@ class _Link:
     @property
     def live(self) -> bool:
         """Whether it is told what happens."""
-        return self.connection.session is not None and self.connection.session.live
+        session = self._table.session(self.connection)
+        return session is not None and session.live
 
     def lines(self) -> list[str]:
         """Return the whole lines that it was told."""

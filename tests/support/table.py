@@ -20,6 +20,7 @@ from charla.server.delivery.requests import (
 )
 from charla.server.room.lobby import Lobby
 from charla.server.room.room import Room
+from charla.server.room.sessions import Session
 from charla.server.storage.database import Storage
 from charla.server.storage.event_log import EventLog
 
@@ -154,6 +155,10 @@ class Table:
         sock = self.sockets[connection]
         text, sock.sent = sock.sent.decode(), b""
         return text.splitlines()
+
+    def session(self, connection: Connection) -> Session | None:
+        """Return whose connection it is."""
+        return self.room._seats.get(connection)
 
     # ---- sessions that outlive their connection ----------------------------------------------------
 

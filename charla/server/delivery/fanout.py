@@ -23,14 +23,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
+from charla.common.tls import TlsSocket
 from charla.protocol import PLAIN, Dialect
 from charla.protocol.messages import Event, Goodbye, Message
-
-if TYPE_CHECKING:
-    from charla.common.tls import TlsSocket
-    from charla.server.room.sessions import Session
 
 BACKLOG_LIMIT = 256 * 1024
 """Bytes that wait for one connection before it is dropped: some 4,000 lines of talk."""
@@ -61,7 +57,6 @@ class Connection:
     _released: threading.Lock = field(default_factory=threading.Lock)  # held until the room lets go
 
     dialect: Dialect = PLAIN  # what an undecided client is spoken to in
-    session: Session | None = None  # the seat it uses, once it has one
     inserts: list[tuple[int, int, bytes]] = field(default_factory=list)  # (place, lines replaced, bytes)
     first: int = 0  # its part of this batch's lines begins here...
     last: int | None = 0  # ...and ends here; None: open, as for every member

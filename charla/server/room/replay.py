@@ -133,7 +133,7 @@ class CatchingUp:
             if connection.backlog:
                 waiting.append((connection, reply))
             else:
-                reply.put(connection.session is not None)
+                reply.put(not connection.closing)
         self._chunks = waiting
 
     def abandon(self) -> None:

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from charla.i18n import N_, LazyText
 from charla.protocol.messages import (
@@ -59,11 +59,9 @@ from charla.server.room.moderator_commands import ModeratorCommands
 from charla.server.room.private_messages import PrivateMessages
 from charla.server.room.replay import CatchingUp
 from charla.server.room.sessions import Resumable, Session, Sessions, new_token
+from charla.server.storage.database import Stored
 from charla.server.storage.event_log import NOBODY, EventLog, Logged, StorageError
 from charla.server.storage.transcript import Transcript
-
-if TYPE_CHECKING:
-    from charla.server.storage.database import Stored
 
 log = logging.getLogger("charla")
 
@@ -117,6 +115,7 @@ class Room:
         self._first_id = self._log.last_id
         self.turned_away: Callable[[], int] = lambda: 0  # by the acceptor, since the start
         self._sessions = Sessions()
+        self._seats: dict[Connection, Session] = {}  # whose connection each is
         self._absent: dict[Session, float] = {}  # whose link is down, and until when; the earliest first
         self._mail = PrivateMessages(grace, clock, self._erase)
         self._storage = self._log.storage  # to erase from, also when it cannot be written any more
@@ -154,9 +153,10 @@ class Room:
 
     def handle(self, connection: Connection, items: Iterable[Item]) -> None:
         """Do what the items ask, in order.  A bug in here costs this one connection, never the room."""
+        seats = self._seats
         for item in items:
             try:
-                session = connection.session
+                session = seats.get(connection)
                 if session is None or connection.closing:
                     self._handle_without_seat(connection, item)
                 else:
@@ -279,7 +279,7 @@ class Room:
         if hello.session and self._grace:
             token, digest = new_token()
             session.resumable = Resumable(digest)
-        connection.session = session
+        self._seats[connection] = session
         self._sessions.add(session)
         self._log.save_session(number, session.row())
         self._tell_coming_or_going(Joined(number, at, hello.nick))
@@ -337,14 +337,15 @@ class Room:
 
     def _drop(self, connection: Connection, reason: str) -> None:
         """Say goodbye and hang up, as far as that goes; `reason` is in GOODBYES and LEAVE_REASONS."""
-        if connection.session is not None:
-            self._end(connection.session, reason)
+        session = self._seats.get(connection)
+        if session is not None:
+            self._end(session, reason)
         self._say_goodbye(connection, reason)
 
     def _gone(self, connection: Connection, reason: str) -> None:
         """The link is lost, dropped or has ended by itself: the session waits for another, if it may."""
         self.lobby.leave(connection)
-        session = connection.session
+        session = self._seats.get(connection)
         if session is None:
             if not connection.closing:
                 log.debug(N_("%s went without a nick"), connection.peer)
@@ -377,7 +378,8 @@ class Room:
         """Part a session from its connection."""
         connection = session.connection
         if connection is not None:
-            session.connection = connection.session = None
+            del self._seats[connection]
+            session.connection = None
             session.live = False
             self.fanout.unsubscribe(connection)
 
@@ -436,7 +438,7 @@ class Room:
         self.lobby.end()
         for connection in self.fanout.connections:
             if not connection.closing:
-                session = connection.session
+                session = self._seats.get(connection)
                 stays = (
                     session is not None and session.resumable is not None and self._log.storage is not None
                 )
@@ -508,7 +510,8 @@ class Room:
         if older is not None:
             self._say_goodbye(older, "replaced")
         self._absent.pop(session, None)
-        session.connection, connection.session = connection, session
+        session.connection = connection
+        self._seats[connection] = session
         last = max(hello.last, session.id)
         self._mail.acknowledge(session, last)
         log.info(
@@ -557,7 +560,8 @@ class Room:
         raise refused
 
     def _refuse(self, connection: Connection, refused: Refused) -> None:
-        who = connection.session.nick if connection.session else connection.origin or connection.peer
+        session = self._seats.get(connection)
+        who = session.nick if session is not None else connection.origin or connection.peer
         # The arguments of other codes may be what somebody typed by mistake: not for the record.
         what = (
             " ".join((refused.code, *refused.arguments)) if refused.code.startswith("nick") else refused.code

@@ -167,9 +167,10 @@ def test_refusals_are_remembered_without_what_was_typed_and_not_for_ever(
     table.do(ana, *(Tell("nobody", "a secret", tag) for tag in range(1, 9)))
     table.do(ana, *(Tell("nobody", "a secret", 8) for _ in range(3)))
     assert table.told(ana)[-3:] == ["ERROR 8 no-such-user nobody"] * 3
-    assert ana.session is not None
-    assert ana.session.resumable is not None
-    assert ana.session.resumable.refused == {
+    session = table.session(ana)
+    assert session is not None
+    assert session.resumable is not None
+    assert session.resumable.refused == {
         tag: Refusal(tag, "no-such-user", ("nobody",)) for tag in range(4, 9)
     }
     assert storage.load(1).sessions[0].refused == (4, 5, 6, 7, 8)
@@ -283,7 +284,7 @@ def test_one_that_is_dropped_for_not_reading_can_come_back_for_all_of_it(sit: Si
     for n in range(30):
         table.do(eva, Say(f"m{n}"))
     assert ana.closing
-    assert ana.session is None
+    assert table.session(ana) is None
     assert table.told(eva) == []
     table.fanout._backlog_limit = 10_000
     again = table.resume(token, 2)
@@ -876,7 +877,7 @@ def test_one_between_people_who_cannot_ask_again_is_erased_the_grace_period_late
     table.do(ana, Tell("eva", "psst"))
     table.pass_time(GRACE)
     assert ids == [3]
-    assert eva.session is not None
+    assert table.session(eva) is not None
 
 
 def test_one_that_was_never_fetched_is_erased_after_the_session(
