@@ -43,9 +43,9 @@ from charla.protocol.nicks import check_nick
 from charla.protocol.sentences import STATUS_WORDS
 from charla.protocol.text import MAX_LINE, clean
 from charla.server.delivery.fanout import Connection
-from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, Connected, Ended, TakeSeat
+from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, Connected, Ended, TakeSeat, Work
 from charla.server.network.inbox import Inbox
-from charla.server.network.reader import PasswordCheck, RateLimit, Reader, Work
+from charla.server.network.reader import PasswordCheck, RateLimit, Reader
 from charla.server.room.room import Room
 from charla.server.room.sessions import Session
 

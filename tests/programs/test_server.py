@@ -31,9 +31,8 @@ from charla.protocol.messages import Goodbye, Leave, Refusal, Said, Say, Tell, T
 from charla.protocol.text import MAX_TEXT
 from charla.server import app
 from charla.server.delivery.fanout import Connection, Fanout
-from charla.server.delivery.requests import Item
+from charla.server.delivery.requests import Item, Work
 from charla.server.network import acceptor
-from charla.server.network.reader import Work
 
 Serve = Callable[..., RunningServer]
 Start = Callable[..., ServerProgram]
@@ -878,7 +877,7 @@ def test_a_failure_in_the_middle_of_a_batch_leaves_nobody_waiting(monkeypatch: p
             to_gather.clear()
             while len(entries) < 4:
                 entries += take(poller, DEADLINE)
-            entries.sort(key=lambda entry: callable(entry) or Say("fail") not in entry[1])
+            entries.sort(key=lambda entry: not isinstance(entry, tuple) or Say("fail") not in entry[1])
         return entries
 
     def fail(connection: Connection, items: list[Item]) -> None:

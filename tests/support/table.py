@@ -18,6 +18,7 @@ from charla.server.delivery.requests import (
     Request,
     TakeSeat,
 )
+from charla.server.records import Counters
 from charla.server.room.lobby import Lobby
 from charla.server.room.room import Room
 from charla.server.room.sessions import Session
@@ -85,6 +86,7 @@ class Table:
         self.now = 100.0
         self.unix = 1_763_600_000_000
         self.fanout = Fanout(backlog_limit=backlog_limit, close_time=2.0, clock=lambda: self.now)
+        self.counters = Counters()
         self.room = Room(
             self.fanout,
             EventLog(history, storage, wall_clock=lambda: self.unix * 1_000_000),
@@ -95,11 +97,13 @@ class Table:
             has_moderators=has_moderators,
             lobby=Lobby(
                 self.fanout,
+                self.counters,
                 has_password=has_password,
                 limit=max_waiting,
                 timeout=HANDSHAKE,
                 clock=lambda: self.now,
             ),
+            counters=self.counters,
             crowd=crowd,
             clock=lambda: self.now,
             wall_clock=lambda: self.unix / 1000,

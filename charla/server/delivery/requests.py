@@ -21,6 +21,7 @@ from typing import TypeAlias
 from charla.protocol import Dialect
 from charla.protocol.messages import Command, Hello
 from charla.protocol.text import Refused
+from charla.server.delivery.fanout import Connection
 from charla.server.storage.event_log import Logged
 
 
@@ -157,3 +158,22 @@ Item: TypeAlias = (
     | Ended
     | Request
 )
+
+
+@dataclass(frozen=True, slots=True)
+class MakePlace:
+    """From the acceptor: descriptors or threads have run out, so connections that only wait have to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """From the acceptor: record how it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """From the acceptor, once, its last: tell everybody that the server closes, and close all connections."""
+
+
+Work: TypeAlias = tuple[Connection, list[Item]] | MakePlace | Report | Close
+"""What is in the inbox: what one chunk of a connection asked for, in order; or what the acceptor asks for."""

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from charla.common.passwords import GuessThrottle, Password
 from charla.i18n import N_, LazyText
@@ -47,6 +47,7 @@ from charla.server.delivery.requests import (
     Secured,
     Silent,
     TakeSeat,
+    Work,
 )
 from charla.server.network.inbox import Inbox
 from charla.server.records import ThrottledLogger, log_fields
@@ -91,13 +92,6 @@ PATIENCE = 10.0
 """Seconds that a password may wait for others from its address that were wrong, before it is sent away."""
 
 _ROWS = 200  # read from the disk at a time
-
-Entry: TypeAlias = tuple[Connection, list[Item]]
-"""What is in the inbox: what one chunk of a connection asked for, in order."""
-
-
-Work: TypeAlias = Entry | Callable[[], None]
-"""What is in the inbox: that, or something that the room's thread is to call."""
 
 
 class RateLimit:

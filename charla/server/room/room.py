@@ -41,18 +41,21 @@ from charla.server.delivery.requests import (
     AskHistory,
     CatchUp,
     Chunk,
+    Close,
     Connected,
     Ended,
     Item,
+    MakePlace,
     NoSeat,
     PasswordGiven,
     Reply,
+    Report,
     Request,
     Secured,
     Silent,
     TakeSeat,
 )
-from charla.server.records import ThrottledLogger, log_fields
+from charla.server.records import Counters, ThrottledLogger, log_fields
 from charla.server.room.commands import Commands
 from charla.server.room.lobby import Lobby
 from charla.server.room.moderator_commands import ModeratorCommands
@@ -94,6 +97,7 @@ class Room:
         max_people: int = MAX_PEOPLE,
         max_absent: int = MAX_PEOPLE,
         lobby: Lobby | None = None,
+        counters: Counters | None = None,
         transcript: Transcript | None = None,
         crowd: int = CROWD,
         clock: Callable[[], float] = time.monotonic,
@@ -105,15 +109,14 @@ class Room:
         self._grace = grace
         self._max_people = max_people
         self._max_absent = max_absent
-        self.lobby = Lobby(fanout, clock=clock) if lobby is None else lobby
+        self.counters = counters or Counters()
+        self.lobby = Lobby(fanout, self.counters, clock=clock) if lobby is None else lobby
         self._transcript = transcript
         self._spoken: list[Said | Acted | Moderated] = []  # for the transcript, once it is in the log
         self._crowd = crowd
         self._clock = clock
         self._began = clock()
-        self._refused = 0  # lines, since the start
         self._first_id = self._log.last_id
-        self.turned_away: Callable[[], int] = lambda: 0  # by the acceptor, since the start
         self._sessions = Sessions()
         self._seats: dict[Connection, Session] = {}  # whose connection each is
         self._absent: dict[Session, float] = {}  # whose link is down, and until when; the earliest first
@@ -205,6 +208,16 @@ class Room:
                 raise item
             case _:
                 raise AssertionError(f"{type(item).__name__} before a seat")
+
+    def obey(self, order: MakePlace | Report | Close) -> None:
+        """Do what the acceptor asks for."""
+        match order:
+            case MakePlace():
+                self.lobby.make_place()
+            case Report():
+                self._record_status()
+            case Close():
+                self._close()
 
     def flush(self) -> None:
         """Send what has been told; people whose connection breaks on it leave, which is told in turn."""
@@ -430,7 +443,7 @@ class Room:
         self.fanout.send_to(connection, Goodbye(reason))
         self.fanout.close(connection)
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Tell everyone that the server closes, and close every connection (`idle` when all are)."""
         self._closing = True
         self._crowd_due = None
@@ -566,7 +579,7 @@ class Room:
         what = (
             " ".join((refused.code, *refused.arguments)) if refused.code.startswith("nick") else refused.code
         )
-        self._refused += 1
+        self.counters.refused += 1
         self._throttled.record(
             logging.INFO,
             f"{who} {refused.code}",
@@ -615,13 +628,13 @@ class Room:
             len(backlogs),
             sum(backlogs),
             self.fanout.drops,
-            self._refused + self.lobby.refused + self.turned_away(),
+            self.counters.refused + self.counters.turned_away,
             len(self._rules.bans()),
             len(self._rules.mutes()),
         )
         return tuple(map(str, values))
 
-    def record_status(self) -> None:
+    def _record_status(self) -> None:
         """Write the same into the record."""
         values = dict(zip(STATUS_WORDS, map(int, self.status()), strict=True))
         words = " ".join(f"{name}={value}" for name, value in values.items())

@@ -31,8 +31,9 @@ from charla.server.delivery.requests import (
     Request,
     Silent,
     TakeSeat,
+    Work,
 )
-from charla.server.network.reader import CHUNK_SIZE, Entry, RateLimit, Reader
+from charla.server.network.reader import CHUNK_SIZE, RateLimit, Reader
 from charla.server.storage.event_log import EVERYONE, Logged, StorageError
 
 
@@ -53,8 +54,8 @@ class ListInbox:
         self.steps: list[Reply] = []  # what comes instead of True
         self.takes_chunks = True
 
-    def put(self, entry: Entry | None) -> None:
-        assert entry is not None
+    def put(self, entry: Work) -> None:
+        assert isinstance(entry, tuple)
         connection, items = entry
         with self.changed:
             self.items += items

@@ -32,6 +32,7 @@ from charla.server.delivery.requests import (
     AskHistory,
     CatchUp,
     Chunk,
+    Close,
     Ended,
     HistorySlice,
     ReplaySlice,
@@ -811,7 +812,7 @@ def test_a_log_that_cannot_be_written_is_said_in_the_room_and_it_goes_on(
     assert opening(table, Hello("leo", history=0))[-1] == "NOTICE 9 not-stored disk-full"
     lose(table, ana)
     assert "RESUMED ana 3 0" in table.told(table.resume(token, 7))
-    table.room.close()
+    table.room.obey(Close())
     table.room.flush()
     assert table.told(eva)[-1].startswith("* The server is closing.")
 
@@ -900,7 +901,7 @@ def test_closing_keeps_the_seats_that_are_stored(sit: Sit, storage: Storage) -> 
     table = sit(storage=storage)
     ana, token = table.begin("ana")
     eva = table.join("eva", NATIVE)
-    table.room.close()
+    table.room.obey(Close())
     table.room.flush()
     assert table.told(ana) == ["BYE restart"]
     assert table.told(eva) == ["BYE closing"]
@@ -916,7 +917,7 @@ def test_closing_keeps_the_seats_that_are_stored(sit: Sit, storage: Storage) -> 
 
 def test_without_a_disk_closing_keeps_nothing(table: Table) -> None:
     ana, _ = table.begin("ana")
-    table.room.close()
+    table.room.obey(Close())
     table.room.flush()
     assert table.told(ana) == ["BYE closing"]
 
