@@ -3,7 +3,7 @@
     recv -> TLS -> LineFramer -> its rate limit -> decode_line -> Dialect.decode_command -> the room's inbox
 
 Nothing here is shared but what says so: a reader and its rate limit belong to one thread.  It talks to
-the room through the inbox alone, and hears from it in three ways: the answers to its errands (requests.py),
+the room through the inbox alone, and hears from it in three ways: the replies to its requests (requests.py),
 `wait_closing` (nothing more is taken) and `wait_released` (the socket may be closed).
 
 Passwords are judged here: they never come into the room.
@@ -17,10 +17,10 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from charla.i18n import N_, LazyText
 from charla.protocol.commands import Command, Hello, History, Leave, Mod
@@ -50,6 +50,7 @@ from charla.server.delivery.requests import (
     Secured,
     Silent,
     TakeSeat,
+    Work,
 )
 from charla.server.network.inbox import Inbox
 from charla.server.network.password_check import PASSWORD_TRIES, PasswordCheck, typed_password
@@ -87,13 +88,6 @@ EMPTY_READS = 3
 With TLS one can hold 150 KeyUpdates, each of which is to be answered."""
 
 _ROWS = 200  # read from the disk at a time
-
-Entry: TypeAlias = tuple[Connection, list[Item]]
-"""What is in the inbox: what one chunk of a connection asked for, in order."""
-
-
-Work: TypeAlias = Entry | Callable[[], None]
-"""What is in the inbox: that, or something that the room's thread is to call."""
 
 
 class Reader:
@@ -308,11 +302,11 @@ class Reader:
         if self._seated and hello.session:
             self._return_from_recv_after(self._ping_after)
 
-    def _do(self, errand: Request) -> Reply:
-        """Hand the room an errand, behind all that came before; return its answer."""
-        self._pending.append(errand)
+    def _do(self, request: Request) -> Reply:
+        """Hand the room a request, behind all that came before; return its answer."""
+        self._pending.append(request)
         self._hand_over()
-        return errand.answer.get()
+        return request.reply.get()
 
     # ---- passwords -------------------------------------------------------------------------------
 
@@ -452,11 +446,11 @@ class Reader:
 
         TimeoutError when it takes nothing for so long that its link must be dead.
         """
-        errand = Chunk(chunk, SimpleQueue())
-        self._pending.append(errand)
+        request = Chunk(chunk, SimpleQueue())
+        self._pending.append(request)
         self._hand_over()
         try:
-            return errand.answer.get(timeout=self._dead_after) is True
+            return request.reply.get(timeout=self._dead_after) is True
         except Empty:
             raise TimeoutError(
                 LazyText(N_("has not taken what it was sent for %g s"), self._dead_after)
