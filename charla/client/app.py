@@ -16,13 +16,13 @@ from charla.client.chat.join import Fatal, join
 from charla.client.chat.participant import Participant
 from charla.client.display.colors import use_color
 from charla.client.display.screen import Screen
-from charla.client.exits import ExitStatus, diagnose, silence_output
+from charla.client.exits import ExitStatus, diagnose
 from charla.client.network.events import Ended, Ending
 from charla.client.options import parse_options
 from charla.client.terminal.choose import open_console
 from charla.client.terminal.console import Console, PipeConsole, enable_colors
 from charla.common.passwords import PasswordError
-from charla.common.stdio import have_streams
+from charla.common.stdio import have_streams, silence_output
 from charla.common.tls import TlsError
 from charla.i18n import _, system_words
 from charla.protocol.messages import Message

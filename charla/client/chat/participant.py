@@ -20,13 +20,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from charla.client.chat.join import LOST
-from charla.client.exits import REMOVED, ExitStatus, silence_output
+from charla.client.exits import REMOVED, ExitStatus
 from charla.client.network.connect import ANSWER_TIME
 from charla.client.network.events import Ended, Ending, Listener
 from charla.client.network.session import OVERDUE_AFTER, Network
 from charla.client.options import password_of, trust_of
 from charla.client.terminal.console import Console
 from charla.common.passwords import Password
+from charla.common.stdio import silence_output
 from charla.i18n import N_, _, ngettext
 from charla.protocol import sentences as wording
 from charla.protocol.commands import Mod

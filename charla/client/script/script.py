@@ -23,12 +23,13 @@ from charla.client.chat.participant import (
     opening_order,
 )
 from charla.client.display.screen import Screen
-from charla.client.exits import ExitStatus, diagnose, silence_output
+from charla.client.exits import ExitStatus, diagnose
 from charla.client.network.events import Arrival, Back, Ended, Ending
 from charla.client.network.outbox import Tagged
 from charla.client.script import jsonlines
 from charla.client.terminal.console import Console, Question, Stopped
 from charla.common.passwords import PasswordError
+from charla.common.stdio import silence_output
 from charla.i18n import _
 from charla.protocol import sentences as wording
 from charla.protocol.commands import Command, Help, Leave, Mod
