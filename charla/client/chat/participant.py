@@ -20,11 +20,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from charla.client.chat.join import LOST
-from charla.client.exits import REMOVED, ExitStatus
+from charla.client.exits import REMOVED, ExitStatus, diagnose
 from charla.client.network.connect import ANSWER_TIME
 from charla.client.network.events import Ended, Ending, Listener
 from charla.client.network.session import OVERDUE_AFTER, Network
-from charla.client.options import password_of, trust_of
+from charla.client.network.trust import trust_of
 from charla.client.terminal.console import Console
 from charla.common.passwords import Password
 from charla.common.stdio import silence_output
@@ -66,7 +66,7 @@ class Participant(Listener):
             history=history,
             overdue_after=OVERDUE_AFTER,
             trust=trust_of(options),
-            password=password_of(options),
+            password=server_password(options),
             insecure=options.insecure,
         )
         self.outbox = self.network.outbox
@@ -229,6 +229,14 @@ def may_hold_password(line: str, refused: Refused | None = None) -> bool:
     """
     mistyped = refused is not None and refused.code == "unknown-command" and refused.arguments[1:] == ("mod",)
     return mistyped or _MAY_HOLD_PASSWORD.search(clean(line)) is not None
+
+
+def server_password(options: argparse.Namespace) -> Password | None:
+    """Return the server's password, if there is one in a file or in the environment; PasswordError."""
+    if options.password_file is not None:
+        return Password.read(options.password_file, diagnose)
+    typed = os.environ.get("CHARLA_PASSWORD")
+    return Password(typed) if typed else None
 
 
 def moderator_password() -> str:
