@@ -20,7 +20,8 @@ from charla.client.exits import ExitStatus, diagnose
 from charla.client.network.events import Ended, Ending
 from charla.client.options import parse_options
 from charla.client.terminal.choose import open_console
-from charla.client.terminal.console import Console, PipeConsole, enable_colors
+from charla.client.terminal.console import Console, enable_colors
+from charla.client.terminal.pipe import PipeConsole
 from charla.common.passwords import PasswordError
 from charla.common.stdio import have_streams, silence_output
 from charla.common.tls import TlsError

@@ -31,7 +31,7 @@ from charla.client import options as client_options
 from charla.client.chat import join as joining
 from charla.client.network import link
 from charla.client.script import script
-from charla.client.terminal import console
+from charla.client.terminal.pipe import PipeConsole
 from charla.protocol import sentences
 from charla.protocol.commands import NEW_SESSION, Act, Hello, History, Leave, Ping, Say, Tell, Who
 from charla.protocol.greeting import turn_away
@@ -1316,7 +1316,7 @@ def test_what_the_network_says_is_told_in_words(
     monkeypatch.setattr(link.Connector, "dial", fail)
     options = client_options.parse_options(["--host", "far", "--port", "9", "--nick", "ana"])
     with pytest.raises(joining.Fatal, match=re.escape(words)) as fatal:
-        app.talk(options, console.PipeConsole())
+        app.talk(options, PipeConsole())
     assert fatal.value.status == 3
 
 
