@@ -37,26 +37,26 @@ def talk(options: argparse.Namespace, console: Console) -> ExitStatus:
     color = use_color(options.color, plain=options.plain) and enable_colors()
     screen = Screen(console.width, color, plain=options.plain, terminal=console.interactive)
     screen.time_shown = options.time
-    talker = _talker(options, console, screen)
+    participant = _participant(options, console, screen)
     try:
-        return talker.run(_join(talker, console, options.nick))
+        return participant.run(_join(participant, console, options.nick))
     finally:
-        talker.network.close()
+        participant.network.close()
 
 
-def _join(talker: Participant, console: Console, nick: str | None) -> list[Message]:
-    """Take a seat, and return the opening; tell the talker when there is none to be had."""
+def _join(participant: Participant, console: Console, nick: str | None) -> list[Message]:
+    """Take a seat, and return the opening; tell the participant when there is none to be had."""
     try:
-        return join(talker.network, console, nick)
+        return join(participant.network, console, nick)
     except Fatal as fatal:
-        talker.no_seat(fatal.ended)
+        participant.no_seat(fatal.ended)
         raise
     except KeyboardInterrupt:
-        talker.no_seat(Ended(Ending.CLOSED))
+        participant.no_seat(Ended(Ending.CLOSED))
         raise
 
 
-def _talker(options: argparse.Namespace, console: Console, screen: Screen) -> Participant:
+def _participant(options: argparse.Namespace, console: Console, screen: Screen) -> Participant:
     """Return what fits: a person, or a script.  Imported here, to start sooner without the other."""
     if console.interactive:
         from charla.client.chat.chat import Chat

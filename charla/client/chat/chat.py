@@ -26,6 +26,7 @@ from charla.client.chat.commands import (
 from charla.client.chat.participant import Participant, doubts, down_words, may_hold_password, opening_order
 from charla.client.chat.roster import Roster
 from charla.client.chat.scrollback import Scrollback
+from charla.client.display import prompt
 from charla.client.display.mentions import names
 from charla.client.display.screen import Screen
 from charla.client.exits import ExitStatus
@@ -34,7 +35,6 @@ from charla.client.network.outbox import Tagged
 from charla.client.terminal.console import Console, Question, Stopped, Terminated
 from charla.common.passwords import PasswordError
 from charla.i18n import N_, _, ngettext
-from charla.protocol import sentences as wording
 from charla.protocol.commands import HISTORY_AT_JOIN, Command, Leave, Mod, Tell
 from charla.protocol.messages import (
     Acted,
@@ -48,7 +48,7 @@ from charla.protocol.messages import (
     Told,
 )
 from charla.protocol.nicks import nick_key
-from charla.protocol.sentences import sentence
+from charla.protocol.sentences import anew_words, back_words, sentence
 from charla.protocol.text import MAX_TEXT, Refused, clean
 
 CONFIRM_TIME = 0.05
@@ -86,7 +86,7 @@ class Chat(Participant):
         super().__init__(console, options, history=history, give_up_after=None)
         self._screen = screen
         host = f"[{options.host}]" if ":" in options.host else options.host  # RFC 3986, 3.2.2: of IPv6
-        self._room = f"{host}:{options.port}"
+        self._server_address = f"{host}:{options.port}"
         self._encrypted = bool(options.tls or options.tls_ca or options.tls_fingerprint)
         self._roster = Roster()
         self._scrollback = Scrollback()
@@ -129,7 +129,9 @@ class Chat(Participant):
             found, sure = self._roster.find(to)
             to, nobody = found or to, sure and not found
         unsent = len(self.outbox.unsent())
-        return self._screen.prompt(self.nick, unsent=unsent, reconnecting=self.is_down, to=to, nobody=nobody)
+        return prompt.prompt(
+            self.nick, self.console.width(), unsent=unsent, reconnecting=self.is_down, to=to, nobody=nobody
+        )
 
     def shown(self) -> None:
         """Let /r answer who wrote last; but an answer that is being typed is for whom it was begun for."""
@@ -137,8 +139,9 @@ class Chat(Participant):
             self._roster.note_shown()
 
     def status(self) -> str:
-        return self._screen.status(
-            room=self._room,
+        return prompt.status(
+            self.console.width(),
+            server_address=self._server_address,
             nick=self.nick,
             people=self._roster.count(),
             connection=self._state(),
@@ -333,13 +336,13 @@ class Chat(Participant):
             self._roster.missed()
         if self.is_down or back.lost:
             self.is_down = False
-            self.show(self._screen.notice(wording.back_words(back.missed, back.seconds, back.lost)))
+            self.show(self._screen.notice(back_words(back.missed, back.seconds, back.lost)))
 
     def joined_anew(self, opening: list[Message], doubtful: list[str], seconds: float) -> None:
         self.is_down = False
         self.doubtful += len(doubtful)
         self.show(self._opening(opening))
-        self.show(self._screen.notice(wording.anew_words(self.nick, seconds)))
+        self.show(self._screen.notice(anew_words(self.nick, seconds)))
         if doubtful:
             self.show(self._screen.error("\n".join(doubts(doubtful))))
 

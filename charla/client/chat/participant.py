@@ -29,10 +29,9 @@ from charla.client.terminal.console import Console
 from charla.common.passwords import Password
 from charla.common.stdio import silence_output
 from charla.i18n import N_, _, ngettext
-from charla.protocol import sentences as wording
 from charla.protocol.commands import Mod
 from charla.protocol.messages import HistoryEntry, HistoryHeader, Message, Renamed, Welcome
-from charla.protocol.sentences import sentence
+from charla.protocol.sentences import GOODBYES, SENTENCES, goodbye_words, sentence
 from charla.protocol.text import Refused, clean
 
 MODERATOR_PASSWORD = "CHARLA_MODERATOR_PASSWORD"  # noqa: S105 - where it is, not what it is
@@ -146,7 +145,7 @@ class Participant(Listener):
         all_confirmed = not unsent and not (doubtful_counts and self.doubtful)
         success = ExitStatus.REFUSED if refused else ExitStatus.LEFT
         if how is Ending.GOODBYE and code != "left":
-            self.complain(wording.goodbye_words(code))
+            self.complain(goodbye_words(code))
             if code == "closing" and self.leaving and all_confirmed:  # they met
                 return success
             return ExitStatus.REFUSED if code in REMOVED else ExitStatus.CONNECTION_LOST
@@ -206,12 +205,12 @@ def down_words(reason: str) -> str:
     """Return what to tell when the link is lost: `reason` as Listener.down has it."""
     trying = _("The connection is lost: trying to get it back.")
     code, *arguments = reason.split(" ")
-    if code in wording.SENTENCES:  # the server is there, but does not let us in yet
+    if code in SENTENCES:  # the server is there, but does not let us in yet
         why = sentence(code, tuple(arguments))
         return f"{trying} " + _("The server does not let you in yet: {why}").format(why=why)
     if reason == "slow":
-        return f"{wording.goodbye_words(reason)} " + _("Your seat is kept: trying to get it back.")
-    return wording.goodbye_words(reason) if reason in wording.GOODBYES else trying
+        return f"{goodbye_words(reason)} " + _("Your seat is kept: trying to get it back.")
+    return goodbye_words(reason) if reason in GOODBYES else trying
 
 
 def doubts(lines: list[str]) -> list[str]:

@@ -31,7 +31,6 @@ from charla.client.terminal.console import Console, Question, Stopped
 from charla.common.passwords import PasswordError
 from charla.common.stdio import silence_output
 from charla.i18n import _
-from charla.protocol import sentences as wording
 from charla.protocol.commands import Command, Help, Leave, Mod
 from charla.protocol.messages import (
     AlreadyDone,
@@ -44,7 +43,7 @@ from charla.protocol.messages import (
     Topic,
     WhoPage,
 )
-from charla.protocol.sentences import sentence
+from charla.protocol.sentences import anew_words, back_words, sentence
 from charla.protocol.text import Refused, clean
 from charla.protocol.typed import parse_typed
 
@@ -218,14 +217,14 @@ class Script(Participant):
         self.nick = back.nick
         if self.is_down or back.lost:
             self.is_down = False
-            self.complain(wording.back_words(back.missed, back.seconds, back.lost))
+            self.complain(back_words(back.missed, back.seconds, back.lost))
 
     def joined_anew(self, opening: list[Message], doubtful: list[str], seconds: float) -> None:
         self.is_down = False
         self.doubtful += len(doubtful)
         try:
             self._tell_opening(opening)
-            self.complain(wording.anew_words(self.nick, seconds))
+            self.complain(anew_words(self.nick, seconds))
             if doubtful:
                 self.complain(*doubts(doubtful))
         except OSError:
