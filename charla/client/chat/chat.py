@@ -23,7 +23,7 @@ from charla.client.chat.commands import (
     complete,
     parse_line,
 )
-from charla.client.chat.participant import Participant, doubts, down_words, may_hold_password, opening_order
+from charla.client.chat.participant import Participant, down_words, may_hold_password, opening_order
 from charla.client.chat.roster import Roster
 from charla.client.chat.scrollback import Scrollback
 from charla.client.display import prompt
@@ -48,7 +48,7 @@ from charla.protocol.messages import (
     Told,
 )
 from charla.protocol.nicks import nick_key
-from charla.protocol.sentences import anew_words, back_words, sentence
+from charla.protocol.sentences import sentence
 from charla.protocol.text import MAX_TEXT, Refused, clean
 
 CONFIRM_TIME = 0.05
@@ -97,7 +97,7 @@ class Chat(Participant):
 
     def run(self, opening: list[Message]) -> ExitStatus:
         """Talk until somebody ends it; return the exit status."""
-        self.console.show(self._opening(opening))
+        self.show_opening(opening)
         self.network.start()
         try:
             self._type()
@@ -328,27 +328,19 @@ class Chat(Participant):
         text = down_words(reason)
         if not self.leaving:
             text += " " + _("You can go on typing.")
-        self.show(self._screen.notice(text))
+        self.tell(text)
 
     def back(self, back: Back) -> None:
-        self.nick = back.nick
         if back.lost:
             self._roster.missed()
-        if self.is_down or back.lost:
-            self.is_down = False
-            self.show(self._screen.notice(back_words(back.missed, back.seconds, back.lost)))
+        super().back(back)
 
-    def joined_anew(self, opening: list[Message], doubtful: list[str], seconds: float) -> None:
-        self.is_down = False
-        self.doubtful += len(doubtful)
-        self.show(self._opening(opening))
-        self.show(self._screen.notice(anew_words(self.nick, seconds)))
-        if doubtful:
-            self.show(self._screen.error("\n".join(doubts(doubtful))))
+    def tell(self, text: str) -> None:
+        self.show(self._screen.notice(text))
 
-    def _opening(self, opening: list[Message]) -> list[str]:
-        """Return the lines of an opening; before the network thread runs, main's."""
-        return [line for message in opening_order(opening) for line in self._take(message, None)]
+    def show_opening(self, opening: list[Message]) -> None:
+        lines = [line for message in opening_order(opening) for line in self._take(message, None)]
+        self.console.show(lines)
 
     def _take(self, message: Message, line: str | None) -> list[str]:
         """Take note of a message, which answers `line` if any; return the lines to show for it."""

@@ -22,7 +22,7 @@ from dataclasses import replace
 from charla.client.chat.join import LOST
 from charla.client.exits import REMOVED, ExitStatus, diagnose
 from charla.client.network.connect import ANSWER_TIME
-from charla.client.network.events import Ended, Ending, Listener
+from charla.client.network.events import Back, Ended, Ending, Listener
 from charla.client.network.session import OVERDUE_AFTER, Network
 from charla.client.network.trust import trust_of
 from charla.client.terminal.console import Console
@@ -31,7 +31,7 @@ from charla.common.stdio import silence_output
 from charla.i18n import N_, _, ngettext
 from charla.protocol.commands import Mod
 from charla.protocol.messages import HistoryEntry, HistoryHeader, Message, Renamed, Welcome
-from charla.protocol.sentences import GOODBYES, SENTENCES, goodbye_words, sentence
+from charla.protocol.sentences import GOODBYES, SENTENCES, anew_words, back_words, goodbye_words, sentence
 from charla.protocol.text import Refused, clean
 
 MODERATOR_PASSWORD = "CHARLA_MODERATOR_PASSWORD"  # noqa: S105 - where it is, not what it is
@@ -84,9 +84,17 @@ class Participant(Listener):
     def no_seat(self, ended: Ended) -> None:
         """Take note that it is over before `run`.  Main thread."""
 
-    def complain(self, *sentences: str) -> None:
-        """Tell the user something of the client's own."""
+    def show_opening(self, opening: list[Message]) -> None:
+        """Show what comes with a seat.  Network thread; before it runs, main."""
         raise NotImplementedError
+
+    def complain(self, *sentences: str) -> None:
+        """Tell the user what went wrong.  Either thread."""
+        raise NotImplementedError
+
+    def tell(self, text: str) -> None:
+        """Tell the user how the link is.  Network thread."""
+        self.complain(text)
 
     # ---- main thread -----------------------------------------------------------------------------
 
@@ -166,6 +174,23 @@ class Participant(Listener):
         self._ended = ended
         if not self.leaving:
             self.console.stop()
+
+    def back(self, back: Back) -> None:
+        self.nick = back.nick
+        if self.is_down or back.lost:
+            self.is_down = False
+            self.tell(back_words(back.missed, back.seconds, back.lost))
+
+    def joined_anew(self, opening: list[Message], doubtful: list[str], seconds: float) -> None:
+        self.is_down = False
+        self.doubtful += len(doubtful)
+        try:
+            self.show_opening(opening)
+        except OSError:
+            self.nobody_reads()
+        self.tell(anew_words(self.nick, seconds))
+        if doubtful:
+            self.complain(*doubts(doubtful))
 
     def note_nick(self, message: Message) -> None:
         """Take note of a message that says how we are called; of an opening in the main thread."""

@@ -43,7 +43,7 @@ from charla.protocol.messages import (
     Topic,
     WhoPage,
 )
-from charla.protocol.sentences import anew_words, back_words, sentence
+from charla.protocol.sentences import sentence
 from charla.protocol.text import Refused, clean
 from charla.protocol.typed import parse_typed
 
@@ -73,7 +73,7 @@ class Script(Participant):
 
     def run(self, opening: list[Message]) -> ExitStatus:
         """Say everything, and leave; return the exit status."""
-        self._tell_opening(opening)
+        self.show_opening(opening)
         self.network.start()
         try:
             self._say_all()
@@ -173,7 +173,7 @@ class Script(Participant):
 
     # ---- network thread; before it runs, main ------------------------------------------------------
 
-    def _tell_opening(self, opening: list[Message]) -> None:
+    def show_opening(self, opening: list[Message]) -> None:
         self._tell([Arrival(message) for message in opening_order(opening)])
 
     def arrived(self, arrivals: list[Arrival]) -> None:
@@ -211,24 +211,7 @@ class Script(Participant):
 
     def down(self, reason: str) -> None:
         self.is_down = True
-        self.complain(down_words(reason))
-
-    def back(self, back: Back) -> None:
-        self.nick = back.nick
-        if self.is_down or back.lost:
-            self.is_down = False
-            self.complain(back_words(back.missed, back.seconds, back.lost))
-
-    def joined_anew(self, opening: list[Message], doubtful: list[str], seconds: float) -> None:
-        self.is_down = False
-        self.doubtful += len(doubtful)
-        try:
-            self._tell_opening(opening)
-            self.complain(anew_words(self.nick, seconds))
-            if doubtful:
-                self.complain(*doubts(doubtful))
-        except OSError:
-            self.nobody_reads()
+        self.tell(down_words(reason))
 
 
 class Sender(Script):
@@ -256,7 +239,7 @@ class Sender(Script):
         self.complain(*doubts(self._texts[::-1]))  # a signal came before these had their turn
         return status or ExitStatus.CONNECTION_LOST
 
-    def _tell_opening(self, opening: list[Message]) -> None:
+    def show_opening(self, opening: list[Message]) -> None:
         for message in opening:
             self._take(message, None)
 
@@ -321,7 +304,7 @@ class JsonScript(Script):
         if line:
             self.show([line])
 
-    def _tell_opening(self, opening: list[Message]) -> None:
+    def show_opening(self, opening: list[Message]) -> None:
         self._tell([Arrival(message) for message in opening])  # as it came
 
     def _tell(self, arrivals: list[Arrival]) -> None:
@@ -349,7 +332,7 @@ class JsonScript(Script):
         self.is_down = False
         self.doubtful += len(doubtful)
         try:
-            self._tell_opening(opening)
+            self.show_opening(opening)
         except OSError:
             self.nobody_reads()
         self._write(jsonlines.encode_event("joined-anew", nick=self.nick, doubtful=doubtful))
