@@ -1,10 +1,7 @@
-"""The console client of Charla: two threads.  `python3 client.py`, a nick, and talk.
+"""The client put together: options, console, network, and who talks: a person or a script.
 
-    main       the console: typing and drawing (chat.py), or a pipe (script.py)
-    network    the connection, and everything about it (session.py)
-
-participant.py tells who owns what.  Before the network thread starts, `join` (join.py) talks to the server
-step by step: greeting, password, nick, opening.
+All of it runs in the main thread.  What only some need is imported where they need it: so the client starts
+sooner.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """A person in the room: what they type goes out, what arrives is shown.
 
 The main thread reads lines (`Chat.run`) and does what they ask for; the network thread tells what comes
-(the Listener's methods).  What both use: `Roster` and `Scrollback` (each has a lock), the screen, and a few
-values that one of them writes and the other only reads.
+(the Listener's methods).  Attributes that both touch say so.
 """
 
 from __future__ import annotations
@@ -84,11 +83,11 @@ class Chat(Participant):
     def __init__(self, console: Console, screen: Screen, options: argparse.Namespace) -> None:
         history = HISTORY_AT_JOIN if options.history is None else options.history
         super().__init__(console, options, history=history, give_up_after=None)
-        self._screen = screen
+        self._screen = screen  # both threads: see screen.py
         host = f"[{options.host}]" if ":" in options.host else options.host  # RFC 3986, 3.2.2: of IPv6
         self._server_address = f"{host}:{options.port}"
         self._encrypted = bool(options.tls or options.tls_ca or options.tls_fingerprint)
-        self._roster = Roster()
+        self._roster = Roster()  # both threads, like the next: each has a lock
         self._scrollback = Scrollback()
         self._bell: str = options.bell  # main writes, the network thread reads
         self._typed = ""  # main, like what follows: what stands in the line that is read next

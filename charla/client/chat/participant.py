@@ -1,14 +1,4 @@
-"""What a person (chat.py) and a script (script.py) have in common: a network, leaving, and how it ends.
-
-Who owns what:
-
-    thread     owns                                                     blocks in
-    main       the console (typing and drawing)                         reading a line
-    network    the connection, and everything about it (session.py)     the connection
-
-Between them: `Outbox`, what was said and is not confirmed yet (it has a lock), and the console's
-`show`, which any thread may call.
-"""
+"""What a person (chat.py) and a script (script.py) have in common: a network, leaving, and how it ends."""
 
 from __future__ import annotations
 
@@ -69,12 +59,13 @@ class Participant(Listener):
             insecure=options.insecure,
         )
         self.outbox = self.network.outbox
-        self.nick = ""  # written by the network thread once it runs, like what follows
+        # Written by the network thread once it runs, and read by both, like what follows.
+        self.nick = ""
         self.is_down = False  # the connection is, and the user knows
         self.doubtful = 0  # lines of which the user was told that they were perhaps not sent
         self._ended: Ended | None = None
-        self.leaving = False  # written by the main thread, once
-        # Why it ended: set by who knows better than the network.
+        self.leaving = False  # written by the main thread, once; read by both
+        # Why it ended: set by who knows better than the network, in either thread.
         self._without_goodbye = ""
 
     def run(self, opening: list[Message]) -> ExitStatus:
@@ -201,14 +192,14 @@ class Participant(Listener):
                 self.nick = nick
 
     def show(self, lines: list[str]) -> None:
-        """Show lines, and end it when there is nobody to show them to.  Network thread."""
+        """Show lines, and end it when there is nobody to show them to.  Either thread."""
         try:
             self.console.show(lines)
         except OSError:
             self.nobody_reads()
 
     def nobody_reads(self) -> None:
-        """End it: standard output is closed, or full."""
+        """End it: standard output is closed, or full.  Either thread."""
         silence_output()
         self._without_goodbye = _(NOBODY_READS)
         self.network.end()

@@ -78,7 +78,7 @@ class Screen:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.time_shown = True  # main writes; each method reads it once: either is as good
-        self._width = width
+        self._width = width  # like what follows up to `_now`, never changed
         self._palette = Palette(has_many_colors(os.environ)) if color else None
         self._plain = plain
         self._terminal = terminal

@@ -5,7 +5,7 @@
     JsonScript   --json: an object a line, both ways (jsonlines.py)
 
 All of them wait, at the end, until what they said is confirmed, and tell by their exit status whether it
-was.  Threads as in participant.py.
+was.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Script(Participant):
     def __init__(self, console: Console, screen: Screen, options: argparse.Namespace) -> None:
         # What a script reads is what is said from now on, if it does not ask for more.
         super().__init__(console, options, history=options.history or 0, give_up_after=GIVE_UP_AFTER)
-        self._screen = screen
+        self._screen = screen  # both threads: see screen.py
         self._refused = False  # something was: set by either thread
         self._unread = False  # nobody reads the output any more: set by either thread
         self._behind_mod = False  # main: the next line may be a password that nobody asked for

@@ -95,7 +95,10 @@ class Question:
 
 
 class Console(Protocol):
-    """What the client asks of a console: `show` and `stop` from any thread, the rest from the main one."""
+    """What the client asks of a console.
+
+    `show`, `ring`, `stop` and `width` from any thread, the rest from the main one.
+    """
 
     interactive: bool
     """Whether a person sits there."""
@@ -136,7 +139,7 @@ class Console(Protocol):
         """
 
     def ring(self) -> None:
-        """Ring the terminal's bell.  Any thread."""
+        """Ring the terminal's bell."""
 
     def clear(self) -> None:
         """Let what is on the screen scroll off, up into what the terminal keeps."""

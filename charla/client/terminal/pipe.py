@@ -19,8 +19,8 @@ class PipeConsole(Interruptible):
 
     def __init__(self, longest: int = MAX_LINE) -> None:
         super().__init__()
-        self._framer = LineFramer(longest)
-        self._lines: collections.deque[bytes | None] = collections.deque()
+        self._framer = LineFramer(longest)  # main thread, like what follows
+        self._lines: collections.deque[bytes | None] = collections.deque()  # read, and not asked for yet
 
     def read_line(self, typing: Typing, text: str = "") -> str:  # noqa: ARG002 - nobody would see it
         while not self._lines:
