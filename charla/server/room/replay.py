@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from queue import SimpleQueue
 
-from charla.protocol import Dialect
+from charla.protocol.dialect import Dialect
 from charla.protocol.messages import CaughtUp, HistoryEntry, HistoryHeader, Resumed
-from charla.server.delivery.fanout import FLUSH_SIZE, Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import FLUSH_SIZE, Fanout
 from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, HistorySlice, ReplaySlice, Reply
 from charla.server.room.sessions import Session, Sessions
-from charla.server.storage.event_log import EventLog, Logged
+from charla.server.storage.entries import Logged
+from charla.server.storage.event_log import EventLog
 
 SEAM = 500
 """Events that a client may lack for the room to send them itself: a millisecond's work."""
@@ -63,13 +65,13 @@ class CatchingUp:
         entries = self._log.newest_public(item.count)
         before = entries[0].id if entries else self._log.last_id + 1
         more = item.count - len(entries) if self._log.storage is not None else 0
-        item.answer.put(HistorySlice(entries, before, more))
+        item.reply.put(HistorySlice(entries, before, more))
 
     # ---- resume ----------------------------------------------------------------------------------
 
-    def begin(self, session: Session, after: int, answer: SimpleQueue[Reply]) -> None:
+    def begin(self, session: Session, after: int, reply: SimpleQueue[Reply]) -> None:
         """Tell a session, which has a connection again, that it goes on, and what it has missed."""
-        self._go_on(session, after, answer, resumed=True)
+        self._go_on(session, after, reply, resumed=True)
 
     def go_on(self, session: Session, item: CatchUp) -> None:
         """Have the reader send on, or send the rest and let the session live."""
@@ -77,13 +79,13 @@ class CatchingUp:
         pruned = 0  # while the disk was read: at the most so many of what was to be read
         if storage is not None and item.began is not None:
             pruned = max(0, storage.floor - item.began)
-        self._go_on(session, item.after, item.answer, from_disk=not item.failed, lost=pruned)
+        self._go_on(session, item.after, item.reply, from_disk=not item.failed, lost=pruned)
 
     def _go_on(
         self,
         session: Session,
         after: int,
-        answer: SimpleQueue[Reply],
+        reply: SimpleQueue[Reply],
         *,
         from_disk: bool = True,
         resumed: bool = False,
@@ -99,11 +101,11 @@ class CatchingUp:
             self._fanout.send_to(connection, Resumed(session.nick, len(self._sessions), lost))
         if floor < events.floor and after < events.floor:
             if mail:
-                answer.put(ReplaySlice(session.id, after, floor, mail))
+                reply.put(ReplaySlice(session.id, after, floor, mail))
                 return
             # All that is on disk, and not up to the memory's floor: that moves on, and would never be passed.
             after = max(after, floor)
-            answer.put(ReplaySlice(session.id, after, max(after, events.stored_id), None))
+            reply.put(ReplaySlice(session.id, after, max(after, events.stored_id), None))
             return
         entries = mail + events.after(max(after, floor))
         if len(entries) <= SEAM:
@@ -113,33 +115,33 @@ class CatchingUp:
                 self._fanout.send_to(connection, CaughtUp(events.last_id))
                 self._fanout.subscribe(connection)
                 session.live = True
-                answer.put(True)
+                reply.put(True)
                 return
-        answer.put(ReplaySlice(session.id, after, events.last_id, entries))
+        reply.put(ReplaySlice(session.id, after, events.last_id, entries))
 
     # ---- chunks ----------------------------------------------------------------------------------
 
     def send(self, connection: Connection, chunk: Chunk) -> None:
         """Send what a reader has prepared; it is answered when the socket has taken it."""
         self._fanout.send_raw(connection, chunk.data)
-        self._chunks.append((connection, chunk.answer))
+        self._chunks.append((connection, chunk.reply))
 
     def answer_chunks(self) -> None:
         """Tell the readers whose client has taken what waited for it to go on.  After each flush."""
         if not self._chunks:
             return
         waiting = []
-        for connection, answer in self._chunks:
+        for connection, reply in self._chunks:
             if connection.backlog:
-                waiting.append((connection, answer))
+                waiting.append((connection, reply))
             else:
-                answer.put(connection.session is not None)
+                reply.put(not connection.closing)
         self._chunks = waiting
 
     def abandon(self) -> None:
         """Let no reader wait for an answer."""
-        for _, answer in self._chunks:
-            answer.put(False)
+        for _, reply in self._chunks:
+            reply.put(False)
         self._chunks = []
 
 

@@ -30,8 +30,9 @@ from charla.common import certificates
 from charla.common.certificates import TlsError
 from charla.common.passwords import Password
 from charla.common.tls import TlsSocket
-from charla.protocol import turn_away
-from charla.protocol.messages import Goodbye, Message, Mod, Refusal, Say, Token, Welcome, WhoPage
+from charla.protocol.commands import Mod, Say
+from charla.protocol.greeting import turn_away
+from charla.protocol.messages import Goodbye, Message, Refusal, Token, Welcome, WhoPage
 from charla.protocol.text import Refused
 
 Pair = tuple[str, str]

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import DEADLINE
 
-from charla.protocol import NATIVE
-from charla.protocol.messages import Leave, Said, Say, Tell, Who
+from charla.protocol.commands import Leave, Say, Tell, Who
+from charla.protocol.messages import Said
+from charla.protocol.native import NATIVE
 from charla.protocol.text import MAX_LINE, Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import (
     AskHistory,
     CatchUp,
@@ -31,9 +32,11 @@ from charla.server.delivery.requests import (
     Request,
     Silent,
     TakeSeat,
+    Work,
 )
-from charla.server.network.reader import CHUNK_SIZE, Entry, RateLimit, Reader
-from charla.server.storage.event_log import EVERYONE, Logged, StorageError
+from charla.server.network.rate_limit import RateLimit
+from charla.server.network.reader import CHUNK_SIZE, Reader
+from charla.server.storage.entries import EVERYONE, Logged, StorageError
 
 
 def release(connection: Connection) -> None:
@@ -53,8 +56,8 @@ class ListInbox:
         self.steps: list[Reply] = []  # what comes instead of True
         self.takes_chunks = True
 
-    def put(self, entry: Entry | None) -> None:
-        assert entry is not None
+    def put(self, entry: Work) -> None:
+        assert isinstance(entry, tuple)
         connection, items = entry
         with self.changed:
             self.items += items
@@ -66,15 +69,15 @@ class ListInbox:
             if isinstance(item, Ended) and not connection.gone:
                 release(connection)
 
-    def answer(self, errand: Request) -> None:
-        """Do an errand of the reader as the room does."""
-        if isinstance(errand, TakeSeat):
-            errand.answer.put(self.steps.pop(0) if self.steps else errand.hello.nick not in self._taken)
-        elif isinstance(errand, Chunk):
+    def answer(self, request: Request) -> None:
+        """Do a request of the reader as the room does."""
+        if isinstance(request, TakeSeat):
+            request.reply.put(self.steps.pop(0) if self.steps else request.hello.nick not in self._taken)
+        elif isinstance(request, Chunk):
             if self.takes_chunks:
-                errand.answer.put(True)
+                request.reply.put(True)
         else:
-            errand.answer.put(self.steps.pop(0) if self.steps else True)
+            request.reply.put(self.steps.pop(0) if self.steps else True)
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         with self.changed:
@@ -209,22 +212,6 @@ def test_the_verdict_does_not_depend_on_how_it_was_cut_into_packets(cuts: list[i
 
 
 # ---- the rate limit ------------------------------------------------------------------------------
-
-
-def test_a_burst_is_free_and_then_lines_are_spaced() -> None:
-    now = 0.0
-    limit = RateLimit(5, burst=20, clock=lambda: now)
-    assert [limit.charge() for _ in range(20)] == [0.0] * 20
-    assert limit.charge() == pytest.approx(0.2)
-    now += 0.2
-    assert limit.charge() == pytest.approx(0.2)
-    now += 100
-    assert [limit.charge() for _ in range(20)] == [0.0] * 20
-
-
-def test_no_limit_is_no_limit() -> None:
-    limit = RateLimit(0)
-    assert {limit.charge() for _ in range(10_000)} == {0.0}
 
 
 @pytest.fixture
