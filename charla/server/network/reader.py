@@ -11,7 +11,6 @@ Passwords are judged here: they never come into the room.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import socket
 import struct
@@ -20,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from charla.i18n import N_, LazyText
 from charla.protocol.commands import Command, Hello, History, Leave, Mod
@@ -39,12 +38,10 @@ from charla.server.delivery.requests import (
     CatchUp,
     Chunk,
     Ended,
-    HistorySlice,
     Item,
     NoSeat,
     PasswordGiven,
     Promote,
-    ReplaySlice,
     Reply,
     Request,
     Secured,
@@ -55,10 +52,8 @@ from charla.server.network.inbox import Inbox
 from charla.server.network.password_check import PASSWORD_TRIES, PasswordCheck, typed_password
 from charla.server.network.rate_limit import RateLimit
 from charla.server.records import ThrottledLogger, log_fields
-from charla.server.storage.entries import Logged, StorageError
-
-if TYPE_CHECKING:
-    from charla.server.storage.database import Storage
+from charla.server.storage.entries import StorageError
+from charla.server.storage.slices import HistorySlice, ReplaySlice
 
 log = logging.getLogger("charla")
 
@@ -86,7 +81,6 @@ EMPTY_READS = 3
 """Receptions in a row without the end of a line that are charged as one: our longest line comes in as many.
 With TLS one can hold 150 KeyUpdates, each of which is to be answered."""
 
-_ROWS = 200  # read from the disk at a time
 
 Entry: TypeAlias = tuple[Connection, list[Item]]
 """What is in the inbox: what one chunk of a connection asked for, in order."""
@@ -109,7 +103,6 @@ class Reader:
         inbox: Inbox[Work],
         rate_limit: RateLimit,
         *,
-        storage: Storage | None = None,
         replay_lock: threading.Lock | None = None,
         room_check: PasswordCheck | None = None,
         moderators_check: PasswordCheck | None = None,
@@ -120,7 +113,7 @@ class Reader:
         self._connection = connection
         self._inbox = inbox
         self._rate_limit = rate_limit
-        self._storage = storage
+
         # Held while a chunk is made, one reader at a time: of a hundred that come back at once, the
         # others wait without the interpreter's lock, and the room has one to wait for, not a hundred.
         self._replay_lock = replay_lock or threading.Lock()
@@ -370,9 +363,10 @@ class Reader:
         def lines() -> Iterator[bytes]:
             nonlocal reached, failed
             try:
-                for logged in self._entries(read):
+                for logged in read:
                     reached = logged.id
                     yield logged.line_for(read.session)
+                reached = read.upto
             except StorageError as error:  # what was read before it is sent
                 log.error("%s", error)
                 failed = True
@@ -380,20 +374,7 @@ class Reader:
         for chunk in self._chunks(lines()):
             if not self._send(chunk):
                 return False
-        if failed:
-            return self._do(CatchUp(reached, SimpleQueue(), failed=True))
-        began = read.after if read.entries is None else None
-        return self._do(CatchUp(read.upto, SimpleQueue(), began=began))
-
-    def _entries(self, read: ReplaySlice) -> Iterator[Logged]:
-        if read.entries is not None:
-            yield from read.entries
-            return
-        assert self._storage is not None
-        after = read.after
-        while entries := self._storage.events_after(after, read.upto, read.session, _ROWS):
-            yield from entries
-            after = entries[-1].id
+        return self._do(CatchUp(reached, SimpleQueue(), failed, 0 if failed else read.pruned))
 
     def _show_history(self, history: History) -> None:
         """Send the client the newest public messages."""
@@ -408,26 +389,13 @@ class Reader:
     def _history_lines(self, read: HistorySlice, tag: int) -> Iterator[bytes]:
         """Yield the lines of a history, as far as the disk can be read."""
         assert self._dialect is not None
-        first, found = read.before, 0
+        count, messages = read.read()
+        yield self._dialect.encode(HistoryHeader(tag, count))
         try:
-            if read.more and self._storage is not None:
-                first, found = self._storage.find_public(read.before, read.more)
-        except StorageError as error:
-            log.error("%s", error)
-        yield self._dialect.encode(HistoryHeader(tag, found + len(read.entries)))
-        try:
-            for logged in itertools.chain(self._past(first, read.before), read.entries):
+            for logged in messages:
                 yield self._dialect.encode(HistoryEntry(logged.event))  # type: ignore[arg-type] # public ones are such
         except StorageError as error:
             log.error("%s", error)
-
-    def _past(self, first: int, before: int) -> Iterator[Logged]:
-        """Yield the public messages on disk with first <= id < before."""
-        while first < before:
-            assert self._storage is not None
-            entries = self._storage.public_between(first, before, _ROWS)
-            yield from entries
-            first = entries[-1].id + 1 if entries else before
 
     def _chunks(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         """Join lines to chunks of some CHUNK_SIZE bytes, each made in this reader's turn."""

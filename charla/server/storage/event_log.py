@@ -3,7 +3,7 @@
 The newest events are in memory; with --db all of them are on disk as well (database.py).  Delivery,
 confirmation, history and resume are reads of this log.
 
-An EventLog belongs to the room thread; what it returns may go to other threads.
+An EventLog belongs to the room thread; the slices that it returns are for readers.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from charla.protocol.messages import Acted, Event, Said
 from charla.server.storage.database import Storage
 from charla.server.storage.entries import EVERYONE, Logged, SessionRow, Stored
+from charla.server.storage.slices import DiskSlice, HistorySlice, MemorySlice, ReplaySlice
 
 HISTORY = 1000
 """Events, and public messages, that are held in memory."""
@@ -125,6 +126,36 @@ class EventLog:
         self._new_state = {}
 
     # ---- reading ---------------------------------------------------------------------------------
+
+    def lowest(self, *, on_disk: bool = True) -> int:
+        """Return the id up to which events are gone from memory, and from the disk if that is read, too.
+
+        Private messages are apart: they may be held longer (private_messages.py).
+        """
+        if self.storage is None or not on_disk:
+            return self.floor
+        return min(self.floor, self.storage.floor)
+
+    def missed(self, session: int, after: int, floor: int, waiting: list[Logged]) -> ReplaySlice:
+        """Return what a session that has every event up to `after` is to be sent next.
+
+        `floor` is what `lowest` says, `waiting` the private messages for the session that are older.
+        """
+        if floor >= self.floor or after >= self.floor:
+            entries = (*waiting, *self.after(max(after, floor)))
+            return MemorySlice(session, after, self.last_id, entries)
+        if waiting:
+            return MemorySlice(session, after, floor, tuple(waiting))
+        assert self.storage is not None
+        # All that is on disk, and not up to the memory's floor: that moves on, and would never be passed.
+        after = max(after, floor)
+        return DiskSlice(session, after, max(after, self.stored_id), self.storage)
+
+    def history(self, count: int) -> HistorySlice:
+        """Return the newest public messages, in memory or on disk, `count` at the most."""
+        entries = self.newest_public(count)
+        before = entries[0].id if entries else self.last_id + 1
+        return HistorySlice(tuple(entries), before, count - len(entries), self.storage)
 
     def after(self, number: int) -> list[Logged]:
         """Return the events in memory with an id higher than `number`, in order."""

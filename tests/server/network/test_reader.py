@@ -24,10 +24,8 @@ from charla.server.delivery.requests import (
     CatchUp,
     Chunk,
     Ended,
-    HistorySlice,
     Item,
     NoSeat,
-    ReplaySlice,
     Reply,
     Request,
     Silent,
@@ -35,7 +33,9 @@ from charla.server.delivery.requests import (
 )
 from charla.server.network.rate_limit import RateLimit
 from charla.server.network.reader import CHUNK_SIZE, Entry, Reader
+from charla.server.storage.database import Storage
 from charla.server.storage.entries import EVERYONE, Logged, StorageError
+from charla.server.storage.slices import DiskSlice, HistorySlice, MemorySlice
 
 
 def release(connection: Connection) -> None:
@@ -252,7 +252,11 @@ def logged(numbers: range, text: str = "hola") -> list[Logged]:
 def test_a_resume_is_handed_over_in_chunks_until_the_room_says_that_it_is_live() -> None:
     inbox = ListInbox()
     long = logged(range(1, 101), "x" * 1000)
-    inbox.steps = [ReplaySlice(7, 0, 100, long), ReplaySlice(7, 100, 102, logged(range(101, 103))), True]
+    inbox.steps = [
+        MemorySlice(7, 0, 100, tuple(long)),
+        MemorySlice(7, 100, 102, tuple(logged(range(101, 103)))),
+        True,
+    ]
     running = Running(inbox)
     running.client.sendall(b"HELLO 1 ana session=tok last=0\nSAY 1 hola\n")
     items = running.finish()
@@ -267,7 +271,7 @@ def test_a_resume_is_handed_over_in_chunks_until_the_room_says_that_it_is_live()
 
 def test_a_resume_whose_client_is_gone_ends() -> None:
     inbox = ListInbox()
-    inbox.steps = [ReplaySlice(7, 0, 100, logged(range(1, 101))), False]
+    inbox.steps = [MemorySlice(7, 0, 100, tuple(logged(range(1, 101)))), False]
     running = Running(inbox)
     running.client.sendall(b"HELLO 1 ana session=tok\nSAY 1 hola\n")
     items = running.finish()
@@ -277,7 +281,7 @@ def test_a_resume_whose_client_is_gone_ends() -> None:
 def test_a_client_that_takes_nothing_of_it_is_taken_for_dead() -> None:
     inbox = ListInbox()
     inbox.takes_chunks = False
-    inbox.steps = [ReplaySlice(7, 0, 1, logged(range(1, 2)))]
+    inbox.steps = [MemorySlice(7, 0, 1, tuple(logged(range(1, 2))))]
     running = Running(inbox, ping_after=0.02, dead_after=0.05)
     running.client.sendall(b"HELLO 1 ana session=tok\n")
     inbox.wait_for(lambda: any(isinstance(item, Ended) for item in inbox.items[-1:]))
@@ -293,7 +297,7 @@ def test_a_history_goes_out_in_the_clients_dialect() -> None:
         running = Running(inbox)
         running.client.sendall(hello.split(b"\n")[0] + b"\n")
         inbox.wait_for(lambda inbox=inbox: len(inbox.items) == 1)  # type: ignore[misc]
-        inbox.steps = [HistorySlice(logged(range(1, 3)), 1, 0)]
+        inbox.steps = [HistorySlice(tuple(logged(range(1, 3))), 1, 0, None)]
         running.client.sendall(hello.split(b"\n")[1] + b"\n")
         (chunk,) = [item for item in running.finish() if isinstance(item, Chunk)]
         lines = chunk.data.splitlines(keepends=True)
@@ -303,8 +307,11 @@ def test_a_history_goes_out_in_the_clients_dialect() -> None:
         assert [item.count for item in inbox.items if isinstance(item, AskHistory)] == [2]
 
 
-class FailingStorage:
+class FailingStorage(Storage):
     """A disk that gives up in the middle."""
+
+    def __init__(self) -> None:
+        self.floor = 0
 
     def events_after(self, number: int, *_: int) -> list[Logged]:
         if number:
@@ -324,9 +331,9 @@ def test_a_disk_that_fails_in_the_middle_of_a_resume_costs_only_what_is_behind(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     inbox = ListInbox()
-    inbox.steps = [ReplaySlice(7, 0, 100, None), True]
+    inbox.steps = [DiskSlice(7, 0, 100, FailingStorage()), True]
     with caplog.at_level(logging.CRITICAL, "charla"):
-        running = Running(inbox, storage=FailingStorage())
+        running = Running(inbox)
         running.client.sendall(b"HELLO 1 ana session=tok\nSAY 1 hola\n")
         items = running.finish()
     (chunk,) = [item for item in items if isinstance(item, Chunk)]
@@ -340,10 +347,10 @@ def test_a_disk_that_fails_in_the_middle_of_a_history_does_not_end_the_link(
 ) -> None:
     inbox = ListInbox()
     with caplog.at_level(logging.CRITICAL, "charla"):
-        running = Running(inbox, storage=FailingStorage())
+        running = Running(inbox)
         running.client.sendall(b"HELLO 1 ana\n")
         inbox.wait_for(lambda: len(inbox.items) == 1)
-        inbox.steps = [HistorySlice([], 6, 5)]
+        inbox.steps = [HistorySlice((), 6, 5, FailingStorage())]
         running.client.sendall(b"HISTORY 5 5\nSAY 1 hola\n")
         items = running.finish()
     (chunk,) = [item for item in items if isinstance(item, Chunk)]

@@ -34,14 +34,13 @@ from charla.server.delivery.requests import (
     CatchUp,
     Chunk,
     Ended,
-    HistorySlice,
-    ReplaySlice,
     Silent,
     TakeSeat,
 )
 from charla.server.room import private_messages
 from charla.server.room import sessions as sessions
 from charla.server.storage.database import Storage
+from charla.server.storage.slices import DiskSlice, HistorySlice, ReplaySlice
 
 Sit = Callable[..., Table]
 
@@ -579,8 +578,9 @@ def test_history_that_is_asked_for_is_read_by_the_reader(table: Table) -> None:
     table.do(eva, *(Say(f"m{n}") for n in range(5)))
     read = table.ask(eva, AskHistory(3, SimpleQueue()))
     assert isinstance(read, HistorySlice)
-    assert [logged.line.split()[-1] for logged in read.entries] == [b"m2", b"m3", b"m4"]
-    assert read.more == 0  # there is no disk
+    count, messages = read.read()
+    assert [logged.line.split()[-1] for logged in messages] == [b"m2", b"m3", b"m4"]
+    assert count == 3  # there is no disk
 
 
 # ---- on disk -------------------------------------------------------------------------------------
@@ -674,8 +674,7 @@ def test_a_long_resume_reads_the_disk_and_the_seam_has_neither_gap_nor_overlap(
     table.room.flush()
     again = table.connect()
     step = table.ask(again, TakeSeat(Hello("x", token, 2), NATIVE, SimpleQueue()))
-    assert isinstance(step, ReplaySlice)
-    assert step.entries is None
+    assert isinstance(step, DiskSlice)
     rounds = 0
     while isinstance(step, ReplaySlice):
         table.do(eva, Say("during"))
@@ -736,10 +735,9 @@ def test_what_is_pruned_while_one_catches_up_is_told_as_lost(sit: Sit, storage: 
     assert isinstance(step, ReplaySlice)
     storage._keeper.execute("DELETE FROM events WHERE id <= 1000")
     storage.floor = 1000
-    entries = storage.events_after(step.after, step.upto, step.session, 10_000)
-    data = b"".join(logged.line_for(step.session) for logged in entries)
+    data = b"".join(logged.line_for(step.session) for logged in step)
     assert table.ask(again, Chunk(data, SimpleQueue())) is True
-    assert table.ask(again, CatchUp(step.upto, SimpleQueue(), began=step.after)) is True
+    assert table.ask(again, CatchUp(step.upto, SimpleQueue(), lost=step.pruned)) is True
     table.room.flush()
     lines = table.told(again)
     assert [line for line in lines if line.startswith("RESUMED")] == ["RESUMED ana 2 0", "RESUMED ana 2 998"]
