@@ -32,7 +32,8 @@ from charla.server.delivery.requests import (
     TakeSeat,
 )
 from charla.server.network.rate_limit import RateLimit
-from charla.server.network.reader import CHUNK_SIZE, Entry, Reader
+from charla.server.network.reader import Entry, Reader
+from charla.server.network.replay_reader import CHUNK_SIZE
 from charla.server.storage.database import Storage
 from charla.server.storage.entries import EVERYONE, Logged, StorageError
 from charla.server.storage.slices import DiskSlice, HistorySlice, MemorySlice
