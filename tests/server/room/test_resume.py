@@ -706,8 +706,8 @@ def test_what_waits_for_one_comes_though_the_disk_has_moved_on(sit: Sit, storage
     eva = table.join("eva")
     lose(table, ana)
     table.do(eva, Tell("ana", "important"), *(Say(f"m{n}") for n in range(1500)))
-    storage._keeper.execute("DELETE FROM events WHERE id <= 100 AND addressee <= 0")
-    storage.floor = 100
+    storage._housekeeper._connection.execute("DELETE FROM events WHERE id <= 100 AND addressee <= 0")
+    storage._housekeeper.floor = 100
     lines = short(table.told(table.resume(token, 2)))
     assert lines[1:4] == ["RESUMED ana 2 97", "MSG 3 - eva ana important", "SAY 101 - eva m97"]
     assert lines[-2:] == ["SAY 1503 - eva m1499", "LIVE 1503"]
@@ -733,8 +733,8 @@ def test_what_is_pruned_while_one_catches_up_is_told_as_lost(sit: Sit, storage: 
     again = table.connect()
     step = table.ask(again, TakeSeat(Hello("x", token, 2), NATIVE, SimpleQueue()))
     assert isinstance(step, ReplaySlice)
-    storage._keeper.execute("DELETE FROM events WHERE id <= 1000")
-    storage.floor = 1000
+    storage._housekeeper._connection.execute("DELETE FROM events WHERE id <= 1000")
+    storage._housekeeper.floor = 1000
     data = b"".join(logged.line_for(step.session) for logged in step)
     assert table.ask(again, Chunk(data, SimpleQueue())) is True
     assert table.ask(again, CatchUp(step.upto, SimpleQueue(), lost=step.pruned)) is True
@@ -750,7 +750,7 @@ def test_what_the_memory_has_is_not_lost_though_the_disk_has_not(sit: Sit, stora
     eva = table.join("eva")
     lose(table, ana)
     table.do(eva, *(Say(f"m{n}") for n in range(5)))
-    storage.floor = 6
+    storage._housekeeper.floor = 6
     lines = table.told(table.resume(token, 2))
     assert lines[1] == "RESUMED ana 2 0"
     assert len(lines) == 8

@@ -63,9 +63,9 @@ def test_a_slice_does_not_change_when_the_log_goes_on(storage: Storage) -> None:
 def test_what_was_deleted_while_the_disk_was_read_is_counted_once(storage: Storage) -> None:
     read = DiskSlice(2, 10, 20, storage)
     assert read.pruned == 0
-    storage.floor = 15
+    storage._housekeeper.floor = 15
     assert read.pruned == 5
-    storage.floor = 30  # what is beyond the slice, the next one tells
+    storage._housekeeper.floor = 30  # what is beyond the slice, the next one tells
     assert read.pruned == 10
     assert MemorySlice(2, 10, 20, ()).pruned == 0
 
