@@ -1,12 +1,12 @@
 """Catching up: what a client is sent of what happened before, the history and what a resume has missed.
 
-All of it are reads of the log.  Little is sent by the room thread itself; what may be long is read by
-the reader of that connection, chunk by chunk, as fast as its client takes it (requests.py tells how).
+All of it is read from the log.  What is little the room thread sends itself; what may be long is read by the
+connection's reader, a chunk at a time, as fast as its client takes it (requests.py tells how).
 
-The seam between what is replayed and what is live: a session that catches up is not told what happens;
-all of it is in the log.  When so little is left that the room can send it itself, it does so and admits
-the connection to the fan-out in one step, between two events.  So nothing is in both parts and nothing in
-neither.
+The seam between what is replayed and what is live: a session that catches up is not told what happens; all
+of it is in the log.  When so little is left that the room can send it itself, it does so and subscribes the
+connection to the fan-out in one step, between two events.  So each event is replayed or live, never both and
+never neither.
 
 Belongs to the room thread.
 """

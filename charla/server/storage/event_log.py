@@ -28,7 +28,7 @@ BATCH = 1000
 class EventLog:
     """The log of one room; `limit` is how many events, and how many public messages, stay in memory.
 
-    Every method is for the room thread.
+    Every method and attribute is the room thread's.
     """
 
     def __init__(
@@ -37,14 +37,14 @@ class EventLog:
         storage: Storage | None = None,
         wall_clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.storage = storage
+        self.storage = storage  # None: there is no disk, or it could not be written any more
+        self.stored: Stored  # what was on disk at the beginning, with storage
         # A batch that is not committed yet has to be in memory: it cannot be read from the disk.
         self._limit = limit if storage is None else max(limit, BATCH)
         self._wall_clock = wall_clock
         self.last_id = 0
         self.floor = 0  # events with a higher id are in memory, but for those that were erased
-        self.stored_id = 0  # the newest that is committed; nothing else is read from the disk
-        self.stored: Stored  # what was on disk at the beginning, with storage
+        self._stored_id = 0  # the newest that is committed; nothing else is read from the disk
         self._last_time = 0  # ms; never goes back, even when the clock is set
         self._recent: deque[Logged] = deque()
         self._public: deque[Logged] = deque(maxlen=limit)
@@ -56,7 +56,7 @@ class EventLog:
         self._new_state: dict[tuple[str, str], str | None] = {}  # by kind and key; None: it goes
         if storage is not None:
             self.stored = stored = storage.load(self._limit)
-            self.last_id = self.stored_id = stored.last_id
+            self.last_id = self._stored_id = stored.last_id
             self._last_time = stored.last_time
             self._recent.extend(stored.recent)
             self._public.extend(stored.public)
@@ -110,7 +110,7 @@ class EventLog:
         self.storage.write(
             self._new_events, self._new_rows, self._new_refusals, self._forgotten, self._new_state
         )
-        self.stored_id = self.last_id
+        self._stored_id = self.last_id
         self._forget_new()
 
     def give_up_storage(self) -> None:
@@ -149,7 +149,7 @@ class EventLog:
         assert self.storage is not None
         # All that is on disk, and not up to the memory's floor: that moves on, and would never be passed.
         after = max(after, floor)
-        return DiskSlice(session, after, max(after, self.stored_id), self.storage)
+        return DiskSlice(session, after, max(after, self._stored_id), self.storage)
 
     def history(self, count: int) -> HistorySlice:
         """Return the newest public messages, in memory or on disk, `count` at the most."""
