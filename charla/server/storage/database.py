@@ -18,6 +18,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from charla.server.storage.entries import Logged, SessionRow, Stored
@@ -80,9 +81,13 @@ class Storage:
         try:
             last_id, last_time = self._writer.execute("SELECT last_id, last_time FROM log").fetchone()
             recent = self._select(self._writer, "TRUE", (), limit, newest=True)
-            refusals: dict[int, list[int]] = {}
+            refusals: defaultdict[int, list[int]] = defaultdict(list)
             for session, tag in self._writer.execute("SELECT session, tag FROM refusals ORDER BY tag"):
-                refusals.setdefault(session, []).append(tag)
+                refusals[session].append(tag)
+            sessions = self._writer.execute(
+                "SELECT id, token, nick, last_tag, claimed, moderator FROM sessions ORDER BY id"
+            )
+            state = self._writer.execute("SELECT kind, key, value FROM state")
             return Stored(
                 last_id,
                 last_time,
@@ -92,22 +97,11 @@ class Storage:
                 self._select(self._writer, "addressee > 0", (), -1),
                 [
                     SessionRow(
-                        number,
-                        token,
-                        nick.decode(),
-                        last_tag,
-                        claimed,
-                        tuple(refusals.get(number, ())),
-                        bool(moderator),
+                        number, token, nick.decode(), tag, claimed, tuple(refusals[number]), bool(moderator)
                     )
-                    for number, token, nick, last_tag, claimed, moderator in self._writer.execute(
-                        "SELECT id, token, nick, last_tag, claimed, moderator FROM sessions ORDER BY id"
-                    )
+                    for number, token, nick, tag, claimed, moderator in sessions
                 ],
-                [
-                    (kind.decode(), key.decode(), value.decode())
-                    for kind, key, value in self._writer.execute("SELECT kind, key, value FROM state")
-                ],
+                [(kind.decode(), key.decode(), value.decode()) for kind, key, value in state],
             )
         except (sqlite3.Error, UnicodeDecodeError, TypeError) as error:
             raise explain(self._path, error) from error
