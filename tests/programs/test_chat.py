@@ -137,7 +137,7 @@ def test_what_is_not_confirmed_for_long_is_named_once(
     fake: FakeServer, stack: ExitStack, kind: ConsoleKind
 ) -> None:
     impatient = (
-        "from charla.client.chat import participant as talker; talker.OVERDUE_AFTER = 0.2; "
+        "from charla.client.chat import participant; participant.OVERDUE_AFTER = 0.2; "
         "import sys; from charla.client import app as client; sys.exit(client.main())"
     )
     start = Start(stack)

@@ -33,9 +33,8 @@ from charla.protocol.text import MAX_TEXT
 from charla.server import app
 from charla.server.delivery.connection import Connection
 from charla.server.delivery.fanout import Fanout
-from charla.server.delivery.requests import Item
+from charla.server.delivery.requests import Item, Work
 from charla.server.network import acceptor
-from charla.server.network.reader import Work
 
 Serve = Callable[..., RunningServer]
 Start = Callable[..., ServerProgram]
@@ -880,7 +879,7 @@ def test_a_failure_in_the_middle_of_a_batch_leaves_nobody_waiting(monkeypatch: p
             to_gather.clear()
             while len(entries) < 4:
                 entries += take(poller, DEADLINE)
-            entries.sort(key=lambda entry: callable(entry) or Say("fail") not in entry[1])
+            entries.sort(key=lambda entry: not isinstance(entry, tuple) or Say("fail") not in entry[1])
         return entries
 
     def fail(connection: Connection, items: list[Item]) -> None:
@@ -904,9 +903,9 @@ def test_a_failure_in_the_middle_of_a_batch_leaves_nobody_waiting(monkeypatch: p
             eva.until("here:")
             to_gather.set()
             ana.send("fail\n")
-            beto.send("/history\n")  # an errand
+            beto.send("/history\n")  # a request
             eva.close()  # the end of a reader
-            leo.send("leo\n")  # another errand
+            leo.send("leo\n")  # another request
             for person in (ana, beto, leo):
                 person.rest()
     thread.join(DEADLINE)

@@ -20,8 +20,10 @@ from charla.server.delivery.requests import (
     Request,
     TakeSeat,
 )
+from charla.server.records import Counters
 from charla.server.room.lobby import Lobby
 from charla.server.room.room import Room
+from charla.server.room.sessions import Session
 from charla.server.storage.database import Storage
 from charla.server.storage.event_log import EventLog
 from charla.server.storage.slices import ReplaySlice
@@ -87,6 +89,7 @@ class Table:
         self.now = 100.0
         self.unix = 1_763_600_000_000
         self.fanout = Fanout(backlog_limit=backlog_limit, close_time=2.0, clock=lambda: self.now)
+        self.counters = Counters()
         self.room = Room(
             self.fanout,
             EventLog(history, storage, wall_clock=lambda: self.unix * 1_000_000),
@@ -97,11 +100,13 @@ class Table:
             has_moderators=has_moderators,
             lobby=Lobby(
                 self.fanout,
+                self.counters,
                 has_password=has_password,
                 limit=max_waiting,
                 timeout=HANDSHAKE,
                 clock=lambda: self.now,
             ),
+            counters=self.counters,
             crowd=crowd,
             clock=lambda: self.now,
             wall_clock=lambda: self.unix / 1000,
@@ -122,12 +127,12 @@ class Table:
     def seat(self, connection: Connection, nick: str, dialect: Dialect = PLAIN) -> bool:
         return self.ask(connection, TakeSeat(Hello(nick, history=0), dialect, SimpleQueue())) is True
 
-    def ask(self, connection: Connection, errand: Request) -> Reply:
-        """Hand over an errand; return its answer, which may come with the flush."""
-        self.room.handle(connection, [errand])
-        if errand.answer.empty():
+    def ask(self, connection: Connection, request: Request) -> Reply:
+        """Hand over a request; return the reply, which may come with the flush."""
+        self.room.handle(connection, [request])
+        if request.reply.empty():
             self.room.flush()
-        return errand.answer.get_nowait()
+        return request.reply.get_nowait()
 
     def join(self, nick: str, dialect: Dialect = PLAIN, origin: str = "") -> Connection:
         """Seat somebody, with everything told and forgotten."""
@@ -157,6 +162,10 @@ class Table:
         sock = self.sockets[connection]
         text, sock.sent = sock.sent.decode(), b""
         return text.splitlines()
+
+    def session(self, connection: Connection) -> Session | None:
+        """Return whose connection it is."""
+        return self.room._seats.get(connection)
 
     # ---- sessions that outlive their connection ----------------------------------------------------
 

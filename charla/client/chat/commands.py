@@ -21,7 +21,7 @@ BELLS = ("off", "private", "mention", "all")
 
 @dataclass(frozen=True, slots=True)
 class HelpOn:
-    """Show what can be typed; `topic` is one of topics.TOPICS, or empty for all but the moderators'."""
+    """Show what can be typed; `topic` is one of help_topics.TOPICS, or empty for all but the moderators'."""
 
     topic: str = ""
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 import socket
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from charla.common.tls import TlsSocket
 from charla.protocol.dialect import Dialect
 from charla.protocol.plain import PLAIN
-
-if TYPE_CHECKING:
-    from charla.server.room.sessions import Session
 
 
 @dataclass(eq=False, slots=True)
@@ -34,7 +30,6 @@ class Connection:
 
     # The room thread's alone.
     dialect: Dialect = PLAIN  # what an undecided client is spoken to in
-    session: Session | None = None  # the seat it uses, once it has one
     inserts: list[tuple[int, int, bytes]] = field(default_factory=list)  # (place, lines replaced, bytes)
     first: int = 0  # its part of this batch's lines begins here...
     last: int | None = 0  # ...and ends here; None: open, as for every member

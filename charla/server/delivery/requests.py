@@ -1,15 +1,15 @@
-"""What readers hand the room, besides the commands of their clients, and what the room answers.
+"""What readers hand the room, besides the commands of their clients, and what it replies.
 
 A reader does all that one connection costs.  So where a client asks for much (a long resume, a history),
 the room only gives its reader a slice of the log, and the reader comes back with bytes, a chunk at a time:
 
     reader                              room
     TakeSeat (with a token)  ------>    where the session stands: a ReplaySlice
-    Chunk, Chunk...          ------>    each is answered when the client's socket has taken it
+    Chunk, Chunk...          ------>    each is replied to when the client's socket has taken it
     CatchUp                  ------>    what has happened meanwhile: another ReplaySlice; or, when it is
                                         little, the room sends it, and the session is live
 
-Every item with an `answer` is answered once; the reader waits for that, and reads nothing meanwhile.
+Every item with a `reply` is replied to once; the reader waits for that, and reads nothing meanwhile.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TypeAlias
 from charla.protocol.commands import Command, Hello
 from charla.protocol.dialect import Dialect
 from charla.protocol.text import Refused
+from charla.server.delivery.connection import Connection
 from charla.server.storage.slices import HistorySlice, ReplaySlice
 
 Reply: TypeAlias = bool | ReplaySlice | HistorySlice
@@ -71,7 +72,7 @@ class TakeSeat:
 
     hello: Hello
     dialect: Dialect
-    answer: SimpleQueue[Reply]
+    reply: SimpleQueue[Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class CatchUp:
     """
 
     after: int
-    answer: SimpleQueue[Reply]
+    reply: SimpleQueue[Reply]
     failed: bool = False
     lost: int = 0
 
@@ -101,15 +102,15 @@ class AskHistory:
     """The client wants to see the newest `count` public messages."""
 
     count: int
-    answer: SimpleQueue[Reply]
+    reply: SimpleQueue[Reply]
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Send these bytes; answered when the socket has taken all that waits for it."""
+    """Send these bytes; replied to when the socket has taken all that waits for it."""
 
     data: bytes
-    answer: SimpleQueue[Reply]
+    reply: SimpleQueue[Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +139,22 @@ Item: TypeAlias = (
     | Ended
     | Request
 )
+
+
+@dataclass(frozen=True, slots=True)
+class MakePlace:
+    """From the acceptor: descriptors or threads have run out, so connections that only wait have to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """From the acceptor: record how it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """From the acceptor, once, its last: tell everybody that the server closes, and close all connections."""
+
+
+Work: TypeAlias = tuple[Connection, list[Item]] | MakePlace | Report | Close
+"""What is in the inbox: what one chunk of a connection asked for, in order; or what the acceptor asks for."""

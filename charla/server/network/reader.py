@@ -13,10 +13,8 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from queue import SimpleQueue
-from typing import TypeAlias
 
 from charla.i18n import N_, LazyText
 from charla.protocol.commands import Command, Hello, History, Leave, Mod
@@ -40,6 +38,7 @@ from charla.server.delivery.requests import (
     Secured,
     Silent,
     TakeSeat,
+    Work,
 )
 from charla.server.network.inbox import Inbox
 from charla.server.network.password_check import PASSWORD_TRIES, PasswordCheck, typed_password
@@ -68,12 +67,6 @@ not 150.  The rest of a record that came in parts takes a few more of them."""
 EMPTY_READS = 3
 """Receptions in a row without the end of a line that are charged as one: our longest line comes in as many.
 With TLS one can hold 150 KeyUpdates, each of which is to be answered."""
-
-Entry: TypeAlias = tuple[Connection, list[Item]]
-"""What is in the inbox: what one chunk of a connection asked for, in order."""
-
-Work: TypeAlias = Entry | Callable[[], None]
-"""What is in the inbox: that, or something that the room's thread is to call."""
 
 
 class Reader:
@@ -295,7 +288,7 @@ class Reader:
         """
         self._pending.append(request)
         self._hand_over()
-        return request.answer.get(timeout=timeout)
+        return request.reply.get(timeout=timeout)
 
     def _replay_reader(self) -> ReplayReader:
         return ReplayReader(self._ask, self._replay_lock, self._dead_after)

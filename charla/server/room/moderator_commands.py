@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from charla.common.addresses import is_loopback
 from charla.i18n import N_
 from charla.protocol.commands import (
     BANS_SHOWN,
@@ -32,7 +33,6 @@ from charla.protocol.nicks import check_nick
 from charla.protocol.text import Refused
 from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import AskForPassword, Promote
-from charla.server.network.admission import is_loopback
 from charla.server.records import log_fields
 from charla.server.room import rules as moderation
 from charla.server.room.sessions import Session, Sessions

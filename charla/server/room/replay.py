@@ -63,23 +63,23 @@ class CatchingUp:
 
     def history(self, item: AskHistory) -> None:
         """Have the reader show the history: it may be long, and on disk."""
-        item.answer.put(self._log.history(item.count))
+        item.reply.put(self._log.history(item.count))
 
     # ---- resume ----------------------------------------------------------------------------------
 
-    def begin(self, session: Session, after: int, answer: SimpleQueue[Reply]) -> None:
+    def begin(self, session: Session, after: int, reply: SimpleQueue[Reply]) -> None:
         """Tell a session, which has a connection again, that it goes on, and what it has missed."""
-        self._go_on(session, after, answer, resumed=True)
+        self._go_on(session, after, reply, resumed=True)
 
     def go_on(self, session: Session, item: CatchUp) -> None:
         """Have the reader send on, or send the rest and let the session live."""
-        self._go_on(session, item.after, item.answer, from_disk=not item.failed, lost=item.lost)
+        self._go_on(session, item.after, item.reply, from_disk=not item.failed, lost=item.lost)
 
     def _go_on(
         self,
         session: Session,
         after: int,
-        answer: SimpleQueue[Reply],
+        reply: SimpleQueue[Reply],
         *,
         from_disk: bool = True,
         resumed: bool = False,
@@ -101,33 +101,33 @@ class CatchingUp:
                 self._fanout.send_to(connection, CaughtUp(newest))
                 self._fanout.subscribe(connection)
                 session.live = True
-                answer.put(True)
+                reply.put(True)
                 return
-        answer.put(missed)
+        reply.put(missed)
 
     # ---- chunks ----------------------------------------------------------------------------------
 
     def send(self, connection: Connection, chunk: Chunk) -> None:
-        """Send what a reader has prepared; it is answered when the socket has taken it."""
+        """Send what a reader has prepared; it is replied to when the socket has taken it."""
         self._fanout.send_raw(connection, chunk.data)
-        self._chunks.append((connection, chunk.answer))
+        self._chunks.append((connection, chunk.reply))
 
     def answer_chunks(self) -> None:
         """Tell the readers whose client has taken what waited for it to go on.  After each flush."""
         if not self._chunks:
             return
         waiting = []
-        for connection, answer in self._chunks:
+        for connection, reply in self._chunks:
             if connection.backlog:
-                waiting.append((connection, answer))
+                waiting.append((connection, reply))
             else:
-                answer.put(connection.session is not None)
+                reply.put(not connection.closing)
         self._chunks = waiting
 
     def abandon(self) -> None:
-        """Let no reader wait for an answer."""
-        for _, answer in self._chunks:
-            answer.put(False)
+        """Let no reader wait for a reply."""
+        for _, reply in self._chunks:
+            reply.put(False)
         self._chunks = []
 
 

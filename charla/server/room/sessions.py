@@ -55,7 +55,7 @@ class Session:
     live: bool = False  # it is told what happens, when it happens
     over: bool = False  # it has ended
     moderator: bool = False
-    origin: str = ""  # of its last connection (admission.py); not known after a restart
+    origin: str = ""  # of its last connection (addresses.py); not known after a restart
 
     def row(self) -> SessionRow:
         """Return what is stored of it."""

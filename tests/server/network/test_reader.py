@@ -30,9 +30,10 @@ from charla.server.delivery.requests import (
     Request,
     Silent,
     TakeSeat,
+    Work,
 )
 from charla.server.network.rate_limit import RateLimit
-from charla.server.network.reader import Entry, Reader
+from charla.server.network.reader import Reader
 from charla.server.network.replay_reader import CHUNK_SIZE
 from charla.server.storage.database import Storage
 from charla.server.storage.entries import EVERYONE, Logged, StorageError
@@ -56,8 +57,8 @@ class ListInbox:
         self.steps: list[Reply] = []  # what comes instead of True
         self.takes_chunks = True
 
-    def put(self, entry: Entry | None) -> None:
-        assert entry is not None
+    def put(self, entry: Work) -> None:
+        assert isinstance(entry, tuple)
         connection, items = entry
         with self.changed:
             self.items += items
@@ -69,15 +70,15 @@ class ListInbox:
             if isinstance(item, Ended) and not connection.gone:
                 release(connection)
 
-    def answer(self, errand: Request) -> None:
-        """Do an errand of the reader as the room does."""
-        if isinstance(errand, TakeSeat):
-            errand.answer.put(self.steps.pop(0) if self.steps else errand.hello.nick not in self._taken)
-        elif isinstance(errand, Chunk):
+    def answer(self, request: Request) -> None:
+        """Do a request of the reader as the room does."""
+        if isinstance(request, TakeSeat):
+            request.reply.put(self.steps.pop(0) if self.steps else request.hello.nick not in self._taken)
+        elif isinstance(request, Chunk):
             if self.takes_chunks:
-                errand.answer.put(True)
+                request.reply.put(True)
         else:
-            errand.answer.put(self.steps.pop(0) if self.steps else True)
+            request.reply.put(self.steps.pop(0) if self.steps else True)
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         with self.changed:

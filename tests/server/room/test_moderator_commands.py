@@ -18,7 +18,7 @@ from charla.protocol.native import NATIVE
 from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
 from charla.server.delivery.connection import Connection
-from charla.server.delivery.requests import Ended, Promote
+from charla.server.delivery.requests import Close, Ended, Promote
 from charla.server.storage.database import Storage
 
 Sit = Callable[..., Table]
@@ -61,7 +61,7 @@ def path(tmp_path: Path) -> str:
 
 def restart(table: Table, path: str) -> Storage:
     """End a room that is on disk; return the disk for the one that comes after it."""
-    table.room.close()
+    table.room.obey(Close())
     table.room.flush()
     assert table.storage is not None
     table.storage.close()

@@ -33,6 +33,7 @@ from charla.server.delivery.requests import (
     AskHistory,
     CatchUp,
     Chunk,
+    Close,
     Ended,
     Silent,
     TakeSeat,
@@ -167,9 +168,10 @@ def test_refusals_are_remembered_without_what_was_typed_and_not_for_ever(
     table.do(ana, *(Tell("nobody", "a secret", tag) for tag in range(1, 9)))
     table.do(ana, *(Tell("nobody", "a secret", 8) for _ in range(3)))
     assert table.told(ana)[-3:] == ["ERROR 8 no-such-user nobody"] * 3
-    assert ana.session is not None
-    assert ana.session.resumable is not None
-    assert ana.session.resumable.refused == {
+    session = table.session(ana)
+    assert session is not None
+    assert session.resumable is not None
+    assert session.resumable.refused == {
         tag: Refusal(tag, "no-such-user", ("nobody",)) for tag in range(4, 9)
     }
     assert storage.load(1).sessions[0].refused == (4, 5, 6, 7, 8)
@@ -283,7 +285,7 @@ def test_one_that_is_dropped_for_not_reading_can_come_back_for_all_of_it(sit: Si
     for n in range(30):
         table.do(eva, Say(f"m{n}"))
     assert ana.closing
-    assert ana.session is None
+    assert table.session(ana) is None
     assert table.told(eva) == []
     table.fanout._backlog_limit = 10_000
     again = table.resume(token, 2)
@@ -340,7 +342,7 @@ def test_a_chunk_is_answered_when_the_socket_has_taken_it(sit: Sit) -> None:
     assert answer.get_nowait() is True
 
 
-def test_an_errand_that_fails_for_a_bug_is_answered(
+def test_a_request_that_fails_for_a_bug_is_answered(
     table: Table, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ana, _ = table.begin("ana")
@@ -349,7 +351,7 @@ def test_an_errand_that_fails_for_a_bug_is_answered(
         assert table.ask(ana, AskHistory(5, SimpleQueue())) is False
 
 
-def test_the_errands_of_a_link_that_is_gone_are_answered(table: Table) -> None:
+def test_the_requests_of_a_link_that_is_gone_are_answered(table: Table) -> None:
     ana, _ = table.begin("ana")
     table.sockets[ana].room = 0
     waiting: SimpleQueue[object] = SimpleQueue()
@@ -357,8 +359,8 @@ def test_the_errands_of_a_link_that_is_gone_are_answered(table: Table) -> None:
     lose(table, ana)
     table.pass_time(10)
     assert waiting.get_nowait() is False
-    for errand in (Chunk(b"x\n", SimpleQueue()), CatchUp(1, SimpleQueue()), AskHistory(5, SimpleQueue())):
-        assert table.ask(ana, errand) is False
+    for request in (Chunk(b"x\n", SimpleQueue()), CatchUp(1, SimpleQueue()), AskHistory(5, SimpleQueue())):
+        assert table.ask(ana, request) is False
 
 
 # ---- private mail --------------------------------------------------------------------------------
@@ -809,7 +811,7 @@ def test_a_log_that_cannot_be_written_is_said_in_the_room_and_it_goes_on(
     assert opening(table, Hello("leo", history=0))[-1] == "NOTICE 9 not-stored disk-full"
     lose(table, ana)
     assert "RESUMED ana 3 0" in table.told(table.resume(token, 7))
-    table.room.close()
+    table.room.obey(Close())
     table.room.flush()
     assert table.told(eva)[-1].startswith("* The server is closing.")
 
@@ -875,7 +877,7 @@ def test_one_between_people_who_cannot_ask_again_is_erased_the_grace_period_late
     table.do(ana, Tell("eva", "psst"))
     table.pass_time(GRACE)
     assert ids == [3]
-    assert eva.session is not None
+    assert table.session(eva) is not None
 
 
 def test_one_that_was_never_fetched_is_erased_after_the_session(
@@ -898,7 +900,7 @@ def test_closing_keeps_the_seats_that_are_stored(sit: Sit, storage: Storage) -> 
     table = sit(storage=storage)
     ana, token = table.begin("ana")
     eva = table.join("eva", NATIVE)
-    table.room.close()
+    table.room.obey(Close())
     table.room.flush()
     assert table.told(ana) == ["BYE restart"]
     assert table.told(eva) == ["BYE closing"]
@@ -914,7 +916,7 @@ def test_closing_keeps_the_seats_that_are_stored(sit: Sit, storage: Storage) -> 
 
 def test_without_a_disk_closing_keeps_nothing(table: Table) -> None:
     ana, _ = table.begin("ana")
-    table.room.close()
+    table.room.obey(Close())
     table.room.flush()
     assert table.told(ana) == ["BYE closing"]
 
