@@ -51,7 +51,7 @@ from charla.protocol.messages import (
 )
 from charla.protocol.plain import PLAIN
 from charla.server.records import ThrottledLogger, log_fields, recording
-from charla.server.storage import database
+from charla.server.storage import log_file
 from charla.server.storage.entries import StorageError
 from charla.server.storage.transcript import Transcript
 
@@ -779,7 +779,7 @@ def recorded(form: str, write: Callable[[], None]) -> str:
 def some_records() -> None:
     log.info(N_("%s is now %s"), "ana", "100 %s")
     log.error(
-        N_("the certificate stays as it was: %s"), database._error("room.db", OSError("disk I/O error"))
+        N_("the certificate stays as it was: %s"), log_file.explain("room.db", OSError("disk I/O error"))
     )
     log.info(N_("%s; %d here"), sentences.leaving("ana", "lost"), 3)
     log.warning(LazyText(N_("there is no password file '{path}': make it, with one line"), path="x"))
