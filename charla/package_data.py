@@ -15,13 +15,14 @@ def read_data(path: str) -> bytes:
 
 
 def data_names(path: str) -> list[str]:
-    """Return the names of the files in the folder at `path`, in order."""
+    """Return the names of the files in the folder at `path`, in order; none where there is no such folder."""
     try:
         return sorted(os.listdir(_place(path)))
-    except NotADirectoryError:  # inside a zip file
+    except OSError:  # it may be inside a zip file
         from importlib import resources  # takes 10 ms, so it is left to those who need it
 
-        return sorted(file.name for file in resources.files(__package__).joinpath(path).iterdir())
+        folder = resources.files(__package__).joinpath(path)
+        return sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
 
 
 def _place(path: str) -> str:
