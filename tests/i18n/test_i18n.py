@@ -579,11 +579,8 @@ def test_a_status_of_a_later_version_is_told_as_far_as_it_is_known() -> None:
     assert describe(Status(7, ())) == ""
 
 
-def test_a_usage_of_the_client_is_told_too() -> None:
-    assert phrases.sentence("usage", ("r",)).endswith("/r TEXT")
-    assert phrases.sentence("not-ignored", ("ana",)) == "'ana' is not ignored."
+def test_a_refusal_is_worded_in_spanish() -> None:
     languages.use("es")
-    assert phrases.sentence("usage", ("search",)).endswith("Se escribe así: /search PALABRAS")
     assert sentences.sentence("nick-scripts", ("Cyrillic", "Tifinagh")).endswith(
         "ese mezcla cirílico y Tifinagh."
     )
