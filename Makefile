@@ -5,10 +5,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CLIENT := $(VENV)-client
 LOCK   := tests/constraints.txt
+PYZ    := charla.pyz
 SOURCES := $(wildcard *.py) charla tests bench docs
 
 .DEFAULT_GOAL := help
-.PHONY: help server serv client cli test check format lock bench bench-client pictures chaos attacks fuzz clean
+.PHONY: help server serv client cli test check format lock pyz bench bench-client pictures chaos attacks fuzz clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +48,14 @@ lock:  ## bring the versions of the development tools up to date (tests/constrai
 	UV_PYTHON_DOWNLOADS=never $(VENV)-lock/bin/uv pip compile --quiet --universal --upgrade --python-version 3.10 \
 		--extra dev --extra fuzz --custom-compile-command 'make lock' --output-file $(LOCK) pyproject.toml
 
+# The package, and its __main__ at the top; all of one date, so that the same files make the same bytes.
+pyz:  ## write charla.pyz: both programs in one file, to hand round
+	rm -rf $(PYZ).d && mkdir $(PYZ).d && cp -R charla charla/__main__.py $(PYZ).d
+	find $(PYZ).d -name __pycache__ -prune -exec rm -rf {} +
+	find $(PYZ).d -exec touch -t 198001010000 {} + && chmod -R u=rwX,go=rX $(PYZ).d
+	$(PYTHON) -m zipapp $(PYZ).d --compress --python '/usr/bin/env python3' --output $(PYZ)
+	rm -rf $(PYZ).d
+
 bench:  ## measure against ncat --broker and ngIRCd (apt install ncat ngircd gcc)
 	$(PYTHON) bench/bench.py $(ARGS)
 
@@ -66,7 +75,7 @@ fuzz: $(VENV)-fuzz/installed  ## 10 million inputs that look for new paths (firs
 	PYTHONPATH=tests $(VENV)-fuzz/bin/python -m fuzz.run $(ARGS)
 
 clean:  ## remove what was made
-	rm -rf $(VENV) .venv-* build dist bench/build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* build dist bench/build *.egg-info $(PYZ) $(PYZ).d .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Editable, so that the console scripts `charla` and `charla-server` run this very tree.  In the mode "compat" that

@@ -28,12 +28,13 @@ The rooms in charla/client/, in the order in which to read them.  Each imports o
 docs/ARCHITECTURE.md follows one message through both programs.
 """
 
-from __future__ import annotations
-
+import os
 import sys
 
-if sys.version_info < (3, 10):  # noqa: UP036 - it is told here, before what older ones cannot read
-    sys.exit("Charla needs Python 3.10 or later. Charla necesita Python 3.10 o posterior.")
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+import charla  # noqa: F401 - the one beside this file, also with python3 -P; it tells if Python is too old
+
+del sys.path[0]
 
 from charla.client.app import main
 

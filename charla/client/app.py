@@ -19,9 +19,9 @@ from charla.client.options import parse_options
 from charla.client.terminal.choose import open_console
 from charla.client.terminal.console import Console, enable_colors
 from charla.client.terminal.pipe import PipeConsole
+from charla.common.certificates import TlsError
 from charla.common.passwords import PasswordError
 from charla.common.stdio import have_streams, silence_output
-from charla.common.tls import TlsError
 from charla.i18n import _, system_words
 from charla.protocol.messages import Message
 

@@ -1,6 +1,6 @@
 """The command line: what is wrong with it is told in one sentence, and what may have been meant.
 
-And what to type to run the programs, for who is told how: `python3 client.py`, or what pip has installed.
+And what people type to run the programs: `python3 client.py`, `charla`, `python3 charla.pyz`...
 """
 
 from __future__ import annotations
@@ -21,19 +21,22 @@ from charla.protocol.text import clean
 Program: TypeAlias = Literal["charla", "charla-server"]
 """The programs, as pip installs them (pyproject.toml)."""
 
-_FILES: dict[Program, str] = {"charla": "client.py", "charla-server": "server.py"}
+# What Python was given to run (sys.argv[0]), and how the client and the server are called then.
+_CALLED = (
+    (r"(^|[/\\])charla(-server)?(\.exe)?$", "charla", "charla-server"),
+    (r"[/\\]charla[/\\](server[/\\])?__main__\.py$", "python3 -m charla", "python3 -m charla.server"),
+    (r"\.pyz$", "python3 {file}", "python3 {file} server"),
+    ("", "python3 client.py", "python3 server.py"),
+)
 
 _EXAMPLE_WIDTH = 44  # columns; what a longer one does is told below it
 
 
-def installed() -> bool:
-    """Say whether this process is one of the installed programs, not a file of this folder."""
-    return os.path.basename(sys.argv[0]).removesuffix(".exe") in _FILES
-
-
 def command(program: Program) -> str:
     """Return what people type to run `program`, as they have run this one."""
-    return program if installed() else f"python3 {_FILES[program]}"
+    client, server = next(ways for pattern, *ways in _CALLED if re.search(pattern, sys.argv[0]))
+    called = client if program == "charla" else server
+    return called.format(file=shlex.quote(os.path.basename(sys.argv[0])))
 
 
 def examples(typed_and_meant: Iterable[tuple[str, str]]) -> str:
@@ -57,7 +60,7 @@ class ArgumentParser(argparse.ArgumentParser):
         self._program = program
         self._given: list[str] = []
         super().__init__(
-            prog=program if installed() else _FILES[program],
+            prog=command(program),
             description=description,
             epilog=epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,

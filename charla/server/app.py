@@ -41,10 +41,10 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from charla.common.addresses import is_loopback
+from charla.common.certificates import TlsError, certificate_fingerprint, own_certificate, server_context
 from charla.common.command_line import command
 from charla.common.passwords import Password, PasswordError
 from charla.common.stdio import have_streams
-from charla.common.tls import TlsError, certificate_fingerprint, own_certificate, server_context
 from charla.i18n import N_, LazyText, _, speak, system_words
 from charla.server.delivery.connection import Connection
 from charla.server.delivery.fanout import BACKLOG_LIMIT, Fanout

@@ -79,7 +79,7 @@ def _kibibytes(text: str) -> int:
 def _tls_folder() -> str:
     """Return where the server's own certificate is (XDG Base Directory Specification).
 
-    Not the folder in which the client remembers servers: tls.own_certificate wants one for itself.
+    Not the folder in which the client remembers servers: own_certificate wants one for itself.
     """
     folder = os.environ.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(folder):  # the specification: such a one is to be ignored

@@ -22,7 +22,8 @@ from typing import Any
 from attacks.processes import Attacker, Victim, options, say
 from attacks.targets import Effort, Verdict
 from attacks.wire import HOST, PATIENCE, Line, hello
-from charla.common.tls import TlsSocket, client_context
+from charla.common.certificates import client_context
+from charla.common.tls import TlsSocket
 
 KINDS = ("project", "ssl")
 

@@ -36,7 +36,8 @@ from typing import Any, Protocol
 from attacks.processes import Attacker, Victim, options, say
 from attacks.targets import Effort, Verdict, mebibytes
 from attacks.wire import HOST, PATIENCE, hello
-from charla.common.tls import TlsSocket, client_context
+from charla.common.certificates import client_context
+from charla.common.tls import TlsSocket
 
 KINDS = ("project", "ssl", "openssl", "ncat")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from attacks import churn, descriptors, flood, fresh, key_updates, random_talk, report, silent, stalled
 from attacks.targets import FULL, QUICK, Effort, Failed, Verdict
-from charla.common.tls import TlsError, own_certificate
+from charla.common.certificates import TlsError, own_certificate
 
 Tell = Callable[[str], None]
 

@@ -17,7 +17,7 @@ from attacks.run import main
 from attacks.stalled import Reader, check
 from attacks.targets import QUICK, Verdict, quantile
 from attacks.wire import Line
-from charla.common.tls import TlsError, own_certificate
+from charla.common.certificates import TlsError, own_certificate
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="what the server costs is read from /proc: Linux"

@@ -8,7 +8,8 @@ import time
 from types import TracebackType
 from typing import TypeVar
 
-from charla.common.tls import TlsSocket, client_context
+from charla.common.certificates import client_context
+from charla.common.tls import TlsSocket
 
 _Self = TypeVar("_Self")
 

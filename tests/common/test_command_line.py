@@ -81,23 +81,37 @@ def test_what_begins_with_a_dash_is_given_so(monkeypatch: pytest.MonkeyPatch) ->
 # ---- what they are called -------------------------------------------------------------------------
 
 
+CHECKOUT = ("python3 client.py", "python3 server.py")
+COMMANDS = ("charla", "charla-server")
+MODULES = ("python3 -m charla", "python3 -m charla.server")
+
+
 @pytest.mark.parametrize(
-    ("called", "client"),
+    ("called", "typed"),
     [
-        ("client.py", "python3 client.py"),
-        ("/opt/charla/server.py", "python3 client.py"),
-        ("-c", "python3 client.py"),
-        ("/home/ana/charla/test", "python3 client.py"),
-        ("/usr/local/bin/charla", "charla"),
-        ("/home/ana/.local/bin/charla-server", "charla"),
-        ("charla.exe", "charla"),
+        ("client.py", CHECKOUT),
+        ("/opt/charla/server.py", CHECKOUT),
+        ("-c", CHECKOUT),
+        ("", CHECKOUT),
+        ("/home/ana/charla/test", CHECKOUT),
+        ("/lib/python3.12/site-packages/pytest/__main__.py", CHECKOUT),
+        ("/usr/local/bin/charla", COMMANDS),
+        ("/home/ana/.local/bin/charla-server", COMMANDS),
+        ("charla.exe", COMMANDS),
+        (r"C:\Python312\Scripts\charla-server.exe", COMMANDS),
+        ("/lib/python3.12/site-packages/charla/__main__.py", MODULES),
+        ("/opt/charla/charla/server/__main__.py", MODULES),
+        (r"C:\charla\charla\server\__main__.py", MODULES),
+        ("charla.pyz", ("python3 charla.pyz", "python3 charla.pyz server")),
+        ("/media/ana/class 2B.pyz", ("python3 'class 2B.pyz'", "python3 'class 2B.pyz' server")),
+        ("{x}.pyz", ("python3 '{x}.pyz'", "python3 '{x}.pyz' server")),
     ],
 )
 def test_the_command_is_named_as_people_have_called_it(
-    called: str, client: str, monkeypatch: pytest.MonkeyPatch
+    called: str, typed: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", [called])
-    assert command("charla") == client
+    assert (command("charla"), command("charla-server")) == typed
 
 
 @pytest.fixture

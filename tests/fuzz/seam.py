@@ -12,7 +12,8 @@ import ssl
 import tempfile
 from collections.abc import Callable
 
-from charla.common.tls import AHEAD, TlsSocket, client_context, own_certificate, server_context
+from charla.common.certificates import client_context, own_certificate, server_context
+from charla.common.tls import AHEAD, TlsSocket
 
 STEPS = 100
 """Things done of a script."""

@@ -22,7 +22,7 @@ from support import DEADLINE, Program
 from support.terminal import Terminal
 
 from charla.client.network.session import QUIET
-from charla.common.tls import TlsError, certificate_fingerprint, own_certificate
+from charla.common.certificates import TlsError, certificate_fingerprint, own_certificate
 
 SERVER_ADDRESS = "10.213.17.1"
 CLIENT_ADDRESS = "10.213.17.2"  # of namespaces of their own: whatever else there is, nothing can clash

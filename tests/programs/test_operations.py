@@ -16,7 +16,7 @@ import pytest
 from conftest import RunningServer
 from support import DEADLINE, LineClient, Program, ServerProgram, eventually
 
-from charla.common.tls import certificate_fingerprint, client_context, fingerprint, own_certificate
+from charla.common.certificates import certificate_fingerprint, client_context, fingerprint, own_certificate
 from charla.protocol.sentences import STATUS_WORDS
 from charla.server import app
 

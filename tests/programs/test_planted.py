@@ -22,7 +22,7 @@ from attacks.wire import Line
 from support import DEADLINE, ROOT, Program
 from support.table import Table
 
-from charla.common.tls import TlsError, own_certificate
+from charla.common.certificates import TlsError, own_certificate
 from charla.protocol.commands import Tell
 
 MARK = "planted"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,14 +22,29 @@ StartProgram = Callable[..., ServerProgram]
 Connect = Callable[..., LineClient]
 
 
-@pytest.mark.parametrize("program", ["client.py", "server.py"])
-def test_a_python_that_is_too_old_is_told_in_a_sentence(program: str) -> None:
-    old = (
-        f"import runpy, sys; sys.version_info = (3, 9, 18); runpy.run_path({program!r}, run_name='__main__')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", old], cwd=ROOT, capture_output=True, text=True, check=False, timeout=DEADLINE
-    )
+STARTS = [("client.py",), ("server.py",), ("-m", "charla"), ("-m", "charla.server")]
+
+
+@pytest.mark.parametrize("start", STARTS, ids=" ".join)
+def test_a_python_that_is_too_old_is_told_in_a_sentence(start: Sequence[str]) -> None:
+    run = f"run_{'module' if start[0] == '-m' else 'path'}({start[-1]!r}, run_name='__main__')"
+    old = f"import runpy, sys; sys.version_info = (3, 9, 18); runpy.{run}"
+    refused_for_age([sys.executable, "-c", old])
+
+
+@pytest.mark.parametrize("start", STARTS, ids=" ".join)
+@pytest.mark.parametrize("version", ["3.6", "3.9"])
+def test_one_that_really_is_can_read_that_far(start: Sequence[str], version: str) -> None:
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = [*pyenv.glob(f"versions/{version}.*/bin/python"), shutil.which(f"python{version}")]
+    if not found[0]:
+        pytest.skip(f"Python {version} is not on this machine")
+    refused_for_age([str(found[0]), *start])
+
+
+def refused_for_age(command: Sequence[str]) -> None:
+    """Fail unless the program says that Python is too old, and ends."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=DEADLINE)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Charla needs Python 3.10 or later.")
     assert "Traceback" not in done.stderr

@@ -18,8 +18,13 @@ import pytest
 from conftest import RunningServer
 from support import DEADLINE, LineClient, ServerProgram, eventually
 
+from charla.common.certificates import (
+    certificate_fingerprint,
+    client_context,
+    own_certificate,
+    server_context,
+)
 from charla.common.passwords import Password
-from charla.common.tls import certificate_fingerprint, client_context, own_certificate, server_context
 from charla.protocol.commands import NEW_SESSION, Hello, Leave, Say, Tell
 from charla.protocol.messages import CaughtUp, Goodbye, Joined, Resumed, Said, Token, Told
 from charla.protocol.sentences import GOODBYES, sentence

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -124,7 +124,12 @@ class Program:
     """One of the real programs as a process, its output collected line by line by a thread."""
 
     def __init__(
-        self, *arguments: str, stdin: int = subprocess.DEVNULL, environment: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        stdin: int = subprocess.DEVNULL,
+        environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = (sys.executable,),
+        folder: Path = ROOT,
     ) -> None:
         clean = {  # the same on every machine: in English, unless `environment` says otherwise
             name: value
@@ -132,8 +137,8 @@ class Program:
             if not name.startswith(("CHARLA_", "LC_")) and name not in ("LANGUAGE", "LANG")
         }
         self.process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=ROOT,
+            [*command, *arguments],
+            cwd=folder,
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

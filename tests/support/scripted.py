@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from charla.common import tls
+from charla.common import certificates
 from charla.protocol.commands import NEW_SESSION, Command, Hello
 from charla.protocol.greeting import turn_away
 from charla.protocol.messages import CaughtUp, Event, Message, Resumed, Token, Welcome, WhoPage
@@ -81,12 +81,12 @@ def make_pair(folder: Path) -> tuple[str, str]:
     """Return a certificate for this machine, and its key, made in a new `folder`; skips without openssl."""
     if shutil.which("openssl") is None:
         pytest.skip("no openssl program to make a certificate with")
-    return tls.own_certificate(str(folder))
+    return certificates.own_certificate(str(folder))
 
 
 def fingerprint_of(pair: tuple[str, str]) -> str:
     """Return the fingerprint of a certificate."""
-    return tls.fingerprint(ssl.PEM_cert_to_DER_cert(Path(pair[0]).read_text()))
+    return certificates.fingerprint(ssl.PEM_cert_to_DER_cert(Path(pair[0]).read_text()))
 
 
 class FakeServer:
@@ -109,7 +109,7 @@ class FakeServer:
         if self.pair is None:
             return Seat(sock)
         sock.settimeout(DEADLINE)
-        context = tls.server_context(*self.pair)
+        context = certificates.server_context(*self.pair)
         context.num_tickets = 2  # as most servers have it: they come behind the handshake, and are no text
         # One thread alone uses it: then an SSLSocket will do.  It says when TLS ends without a goodbye.
         return Seat(context.wrap_socket(sock, server_side=True, suppress_ragged_eofs=False))

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from charla.client.network.link import Connector
 from charla.client.network.trust import Distrusted, Trust
-from charla.common import tls
+from charla.common import certificates, tls
 from charla.common.command_line import command
 from charla.common.passwords import Password
 from charla.i18n import _, system_words
@@ -67,7 +67,7 @@ class Route:
         self.asks_password = False  # the server waits for one
         self.tells_secrets = False  # whether passwords may be sent on the link that was made last
         self._trust = trust
-        self._context = tls.client_context(trust.ca) if trust is not None else None
+        self._context = certificates.client_context(trust.ca) if trust is not None else None
         self._insecure = insecure
 
     def connect(self, connector: Connector, tell: Callable[[list[str]], None]) -> None:

@@ -18,7 +18,8 @@ from collections import deque
 from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
 
-from charla.common.tls import TlsSocket, fingerprint
+from charla.common.certificates import fingerprint
+from charla.common.tls import TlsSocket
 from charla.protocol.commands import Command
 from charla.protocol.framing import LineFramer, decode_line
 from charla.protocol.greeting import read_greeting

@@ -321,7 +321,7 @@ def known_hosts_path(environment: Mapping[str, str]) -> Path:
 
 
 def read_fingerprint(text: str) -> str:
-    """Return a fingerprint as it was typed (SHA256: and colons are optional) in the form `tls.py` gives it.
+    """Return a fingerprint as it was typed (SHA256: and colons are optional) as `certificates.py` writes it.
 
     ValueError when it is none.
     """

@@ -26,9 +26,10 @@ from charla.client.network.connect import NoConnection
 from charla.client.network.events import Arrival, Ended, Ending
 from charla.client.network.link import Connector, Link
 from charla.client.network.trust import Authority, Distrusted, FirstUse, KnownHosts, Pinned, Trust
-from charla.common import tls
+from charla.common import certificates
+from charla.common.certificates import TlsError
 from charla.common.passwords import Password
-from charla.common.tls import TlsError, TlsSocket
+from charla.common.tls import TlsSocket
 from charla.protocol.commands import Mod, Say
 from charla.protocol.greeting import turn_away
 from charla.protocol.messages import Goodbye, Message, Refusal, Token, Welcome, WhoPage
@@ -522,14 +523,14 @@ def test_a_link_has_something_to_send_until_the_last_of_it_is_on_its_way(
     here, there = socket.socketpair()
     stack.enter_context(here)
     here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    context = tls.server_context(*pair)
+    context = certificates.server_context(*pair)
 
     def serve() -> ssl.SSLSocket:
         return context.wrap_socket(there, server_side=True)
 
     with ThreadPoolExecutor(1) as thread:
         peer = thread.submit(serve)
-        sock = TlsSocket(here, tls.client_context(None), server_side=False)
+        sock = TlsSocket(here, certificates.client_context(None), server_side=False)
         sock.handshake()
         seat = stack.enter_context(peer.result())
     line = Link(sock)

@@ -24,7 +24,7 @@ from charla.client.network.trust import (
 
 
 def fingerprint(number: int) -> str:
-    """Return a fingerprint as tls.py writes one."""
+    """Return a fingerprint as certificates.py writes one."""
     return "SHA256:" + bytes([number] * 32).hex(":").upper()
 
 
