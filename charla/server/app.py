@@ -10,7 +10,7 @@ Who owns what:
                                    it; closes the socket, last
     room             1             everything shared (room.py), every unsent   its inbox (inbox.py); with --db
                                    byte (fanout.py); writes the log file       a commit
-    housekeeper      1, with --db  what leaves the log file (database.py)       its queue, the disk
+    housekeeper      1, with --db  what leaves the log file (housekeeper.py)   its queue, the disk
     transcript       1, if asked   the file of --transcript (transcript.py)    its queue, the disk
     log (records.py) 1             the terminal: writing to it may block       its queue
 
@@ -267,7 +267,6 @@ class Server:
             connection,
             self._inbox,
             RateLimit(self._limits.rate_limit, self._limits.burst),
-            storage=self._storage,
             replay_lock=self._replay_lock,
             room_check=self._room_check,
             moderators_check=self._moderators_check,
