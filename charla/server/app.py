@@ -55,7 +55,8 @@ from charla.server.network.reader import BURST, DEAD_AFTER, PING_AFTER, Password
 from charla.server.options import DEFAULT_PORT, parse_options
 from charla.server.records import Counters, ThrottledLogger, log_fields, recording
 from charla.server.room.lobby import HANDSHAKE_TIMEOUT, MAX_WAITING, Lobby
-from charla.server.room.room import GRACE, Room
+from charla.server.room.membership import GRACE
+from charla.server.room.room import Room
 from charla.server.storage.database import Storage
 from charla.server.storage.event_log import HISTORY, EventLog, StorageError
 from charla.server.storage.transcript import Transcript, TranscriptError

@@ -15,7 +15,7 @@ from charla.server.delivery.fanout import BACKLOG_LIMIT, FLUSH_SIZE
 from charla.server.network.admission import PER_ADDRESS, PER_MINUTE
 from charla.server.network.reader import BURST, DEAD_AFTER, PING_AFTER
 from charla.server.room.lobby import HANDSHAKE_TIMEOUT, MAX_WAITING
-from charla.server.room.room import GRACE
+from charla.server.room.membership import GRACE
 from charla.server.storage.event_log import HISTORY
 
 DEFAULT_PORT = 9000

@@ -33,7 +33,7 @@ QUEUE_SIZE = 10_000
 """Records that wait for a terminal that does not take them, before more are dropped and counted."""
 
 MAX_KEYS = 100
-"""Kinds of records that a Seldom tells apart."""
+"""Kinds of records that a ThrottledLogger tells apart."""
 
 
 def _one_line(text: str) -> str:
@@ -154,7 +154,7 @@ def recording(level: str, form: str = "text") -> Iterator[None]:
 
 @dataclass(slots=True)
 class _Kind:
-    """What a Seldom knows of one key since it was last recorded."""
+    """What a ThrottledLogger knows of one key since it was last recorded."""
 
     since: float
     held_back: int = 0

@@ -162,7 +162,7 @@ class Table:
 
     def session(self, connection: Connection) -> Session | None:
         """Return whose connection it is."""
-        return self.room._seats.get(connection)
+        return self.room.membership.seats.get(connection)
 
     # ---- sessions that outlive their connection ----------------------------------------------------
 

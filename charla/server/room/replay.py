@@ -19,8 +19,9 @@ from charla.protocol import Dialect
 from charla.protocol.messages import CaughtUp, HistoryEntry, HistoryHeader, Resumed
 from charla.server.delivery.fanout import FLUSH_SIZE, Connection, Fanout
 from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, HistorySlice, ReplaySlice, Reply
+from charla.server.room.private_messages import PrivateMessages
 from charla.server.room.sessions import Session, Sessions
-from charla.server.storage.event_log import EventLog, Logged
+from charla.server.storage.event_log import EventLog
 
 SEAM = 500
 """Events that a client may lack for the room to send them itself: a millisecond's work."""
@@ -29,10 +30,13 @@ SEAM = 500
 class CatchingUp:
     """Sends what was before to those who join, resume or ask."""
 
-    def __init__(self, fanout: Fanout, log: EventLog, sessions: Sessions) -> None:
+    def __init__(
+        self, fanout: Fanout, log: EventLog, sessions: Sessions, private_messages: PrivateMessages
+    ) -> None:
         self._fanout = fanout
         self._log = log
         self._sessions = sessions
+        self._private_messages = private_messages
         self._opening: dict[tuple[Dialect, int], tuple[int, bytes]] = {}  # newest id in it, bytes
         self._chunks: list[tuple[Connection, SimpleQueue[Reply]]] = []  # not taken by the socket yet
 
@@ -93,19 +97,20 @@ class CatchingUp:
         assert connection is not None
         # What neither the memory nor the disk has ends here.
         floor = events.floor if storage is None or not from_disk else min(events.floor, storage.floor)
-        mail = _waiting_mail(session, after, floor)  # for it alone, and held apart from the log
-        lost += max(0, floor - after - len(mail))
+        # For it alone, and held apart from the log.
+        private = self._private_messages.waiting_for(session, after, floor)
+        lost += max(0, floor - after - len(private))
         if lost or resumed:
             self._fanout.send_to(connection, Resumed(session.nick, len(self._sessions), lost))
         if floor < events.floor and after < events.floor:
-            if mail:
-                reply.put(ReplaySlice(session.id, after, floor, mail))
+            if private:
+                reply.put(ReplaySlice(session.id, after, floor, private))
                 return
             # All that is on disk, and not up to the memory's floor: that moves on, and would never be passed.
             after = max(after, floor)
             reply.put(ReplaySlice(session.id, after, max(after, events.stored_id), None))
             return
-        entries = mail + events.after(max(after, floor))
+        entries = private + events.after(max(after, floor))
         if len(entries) <= SEAM:
             data = b"".join([logged.line_for(session.id) for logged in entries])
             if len(data) <= FLUSH_SIZE:
@@ -141,9 +146,3 @@ class CatchingUp:
         for _, reply in self._chunks:
             reply.put(False)
         self._chunks = []
-
-
-def _waiting_mail(session: Session, after: int, upto: int) -> list[Logged]:
-    """Return the private messages that wait for a session though the log has moved on."""
-    assert session.resumable is not None
-    return [mail.logged for mail in session.resumable.mail if after < mail.logged.id <= upto]

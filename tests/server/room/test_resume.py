@@ -39,8 +39,7 @@ from charla.server.delivery.requests import (
     Silent,
     TakeSeat,
 )
-from charla.server.room import private_messages
-from charla.server.room import sessions as sessions
+from charla.server.room import private_messages, sessions
 from charla.server.storage.database import Storage
 
 Sit = Callable[..., Table]
@@ -346,7 +345,7 @@ def test_a_request_that_fails_for_a_bug_is_answered(
     table: Table, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ana, _ = table.begin("ana")
-    monkeypatch.setattr(table.room._log, "newest_public", None)
+    monkeypatch.setattr(table.room.announcer.log, "newest_public", None)
     with caplog.at_level(logging.CRITICAL, "charla"):
         assert table.ask(ana, AskHistory(5, SimpleQueue())) is False
 
@@ -633,14 +632,14 @@ def test_a_seat_that_was_kept_over_a_restart_ends_too(sit: Sit, storage: Storage
     eva = after.join("eva")
     after.pass_time(GRACE)
     assert after.told(eva) == ["* ana left (connection lost)"]
-    assert restart(after, sit).room._sessions.get("ana") is None
+    assert restart(after, sit).room.membership.sessions.get("ana") is None
 
 
 def test_a_session_that_has_seen_what_was_never_stored_is_not_misled(sit: Sit, storage: Storage) -> None:
     table = sit(storage=storage)
     _, token = table.begin("ana")
     eva = table.join("eva")
-    table.room._log.storage = None  # as if nothing could be written any more
+    table.room.announcer.log.storage = None  # as if nothing could be written any more
     table.do(eva, Say("lost with the server"))
     after = restart(table, sit)
     leo = after.join("leo")
@@ -696,7 +695,7 @@ def test_a_resume_from_where_the_memory_begins(sit: Sit, storage: Storage, beyon
     eva = table.join("eva")
     lose(table, ana)
     table.do(eva, *(Say(f"m{n}") for n in range(1500)))
-    last = table.room._log.floor + beyond
+    last = table.room.announcer.log.floor + beyond
     lines = table.told(table.resume(token, last))
     ids = [int(line.split()[1]) for line in lines if line.startswith("SAY")]
     assert ids == list(range(last + 1, 1503))
@@ -850,7 +849,7 @@ def test_what_is_erased_is_erased_also_when_nothing_can_be_written_any_more(
     table = sit(storage=storage)
     ids = erased(table, monkeypatch)
     table.do(table.join("ana"), Tell("ana", "psst"))
-    table.room._log.give_up_storage()
+    table.room.announcer.log.give_up_storage()
     table.pass_time(GRACE)
     assert ids == [2]
 

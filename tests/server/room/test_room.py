@@ -279,6 +279,7 @@ def test_in_a_crowd_joins_and_leaves_are_told_as_counts_once_a_second() -> None:
     assert table.room.next_deadline() == 101.0
     table.now = 101.0
     table.room.tick()
+    table.room.flush()
     assert table.told(ana) == ["* 4 joined, 1 left: 5 here"]
     # Ids 3 to 7 are the joins and the leave that the counts stand for.
     assert table.told(beto) == [f"CROWD 8 {table.unix} 4 1 5"]
@@ -287,6 +288,7 @@ def test_in_a_crowd_joins_and_leaves_are_told_as_counts_once_a_second() -> None:
     assert table.told(ana) == ["* u3 left"]
     table.now = 102.5
     table.room.tick()
+    table.room.flush()
     assert table.told(ana) == ["* 0 joined, 2 left: 2 here"]
     table.close()
 
@@ -331,7 +333,7 @@ def test_a_bug_costs_one_client_and_not_the_room(
     assert table.told(beto) == ["* " + sentences.GOODBYES["error"]]
     assert table.told(ana) == ["* beto left (dropped: server error)"]
     assert "ZeroDivisionError" in caplog.text
-    monkeypatch.setattr(table.room, "_take_seat", lambda *_: 1 / 0)
+    monkeypatch.setattr(table.room.membership, "take_seat", lambda *_: 1 / 0)
     assert not table.seat(table.connect(), "eva"), "its reader gets an answer all the same"
     table.do(ana, Say("hola"))
 
