@@ -15,10 +15,10 @@ from charla.common.passwords import Password
 from charla.protocol.messages import NEW_SESSION, Hello, Refusal, Resumed, Said, Say, Token
 from charla.protocol.sentences import GOODBYES, sentence
 from charla.server import app as server_module
-from charla.server.app import Limits
 from charla.server.delivery.fanout import Fanout
 from charla.server.network import acceptor, admission
 from charla.server.options import parse_options
+from charla.server.server import Limits
 
 Serve = Callable[..., RunningServer]
 Start = Callable[..., ServerProgram]
