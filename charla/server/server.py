@@ -110,23 +110,27 @@ class Server:
         ping_after: float = PING_AFTER,
         dead_after: float = DEAD_AFTER,
     ) -> None:
-        self._limits = limits = limits or Limits()
         context = make_context() if make_context is not None else None
         log_of_events = EventLog(history, storage)
-        self._listener = listen(host, port)
+        counters = Counters()
+        self._listener = listen(host, port)  # the acceptor's
+        # Any thread's: never changed, or safe for all.
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self._limits = limits = limits or Limits()
         self._inbox: Inbox[Work] = Inbox()
-        self._fanout = fanout or Fanout(backlog_limit=limits.backlog)
         self._storage = storage
         self._transcript = transcript
-        self._make_context = make_context
-        self._room_check = PasswordCheck(password) if password is not None else None
-        self._moderators_check = PasswordCheck(moderator_password) if moderator_password is not None else None
         self._ping_after = ping_after
         self._dead_after = dead_after
-        self._throttled = ThrottledLogger(log)  # of all readers; it has a lock
-        self._replay_lock = threading.Lock()  # of the readers that replay: one at a time makes a chunk
-        counters = Counters()
+        # The readers', each with a lock.
+        self._room_check = PasswordCheck(password) if password is not None else None
+        self._moderators_check = PasswordCheck(moderator_password) if moderator_password is not None else None
+        self._throttled = ThrottledLogger(log)
+        self._replay_lock = threading.Lock()  # one at a time makes a chunk
+        # The room thread's.
+        self._batch: deque[Work] = deque()  # taken, and not yet handled
+        self._room_failed = False  # read by the acceptor when that thread was joined
+        self._fanout = fanout or Fanout(backlog_limit=limits.backlog)
         self._room = Room(
             self._fanout,
             log_of_events,
@@ -145,6 +149,10 @@ class Server:
             counters=counters,
             transcript=transcript,
         )
+        # The acceptor's.
+        self._make_context = make_context
+        self._room_thread = threading.Thread(target=self._run_room, name="room", daemon=True)
+        self._to_reload = self._to_report = False  # set by anybody, taken back by the acceptor
         self._acceptor = Acceptor(
             self._listener,
             self._inbox,
@@ -155,11 +163,6 @@ class Server:
             keep_alive=(ping_after, dead_after),
             context=context,
         )
-        self._room_thread = threading.Thread(target=self._run_room, name="room", daemon=True)
-        # Set by anybody, taken back by the acceptor.
-        self._to_reload = self._to_report = False
-        self._batch: deque[Work] = deque()  # the room thread's: taken, and not yet handled
-        self._room_failed = False  # written by the room thread, read after it was joined
 
     @property
     def sends_passwords_in_the_clear(self) -> bool:
@@ -271,6 +274,7 @@ class Server:
     def _serve_room(self) -> None:
         """Hand the room what comes in, a batch at a time, until it is closed and everybody has gone."""
         room, fanout, inbox = self._room, self._fanout, self._inbox
+        fanout.owner = threading.get_ident()
         fanout.poller.register(inbox.wake_reader, select.POLLIN)
         while not room.idle:
             deadline = room.next_deadline()

@@ -832,6 +832,12 @@ def test_the_record_says_who_came_and_went_and_never_what_was_said_in_private(
     assert not any("planted" in line for line in server.output)
 
 
+def test_the_room_belongs_to_its_thread(serve: Serve, connect: Connect) -> None:
+    server = serve()
+    connect(server).join_plain("ana")
+    assert server.server._fanout.owner == server.server._room_thread.ident
+
+
 def test_a_failure_of_the_room_itself_ends_the_server_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

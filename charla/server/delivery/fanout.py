@@ -117,6 +117,7 @@ class Fanout:
         close_time: float = CLOSE_TIME,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.owner: int | None = None  # the room thread's identifier, once it runs; None: whoever calls
         self.poller = select.poll()  # the sockets that were full (and the inbox)
         self.full: dict[int, Connection] = {}  # the same, by descriptor
         self._backlog_limit = backlog_limit
@@ -218,6 +219,7 @@ class Fanout:
 
     def flush(self) -> None:
         """Send everybody what this batch has for them.  Afterwards ask `take_broken`."""
+        assert self.owner is None or self.owner == threading.get_ident(), "only the room's thread sends"
         touched, self._touched = self._touched, []
         for dialect, channel in self._channels.items():
             data = b"".join(channel.lines)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from threading import get_ident
 from typing import Any
 
 from charla.i18n import N_
@@ -128,6 +129,8 @@ class Room:
 
     def handle(self, connection: Connection, items: Iterable[Item]) -> None:
         """Do what the items ask, in order.  A bug in here costs this one connection, never the room."""
+        owner = self.fanout.owner
+        assert owner is None or owner == get_ident(), "only the room's thread is in the room"
         seats = self.membership.seats
         for item in items:
             try:
@@ -195,6 +198,8 @@ class Room:
 
     def flush(self) -> None:
         """Send what has been told; people whose connection breaks on it leave, which is told in turn."""
+        owner = self.fanout.owner
+        assert owner is None or owner == get_ident(), "only the room's thread is in the room"
         self.announcer.flush()
         self._take_broken()
         self._catching_up.answer_chunks()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 from support.table import Table
@@ -355,3 +356,18 @@ def test_the_operators_welcome() -> None:
     table.room.flush()
     assert table.told(ana)[1:3] == ["* Sé amable", "* You are ana. /help tells what you can type."]
     table.close()
+
+
+def test_nobody_but_its_thread_may_call_the_room(table: Table) -> None:
+    ana = table.join("ana")
+    table.fanout.owner = threading.get_ident() + 1
+    calls: list[Callable[[], None]] = [
+        lambda: table.room.handle(ana, []),
+        table.room.flush,
+        table.fanout.flush,
+    ]
+    for call in calls:
+        with pytest.raises(AssertionError, match="only the room's thread"):
+            call()
+    table.fanout.owner = threading.get_ident()
+    table.do(ana, Say("hola"))
