@@ -13,8 +13,10 @@ import re
 import unicodedata
 
 from charla.protocol.confusables import PROTOTYPES
-from charla.protocol.messages import MAX_NICK
 from charla.protocol.text import Refused
+
+MAX_NICK = 24
+"""Characters (code points, after NFKC) of a nick."""
 
 # Letters and marks by Unicode, but blank on the screen: with one of them two nicks would look alike.
 _INVISIBLE = re.compile(

@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 
 from charla.i18n import N_, LazyText, _, ngettext
+from charla.protocol.commands import HISTORY_ASKED, HISTORY_LIMIT
 from charla.protocol.messages import (
-    HISTORY_ASKED,
-    HISTORY_LIMIT,
     Banned,
     Crowd,
     DeliveryPending,

@@ -24,7 +24,7 @@ from charla.server.options import DEFAULT_PORT, parse_options
 from charla.server.records import log_fields, recording
 from charla.server.server import Limits, Server
 from charla.server.storage.database import Storage
-from charla.server.storage.event_log import StorageError
+from charla.server.storage.entries import StorageError
 from charla.server.storage.transcript import Transcript, TranscriptError
 
 try:

@@ -18,12 +18,15 @@ from charla.common.addresses import is_loopback
 from charla.common.passwords import Password
 from charla.common.tls import TlsError
 from charla.i18n import N_, _, system_words
-from charla.server.delivery.fanout import BACKLOG_LIMIT, Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import BACKLOG_LIMIT, Fanout
 from charla.server.delivery.requests import Close, Connected, Ended, Report, Request, Work
 from charla.server.network.acceptor import Acceptor, listen
 from charla.server.network.admission import Admission
 from charla.server.network.inbox import Inbox
-from charla.server.network.reader import BURST, DEAD_AFTER, PING_AFTER, PasswordCheck, RateLimit, Reader
+from charla.server.network.password_check import PasswordCheck
+from charla.server.network.rate_limit import BURST, RateLimit
+from charla.server.network.reader import DEAD_AFTER, PING_AFTER, Reader
 from charla.server.options import DEFAULT_PORT
 from charla.server.records import Counters, ThrottledLogger
 from charla.server.room.lobby import HANDSHAKE_TIMEOUT, MAX_WAITING, Lobby

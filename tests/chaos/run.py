@@ -52,13 +52,14 @@ from chaos.records import (
 )
 from charla.client.network import connect as route
 from charla.client.network import session as network
+from charla.client.network.connect import NoConnection
 from charla.client.network.events import Arrival, Back, Ending
 from charla.client.network.events import Ended as NetworkEnded
 from charla.client.network.link import LinkLost
 from charla.client.network.outbox import Outbox, Tagged
-from charla.client.network.session import Network, NoConnection
+from charla.client.network.session import Network
+from charla.protocol.commands import Act, Rename, Say, Tell, Who
 from charla.protocol.messages import (
-    Act,
     Acted,
     AlreadyDone,
     Crowd,
@@ -69,15 +70,11 @@ from charla.protocol.messages import (
     Message,
     Notice,
     Refusal,
-    Rename,
     Renamed,
     Said,
-    Say,
-    Tell,
     Told,
     Unread,
     Welcome,
-    Who,
     WhoPage,
 )
 from charla.protocol.text import Refused

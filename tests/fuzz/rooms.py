@@ -22,7 +22,7 @@ from dataclasses import replace
 from support.table import GRACE, FakeSocket, Table
 
 from charla.common.passwords import GuessThrottle, Password
-from charla.protocol import NATIVE, PLAIN, LineFramer
+from charla.protocol.framing import LineFramer
 from charla.protocol.messages import (
     Acted,
     Crowd,
@@ -39,13 +39,17 @@ from charla.protocol.messages import (
     Unread,
     Welcome,
 )
+from charla.protocol.native import NATIVE
 from charla.protocol.nicks import check_nick
+from charla.protocol.plain import PLAIN
 from charla.protocol.sentences import STATUS_WORDS
 from charla.protocol.text import MAX_LINE, clean
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, Connected, Ended, TakeSeat, Work
 from charla.server.network.inbox import Inbox
-from charla.server.network.reader import PasswordCheck, RateLimit, Reader
+from charla.server.network.password_check import PasswordCheck
+from charla.server.network.rate_limit import RateLimit
+from charla.server.network.reader import Reader
 from charla.server.room.announcer import Announcer
 from charla.server.room.room import Room
 from charla.server.room.sessions import Session

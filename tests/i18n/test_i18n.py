@@ -32,7 +32,8 @@ from support.examples import MESSAGES, NOW, TOLD_ALIKE
 
 from charla import i18n as languages
 from charla.i18n import N_, LazyText, choose, ngettext, preferred, read_catalogue
-from charla.protocol import PLAIN, read_greeting, sentences, turn_away
+from charla.protocol import sentences
+from charla.protocol.greeting import read_greeting, turn_away
 from charla.protocol.messages import (
     Crowd,
     Goodbye,
@@ -48,9 +49,10 @@ from charla.protocol.messages import (
     Topic,
     WhoPage,
 )
+from charla.protocol.plain import PLAIN
 from charla.server.records import ThrottledLogger, log_fields, recording
 from charla.server.storage import database
-from charla.server.storage.event_log import StorageError
+from charla.server.storage.entries import StorageError
 from charla.server.storage.transcript import Transcript
 
 log = logging.getLogger("charla")

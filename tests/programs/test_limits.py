@@ -12,7 +12,8 @@ from conftest import RunningServer
 from support import DEADLINE, LineClient, ServerProgram, eventually
 
 from charla.common.passwords import Password
-from charla.protocol.messages import NEW_SESSION, Hello, Refusal, Resumed, Said, Say, Token
+from charla.protocol.commands import NEW_SESSION, Hello, Say
+from charla.protocol.messages import Refusal, Resumed, Said, Token
 from charla.protocol.sentences import GOODBYES, sentence
 from charla.server import app as server_module
 from charla.server.delivery.fanout import Fanout

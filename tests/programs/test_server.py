@@ -25,12 +25,14 @@ import pytest
 from conftest import RunningServer
 from support import DEADLINE, ROOT, LineClient, Program, ServerProgram, eventually
 
-from charla import protocol
+from charla import __version__
 from charla.protocol import sentences
-from charla.protocol.messages import Goodbye, Leave, Refusal, Said, Say, Tell, Told
+from charla.protocol.commands import Leave, Say, Tell
+from charla.protocol.messages import Goodbye, Refusal, Said, Told
 from charla.protocol.text import MAX_TEXT
 from charla.server import app
-from charla.server.delivery.fanout import Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import Item, Work
 from charla.server.network import acceptor
 from charla.server.server import READER_STACK, Limits, Server
@@ -735,7 +737,7 @@ def test_a_privileged_port_is_one_clear_line_and_status_2() -> None:
 
 
 def test_help_and_version() -> None:
-    for options, says in ((["--help"], "examples:"), (["--version"], f"Charla {protocol.__version__}")):
+    for options, says in ((["--help"], "examples:"), (["--version"], f"Charla {__version__}")):
         with Program("server.py", *options) as process:
             assert process.status() == 0
             assert any(says in line for line in process.output)

@@ -20,23 +20,12 @@ from support import DEADLINE, LineClient, ServerProgram, eventually
 
 from charla.common.passwords import Password
 from charla.common.tls import certificate_fingerprint, client_context, own_certificate, server_context
-from charla.protocol.messages import (
-    NEW_SESSION,
-    CaughtUp,
-    Goodbye,
-    Hello,
-    Joined,
-    Leave,
-    Resumed,
-    Said,
-    Say,
-    Tell,
-    Token,
-    Told,
-)
+from charla.protocol.commands import NEW_SESSION, Hello, Leave, Say, Tell
+from charla.protocol.messages import CaughtUp, Goodbye, Joined, Resumed, Said, Token, Told
 from charla.protocol.sentences import GOODBYES, sentence
 from charla.protocol.text import MAX_TEXT
-from charla.server.delivery.fanout import Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import Item
 from charla.server.network import reader
 

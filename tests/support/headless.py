@@ -14,7 +14,8 @@ from typing import Any
 from charla.client.network.events import Arrival, Back, Ended
 from charla.client.network.outbox import Tagged
 from charla.client.network.session import Network
-from charla.protocol.messages import NEW_SESSION, Hello, Message, Said, Say, Token, Welcome, WhoPage
+from charla.protocol.commands import NEW_SESSION, Hello, Say
+from charla.protocol.messages import Message, Said, Token, Welcome, WhoPage
 from support import DEADLINE
 from support.scripted import AT, FakeServer, Seat
 

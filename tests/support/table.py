@@ -5,9 +5,12 @@ from __future__ import annotations
 import socket
 from queue import SimpleQueue
 
-from charla.protocol import NATIVE, PLAIN, Dialect
-from charla.protocol.messages import NEW_SESSION, Hello
-from charla.server.delivery.fanout import Connection, Fanout
+from charla.protocol.commands import NEW_SESSION, Hello
+from charla.protocol.dialect import Dialect
+from charla.protocol.native import NATIVE
+from charla.protocol.plain import PLAIN
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import (
     CatchUp,
     Chunk,

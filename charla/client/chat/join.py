@@ -18,7 +18,8 @@ from charla.client.network.trust import Distrusted
 from charla.client.terminal.console import Console, Question
 from charla.common.passwords import Password, PasswordError
 from charla.i18n import N_, LazyText, _
-from charla.protocol.messages import Leave, Message
+from charla.protocol.commands import Leave
+from charla.protocol.messages import Message
 from charla.protocol.nicks import check_nick
 from charla.protocol.sentences import goodbye_words, sentence
 from charla.protocol.text import Refused

@@ -26,7 +26,7 @@ COMMANDS = {
     "people": ("who", "nick", "ignore", "unignore", "topic", "exit"),
     "screen": ("history", "search", "bell", "time", "clear", "help-topics"),
 }
-"""The keys of wording.USAGE and CLIENT_USAGE, by topic; "help-topics" stands for "help", too."""
+"""The keys of USAGE and CLIENT_USAGE, by topic; "help-topics" stands for "help", too."""
 
 _KEYS = (
     (N_("Up, Down"), N_("what you typed before")),

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 
 from charla.client.display import help_topics, screen_reader
-from charla.client.display import prompt as prompts
 from charla.client.display.colors import BOLD, DIM, MARKED, Palette, has_many_colors, paint, use_color
 from charla.client.display.dates import clock, day_of, day_words, when
 from charla.client.display.mentions import names, spans
@@ -79,7 +78,7 @@ class Screen:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.time_shown = True  # main writes; each method reads it once: either is as good
-        self._width = width
+        self._width = width  # like what follows up to `_now`, never changed
         self._palette = Palette(has_many_colors(os.environ)) if color else None
         self._plain = plain
         self._terminal = terminal
@@ -156,7 +155,7 @@ class Screen:
         return screen_reader.error(text) if self._plain else self._marked("", self._margin(), "! ", text)
 
     def help(self, topic: str = "", *, alt_enter: bool = False) -> list[str]:
-        """Return what can be typed: on one of topics.TOPICS, or on all but what is for moderators.
+        """Return what can be typed: on one of help_topics.TOPICS, or on all but what is for moderators.
 
         `alt_enter`: the console breaks a line at Alt+Enter.
         """
@@ -174,20 +173,6 @@ class Screen:
             for typed, meaning in rows:
                 lines += self._usage(typed, meaning, column)
         return lines
-
-    def prompt(
-        self, nick: str, *, unsent: int = 0, reconnecting: bool = False, to: str = "", nobody: bool = False
-    ) -> str:
-        """Return what stands before what is typed: see prompt.py."""
-        return prompts.prompt(
-            nick, self._width(), unsent=unsent, reconnecting=reconnecting, to=to, nobody=nobody
-        )
-
-    def status(self, *, room: str, nick: str, people: int, connection: str, unsent: int) -> str:
-        """Return the row for a status line: see prompt.py."""
-        return prompts.status(
-            self._width(), room=room, nick=nick, people=people, connection=connection, unsent=unsent
-        )
 
     # ---- times and days ------------------------------------------------------------------------------
 
@@ -290,11 +275,12 @@ class Screen:
         """Lay out a row of the help: in two columns, or one under the other."""
         columns = self._columns()
         margin = " " * (2 if columns < _NARROW_HELP else len(self._margin()) + 2)
-        room = columns - len(margin)
-        if room - column < _MEANING:
-            lines = [*wrap(typed, room, room), *(f"  {line}" for line in wrap(meaning, room - 2, room - 2))]
+        columns_left = columns - len(margin)
+        if columns_left - column < _MEANING:
+            meanings = wrap(meaning, columns_left - 2, columns_left - 2)
+            lines = [*wrap(typed, columns_left, columns_left), *(f"  {line}" for line in meanings)]
         else:
-            first, *others = wrap(meaning, room - column, room - column)
+            first, *others = wrap(meaning, columns_left - column, columns_left - column)
             lines = [typed + " " * (column - display_width(typed)) + first]
             lines += [" " * column + line for line in others]
         return [margin + line for line in lines]

@@ -40,26 +40,20 @@ from charla.client.network.link import Connector, Link, LinkLost
 from charla.client.network.outbox import Outbox, Tagged
 from charla.client.network.trust import Distrusted, Trust
 from charla.common.passwords import Password
+from charla.protocol.commands import HISTORY_AT_JOIN, NEW_SESSION, Hello, Leave, Mod, Ping, Pong
 from charla.protocol.messages import (
-    HISTORY_AT_JOIN,
-    NEW_SESSION,
     Acted,
     AskNick,
     CaughtUp,
     Crowd,
     Goodbye,
-    Hello,
     HistoryEntry,
     HistoryHeader,
     Joined,
-    Leave,
     Left,
     Message,
-    Mod,
     Moderated,
     Notice,
-    Ping,
-    Pong,
     Refusal,
     Renamed,
     Resumed,

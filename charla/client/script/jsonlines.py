@@ -2,7 +2,7 @@
 
 docs/BOTS.md has every type with its fields.  Pure: text in and out, no I/O, no thread.
 
-* The fields of an object are those of the message or command (messages.py), under the same names.
+* The fields of an object are those of the message or command (messages.py, commands.py), with the same names.
 * A tag stays between client and server.  A program gives a command an "id" of its own, anything; it comes
   back as "re" in what answers that command.  In an event "own" says whether this client has caused it.
 * What a program writes is judged as strictly as what comes from the network: one exception, `Refused`.
@@ -19,49 +19,51 @@ from enum import Enum
 from typing import Any, NamedTuple, NoReturn, TypeAlias, get_type_hints
 
 from charla.client.network.outbox import Tagged
-from charla.protocol.messages import (
+from charla.protocol.commands import (
     MAX_NUMBER,
     Act,
-    Acted,
-    AlreadyDone,
     Announce,
     AskBans,
     AskStatus,
     AskTopic,
     Ban,
-    Banned,
     Command,
-    Crowd,
-    DeliveryPending,
     Help,
     History,
-    HistoryEntry,
-    HistoryHeader,
-    Joined,
     Kick,
     Leave,
-    Left,
-    Message,
     Mod,
-    Moderated,
     Mute,
-    Notice,
-    Refusal,
     Rename,
-    Renamed,
-    Said,
     Say,
     SetQuiet,
     SetTopic,
-    Status,
     Tell,
-    Told,
-    Topic,
     Unban,
     Unmute,
+    Who,
+)
+from charla.protocol.messages import (
+    Acted,
+    AlreadyDone,
+    Banned,
+    Crowd,
+    DeliveryPending,
+    HistoryEntry,
+    HistoryHeader,
+    Joined,
+    Left,
+    Message,
+    Moderated,
+    Notice,
+    Refusal,
+    Renamed,
+    Said,
+    Status,
+    Told,
+    Topic,
     Unread,
     Welcome,
-    Who,
     WhoPage,
 )
 from charla.protocol.native import NativeDialect

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from charla.protocol import Dialect
-from charla.protocol.messages import Command, Hello
+from charla.protocol.commands import Command, Hello
+from charla.protocol.dialect import Dialect
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
-from charla.server.storage.event_log import Logged
+from charla.server.delivery.connection import Connection
+from charla.server.storage.entries import Logged
 
 
 @dataclass(frozen=True, slots=True)

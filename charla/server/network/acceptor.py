@@ -17,12 +17,12 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from charla import protocol
 from charla.common.addresses import origin_of
 from charla.common.tls import TlsSocket
 from charla.i18n import N_, system_words
+from charla.protocol.greeting import turn_away
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import Connected, Ended, MakePlace, Work
 from charla.server.network.admission import Admission
 from charla.server.network.inbox import Inbox
@@ -208,7 +208,7 @@ class Acceptor:
         record_turned_away(self._throttled, who, refused.code)
         with sock, contextlib.suppress(OSError):
             if self.context is None:
-                sock.send(protocol.turn_away(refused.code, *refused.arguments), socket.MSG_DONTWAIT)
+                sock.send(turn_away(refused.code, *refused.arguments), socket.MSG_DONTWAIT)
 
     def _connection(self, sock: socket.socket, address: str, port: int) -> Connection:
         # One send per batch: to wait for more to go with it (Nagle) would only delay it.

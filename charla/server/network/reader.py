@@ -13,23 +13,26 @@ from __future__ import annotations
 
 import itertools
 import logging
-import math
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from charla.common.passwords import GuessThrottle, Password
 from charla.i18n import N_, LazyText
-from charla.protocol import NATIVE, PLAIN, Dialect, LineFramer, decode_line, is_native, read_answer, turn_away
-from charla.protocol.messages import Command, Hello, History, HistoryEntry, HistoryHeader, Leave, Mod
+from charla.protocol.commands import Command, Hello, History, Leave, Mod
+from charla.protocol.dialect import Dialect
+from charla.protocol.framing import LineFramer, decode_line
+from charla.protocol.greeting import is_native, read_answer, turn_away
+from charla.protocol.messages import HistoryEntry, HistoryHeader
+from charla.protocol.native import NATIVE
 from charla.protocol.nicks import LEAVE_WORDS, check_nick
+from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import (
     AskForPassword,
     AskHistory,
@@ -50,8 +53,10 @@ from charla.server.delivery.requests import (
     Work,
 )
 from charla.server.network.inbox import Inbox
+from charla.server.network.password_check import PASSWORD_TRIES, PasswordCheck, typed_password
+from charla.server.network.rate_limit import RateLimit
 from charla.server.records import ThrottledLogger, log_fields
-from charla.server.storage.event_log import Logged, StorageError
+from charla.server.storage.entries import Logged, StorageError
 
 if TYPE_CHECKING:
     from charla.server.storage.database import Storage
@@ -60,9 +65,6 @@ log = logging.getLogger("charla")
 
 RECEIVE_SIZE = 4096
 """Bytes of one recv: allocated, for every idle client, before it blocks."""
-
-BURST = 20
-"""Lines a client may send at once before the rate limit slows it down."""
 
 PING_AFTER = 30.0
 """Seconds of silence after which a client is asked whether it is there."""
@@ -73,9 +75,6 @@ DEAD_AFTER = 90.0
 CHUNK_SIZE = 16 * 1024
 """Bytes that a client who catches up is sent at a time: a hundred of these, and the room's next batch, are
 what somebody else's message may have to wait for."""
-
-PASSWORD_TRIES = 3
-"""Wrong room passwords after which a connection is closed."""
 
 HELLO_TIME = 3.0
 """Seconds in which a client must begin to speak TLS, before it is told that this server does."""
@@ -88,42 +87,7 @@ EMPTY_READS = 3
 """Receptions in a row without the end of a line that are charged as one: our longest line comes in as many.
 With TLS one can hold 150 KeyUpdates, each of which is to be answered."""
 
-PATIENCE = 10.0
-"""Seconds that a password may wait for others from its address that were wrong, before it is sent away."""
-
 _ROWS = 200  # read from the disk at a time
-
-
-class RateLimit:
-    """`rate` lines a second with a burst: says how long each line has to wait.  One reader's own.
-
-    A token bucket kept as one number, the time at which it would be full again (the generic cell rate
-    algorithm of ATM networks).
-    """
-
-    def __init__(self, rate: float, burst: int = BURST, clock: Callable[[], float] = time.monotonic) -> None:
-        self._interval = 1 / rate if rate else 0.0
-        self._tolerance = (burst - 1) * self._interval
-        self._clock = clock
-        self._full_at = 0.0
-
-    def charge(self) -> float:
-        """Charge one line; return the seconds to wait before it may be handed on (0: at once)."""
-        if not self._interval:
-            return 0.0
-        now = self._clock()
-        full_at = max(self._full_at, now)
-        self._full_at = full_at + self._interval
-        delay = full_at - self._tolerance - now
-        return delay if delay > 0.001 else 0.0  # a shorter sleep is not worth the rounding
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordCheck:
-    """A password, and what slows down who guesses.  Shared by all readers; the guard has a lock."""
-
-    password: Password
-    guard: GuessThrottle = field(default_factory=GuessThrottle)
 
 
 class Reader:
@@ -349,20 +313,16 @@ class Reader:
     def _read_password(self, line: bytes | None) -> None:
         """Take a line that answers PASSWORD, before there is a seat."""
         assert self._room_check is not None
-        typed = _typed_password(line)
+        typed = typed_password(line)
         if typed.strip().lower().removeprefix("/") in LEAVE_WORDS:
             self._pending.append(Leave())
             return
         self._tries += 1
-        given = PasswordGiven()
-        try:
-            self._judge(self._room_check, typed)
-            self._locked = False
-        except Refused as refused:
-            if refused.code == "wrong-password" and self._tries >= PASSWORD_TRIES:
-                refused = Refused("too-many-passwords")
-            given = PasswordGiven(refused, may_try=refused.code == "wrong-password")
-        self._pending.append(given)
+        refused = self._judge(self._room_check, typed)
+        self._locked = refused is not None
+        if refused is not None and refused.code == "wrong-password" and self._tries >= PASSWORD_TRIES:
+            refused = Refused("too-many-passwords")
+        self._pending.append(PasswordGiven(refused, refused is None or refused.code == "wrong-password"))
         self._hand_over()
 
     def _become_moderator(self, mod: Mod) -> None:
@@ -379,32 +339,21 @@ class Reader:
         """Take the line behind a /mod: whatever it is, it is never shown or said."""
         assert self._mod_tag is not None
         tag, self._mod_tag = self._mod_tag, None
-        self._promote(_typed_password(line), tag)
+        self._promote(typed_password(line), tag)
 
     def _promote(self, password: str, tag: int) -> None:
         assert self._moderators_check is not None
-        item: Item = Promote(tag)
-        try:
-            self._judge(self._moderators_check, password)
-        except Refused as refused:
+        refused = self._judge(self._moderators_check, password)
+        if refused is not None:
             refused.tag = tag
-            item = refused
-        self._pending.append(item)
+        self._pending.append(refused or Promote(tag))
 
-    def _judge(self, check: PasswordCheck, typed: str) -> None:
-        """Refuse a password that is not right, after the time that wrong ones from there have earned.
-
-        Refused, too, when that would be too long: a reader that waits reads nothing, not even a goodbye.
-        """
-        origin = self._connection.origin
-        right = check.password.matches(typed)
-        give_up = time.monotonic() + PATIENCE
-        while delay := check.guard.judge(origin, right):
-            if time.monotonic() + delay > give_up or not self._wait(delay):
-                raise Refused("too-many-guesses", str(math.ceil(delay)))
-        if not right:
+    def _judge(self, check: PasswordCheck, typed: str) -> Refused | None:
+        """Return why a password is refused, None when it is right; a wrong one is recorded."""
+        refused = check.judge(typed, self._connection.origin, self._wait)
+        if refused is not None and refused.code == "wrong-password":
             self._record("wrong-password", N_("wrong password from %s"))
-            raise Refused("wrong-password")
+        return refused
 
     # ---- what was before -------------------------------------------------------------------------
 
@@ -512,11 +461,3 @@ class Reader:
             return self._dialect.decode_command(text)
         self._dialect = NATIVE if is_native(text) else PLAIN
         return read_answer(text)[1]
-
-
-def _typed_password(line: bytes | None) -> str:
-    """Return what stands in a line, also where that can be no password: it is a wrong one then."""
-    try:
-        return decode_line(line)
-    except Refused:
-        return ""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from charla.i18n import N_
+from charla.protocol.commands import Ping
 from charla.protocol.messages import (
     Acted,
     Crowd,
@@ -21,12 +22,12 @@ from charla.protocol.messages import (
     Message,
     Moderated,
     Notice,
-    Ping,
     Said,
 )
 from charla.server.delivery.fanout import Fanout
 from charla.server.room.sessions import Session
-from charla.server.storage.event_log import NOBODY, EventLog, Logged, StorageError
+from charla.server.storage.entries import NOBODY, Logged, StorageError
+from charla.server.storage.event_log import EventLog
 from charla.server.storage.transcript import Transcript
 
 log = logging.getLogger("charla")

@@ -10,22 +10,17 @@ from collections.abc import Callable
 from typing import Any
 
 from charla.i18n import N_
-from charla.protocol import NATIVE
+from charla.protocol.commands import Act, Help, Rename, Say, Tell, Who
 from charla.protocol.messages import (
-    Act,
     Acted,
     AlreadyDone,
-    Help,
     HelpText,
     Refusal,
-    Rename,
     Renamed,
     Said,
-    Say,
-    Tell,
     Told,
-    Who,
 )
+from charla.protocol.native import NATIVE
 from charla.protocol.nicks import check_nick
 from charla.protocol.text import Refused
 from charla.server.room.announcer import Announcer

@@ -14,9 +14,10 @@ import logging
 import time
 from collections.abc import Callable
 
-from charla.protocol import turn_away
+from charla.protocol.greeting import turn_away
 from charla.protocol.messages import AskNick, AskPassword, Goodbye
-from charla.server.delivery.fanout import Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import PasswordGiven
 from charla.server.records import Counters, ThrottledLogger, record_turned_away
 

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from charla.i18n import N_, LazyText
-from charla.protocol.messages import AskNick, Goodbye, Hello, Joined, Left, Refusal, Token, Unread, Welcome
+from charla.protocol.commands import Hello
+from charla.protocol.messages import AskNick, Goodbye, Joined, Left, Refusal, Token, Unread, Welcome
 from charla.protocol.sentences import LEAVE_REASONS, leaving
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import Connected, Reply, TakeSeat
 from charla.server.records import Counters, ThrottledLogger, log_fields
 from charla.server.room.announcer import Announcer

@@ -14,23 +14,20 @@ from typing import Any
 
 from charla.common.addresses import is_loopback
 from charla.i18n import N_
-from charla.protocol.messages import (
+from charla.protocol.commands import (
     BANS_SHOWN,
     Announce,
     AskBans,
-    AskPassword,
     AskTopic,
     Ban,
-    Banned,
     Kick,
-    Moderated,
     Mute,
     SetQuiet,
     SetTopic,
-    Topic,
     Unban,
     Unmute,
 )
+from charla.protocol.messages import AskPassword, Banned, Moderated, Topic
 from charla.protocol.nicks import check_nick
 from charla.protocol.text import Refused
 from charla.server.delivery.requests import AskForPassword, Promote

@@ -18,7 +18,7 @@ from charla.protocol.messages import DeliveryPending
 from charla.protocol.text import Refused
 from charla.server.room.announcer import Announcer
 from charla.server.room.sessions import Session
-from charla.server.storage.event_log import Logged
+from charla.server.storage.entries import Logged
 
 MAILBOX_LIMIT = 2000
 """Private messages that one session may not have acknowledged, before more are refused."""

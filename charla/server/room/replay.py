@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from queue import SimpleQueue
 
-from charla.protocol import Dialect
+from charla.protocol.dialect import Dialect
 from charla.protocol.messages import CaughtUp, HistoryEntry, HistoryHeader, Resumed
-from charla.server.delivery.fanout import FLUSH_SIZE, Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import FLUSH_SIZE, Fanout
 from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, HistorySlice, ReplaySlice, Reply
 from charla.server.room.private_messages import PrivateMessages
 from charla.server.room.sessions import Session, Sessions

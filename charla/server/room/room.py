@@ -14,10 +14,12 @@ from threading import get_ident
 from typing import Any
 
 from charla.i18n import N_
-from charla.protocol.messages import AskNick, AskStatus, Leave, Ping, Pong, Status
+from charla.protocol.commands import AskStatus, Leave, Ping, Pong
+from charla.protocol.messages import AskNick, Status
 from charla.protocol.sentences import STATUS_WORDS
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import (
     AskHistory,
     CatchUp,

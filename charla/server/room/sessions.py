@@ -11,11 +11,12 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 
-from charla.protocol.messages import WHO_PAGE, Refusal, WhoPage
+from charla.protocol.commands import WHO_PAGE
+from charla.protocol.messages import Refusal, WhoPage
 from charla.protocol.nicks import look, nick_key
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
-from charla.server.storage.event_log import SessionRow
+from charla.server.delivery.connection import Connection
+from charla.server.storage.entries import SessionRow
 
 FORMER_KEPT = 1000
 """Nicks of whom it is known who had them: moderators may be slower than those that they mean."""

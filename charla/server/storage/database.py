@@ -23,7 +23,6 @@ import stat
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 try:
@@ -32,7 +31,7 @@ except ImportError:  # not on Windows, where server.py does not start
     fcntl = None  # type: ignore[assignment]
 
 from charla.i18n import N_, LazyText, system_words
-from charla.server.storage.event_log import Logged, SessionRow, StorageError
+from charla.server.storage.entries import Logged, SessionRow, StorageError, Stored
 
 log = logging.getLogger("charla")
 
@@ -82,20 +81,6 @@ WAL_SIZE = 1024 * 1024
 
 WAL_LIMIT = 16 * 1024 * 1024
 """Bytes of write-ahead log after which it is begun anew, even if a commit has to wait a moment for that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What a server begins with."""
-
-    last_id: int
-    last_time: int
-    floor: int  # `recent` has all that is stored with a higher id
-    recent: list[Logged]
-    public: list[Logged]
-    private: list[Logged]
-    sessions: list[SessionRow]
-    state: list[tuple[str, str, str]]  # (kind, key, value)
 
 
 _COLUMNS = "id, time, author, addressee, tag, line"

@@ -16,55 +16,58 @@ from support.headless import Start, back, said
 from support.scripted import AT, FakeServer, Seat
 
 from charla.client.network import session as network
+from charla.client.network.connect import NoConnection
 from charla.client.network.events import Arrival, Ended, Ending
 from charla.client.network.link import Connector, LinkLost
 from charla.client.network.outbox import Outbox, Tagged
-from charla.client.network.session import NoConnection, delay_before
-from charla.protocol import turn_away
-from charla.protocol.messages import (
+from charla.client.network.session import delay_before
+from charla.protocol.commands import (
     NEW_SESSION,
     Act,
-    AlreadyDone,
     Announce,
     AskBans,
     AskStatus,
     AskTopic,
     Ban,
+    Hello,
+    History,
+    Kick,
+    Leave,
+    Mod,
+    Mute,
+    Ping,
+    Pong,
+    Rename,
+    Say,
+    SetQuiet,
+    SetTopic,
+    Tell,
+    Unban,
+    Unmute,
+    Who,
+)
+from charla.protocol.greeting import turn_away
+from charla.protocol.messages import (
+    AlreadyDone,
     Banned,
     CaughtUp,
     DeliveryPending,
     Event,
     Goodbye,
-    Hello,
-    History,
     HistoryEntry,
     HistoryHeader,
     Joined,
-    Kick,
-    Leave,
     Message,
-    Mod,
     Moderated,
-    Mute,
-    Ping,
-    Pong,
     Refusal,
-    Rename,
     Renamed,
     Resumed,
     Said,
-    Say,
-    SetQuiet,
-    SetTopic,
     Status,
-    Tell,
     Token,
     Told,
     Topic,
-    Unban,
-    Unmute,
     Welcome,
-    Who,
     WhoPage,
 )
 from charla.protocol.text import Refused

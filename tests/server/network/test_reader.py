@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import DEADLINE
 
-from charla.protocol import NATIVE
-from charla.protocol.messages import Leave, Said, Say, Tell, Who
+from charla.protocol.commands import Leave, Say, Tell, Who
+from charla.protocol.messages import Said
+from charla.protocol.native import NATIVE
 from charla.protocol.text import MAX_LINE, Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import (
     AskHistory,
     CatchUp,
@@ -33,8 +34,9 @@ from charla.server.delivery.requests import (
     TakeSeat,
     Work,
 )
-from charla.server.network.reader import CHUNK_SIZE, RateLimit, Reader
-from charla.server.storage.event_log import EVERYONE, Logged, StorageError
+from charla.server.network.rate_limit import RateLimit
+from charla.server.network.reader import CHUNK_SIZE, Reader
+from charla.server.storage.entries import EVERYONE, Logged, StorageError
 
 
 def release(connection: Connection) -> None:
@@ -210,22 +212,6 @@ def test_the_verdict_does_not_depend_on_how_it_was_cut_into_packets(cuts: list[i
 
 
 # ---- the rate limit ------------------------------------------------------------------------------
-
-
-def test_a_burst_is_free_and_then_lines_are_spaced() -> None:
-    now = 0.0
-    limit = RateLimit(5, burst=20, clock=lambda: now)
-    assert [limit.charge() for _ in range(20)] == [0.0] * 20
-    assert limit.charge() == pytest.approx(0.2)
-    now += 0.2
-    assert limit.charge() == pytest.approx(0.2)
-    now += 100
-    assert [limit.charge() for _ in range(20)] == [0.0] * 20
-
-
-def test_no_limit_is_no_limit() -> None:
-    limit = RateLimit(0)
-    assert {limit.charge() for _ in range(10_000)} == {0.0}
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from contextlib import ExitStack
 import pytest
 from support.table import HANDSHAKE, Table
 
-from charla.protocol import NATIVE, PLAIN
-from charla.protocol.messages import Leave
+from charla.protocol.commands import Leave
+from charla.protocol.native import NATIVE
+from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import Close, Ended, MakePlace, NoSeat, PasswordGiven, Secured
 
 Sit = Callable[..., Table]

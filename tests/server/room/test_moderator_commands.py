@@ -13,9 +13,11 @@ from support import LineClient, ServerProgram
 from support.table import Table
 
 from charla.common.passwords import Password
-from charla.protocol import NATIVE, PLAIN, Dialect
+from charla.protocol.dialect import Dialect
+from charla.protocol.native import NATIVE
+from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import Close, Ended, Promote
 from charla.server.storage.database import Storage
 

@@ -11,8 +11,7 @@ from queue import SimpleQueue
 import pytest
 from support.table import GRACE, Table
 
-from charla.protocol import NATIVE, PLAIN
-from charla.protocol.messages import (
+from charla.protocol.commands import (
     HISTORY_AT_JOIN,
     NEW_SESSION,
     Act,
@@ -20,14 +19,16 @@ from charla.protocol.messages import (
     Leave,
     Ping,
     Pong,
-    Refusal,
     Rename,
     Say,
     Tell,
     Who,
 )
+from charla.protocol.messages import Refusal
+from charla.protocol.native import NATIVE
+from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import (
     AskHistory,
     CatchUp,

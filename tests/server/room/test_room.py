@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from support.table import Table
 
-from charla.protocol import NATIVE, PLAIN, sentences
-from charla.protocol.messages import Act, Help, Leave, Rename, Say, Tell, Who
+from charla.protocol import sentences
+from charla.protocol.commands import Act, Help, Leave, Rename, Say, Tell, Who
+from charla.protocol.native import NATIVE
+from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
 from charla.server.delivery.requests import Close, Ended, NoSeat
 

@@ -18,7 +18,7 @@ from support import ROOT, eventually
 from charla.protocol.messages import Acted, Joined, Said, Told
 from charla.server.storage import database as storage_module
 from charla.server.storage.database import MIGRATIONS, Storage
-from charla.server.storage.event_log import EVERYONE, NOBODY, Logged, SessionRow, StorageError
+from charla.server.storage.entries import EVERYONE, NOBODY, Logged, SessionRow, StorageError
 
 NOW = int(time.time() * 1000)
 
@@ -157,7 +157,7 @@ def test_it_survives_kill_9(path: str) -> None:
     program = (
         "import os, sys; sys.path.insert(0, sys.argv[1]); "
         "from charla.server.storage.database import Storage\n"
-        "from charla.server.storage.event_log import Logged; from charla.protocol.messages import Said\n"
+        "from charla.server.storage.entries import Logged; from charla.protocol.messages import Said\n"
         "s = Storage(sys.argv[2]); s.start()\n"
         "for n in range(1, 101): s.write([Logged.of(Said(n, n, 0, 'ana', 'hola'), 1, 0)], {}, [])\n"
         "os.kill(os.getpid(), 9)"
@@ -171,7 +171,7 @@ def test_kill_9_leaves_an_event_and_the_state_that_goes_with_it_or_neither(path:
     program = (
         "import itertools, sys; sys.path.insert(0, sys.argv[1]); "
         "from charla.server.storage.database import Storage\n"
-        "from charla.server.storage.event_log import Logged; from charla.protocol.messages import Said\n"
+        "from charla.server.storage.entries import Logged; from charla.protocol.messages import Said\n"
         "s = Storage(sys.argv[2]); s.start()\n"
         "for n in itertools.count(1):\n"
         "    state = {('topic', ''): str(n), ('ban', str(n)): 'x', ('ban', str(n - 1)): None}\n"
