@@ -6,7 +6,7 @@ What comes from people (nicks, addresses, errors about them) can neither steer t
 nor pass for a record of its own.
 
 The text is in the language that is spoken; the JSON form, which programs read, is in English.  So messages
-are marked with N_, and what goes into them may be Words: here both get their language.
+are marked with N_, and what goes into them may be LazyText: here both get their language.
 """
 
 from __future__ import annotations
