@@ -13,17 +13,7 @@ from collections.abc import Callable
 
 from charla.i18n import N_
 from charla.protocol.commands import Ping
-from charla.protocol.messages import (
-    Acted,
-    Crowd,
-    Event,
-    Joined,
-    Left,
-    Message,
-    Moderated,
-    Notice,
-    Said,
-)
+from charla.protocol.messages import Acted, Crowd, Event, Joined, Left, Message, Moderated, Notice, Said
 from charla.server.delivery.fanout import Fanout
 from charla.server.room.sessions import Session
 from charla.server.storage.entries import NOBODY, Logged, StorageError

@@ -11,15 +11,7 @@ from typing import Any
 
 from charla.i18n import N_
 from charla.protocol.commands import Act, Help, Rename, Say, Tell, Who
-from charla.protocol.messages import (
-    Acted,
-    AlreadyDone,
-    HelpText,
-    Refusal,
-    Renamed,
-    Said,
-    Told,
-)
+from charla.protocol.messages import Acted, AlreadyDone, HelpText, Refusal, Renamed, Said, Told
 from charla.protocol.native import NATIVE
 from charla.protocol.nicks import check_nick
 from charla.protocol.text import Refused

@@ -185,7 +185,6 @@ class Membership:
             extra=log_fields("resumed", nick=session.nick, peer=connection.peer),
         )
         self._catching_up.begin(session, last, reply)
-        self._private_messages.ask_soon(session)
 
     def restore(self, *, has_moderators: bool) -> None:
         """Seat those who had a seat when the server ended, and tell that the others are gone."""

@@ -63,7 +63,7 @@ class CatchingUp:
         self._opening[dialect, count] = newest, data
         return data
 
-    def history(self, item: AskHistory) -> None:
+    def history(self, _: Session, item: AskHistory) -> None:
         """Have the reader show the history: it may be long, and on disk."""
         entries = self._log.newest_public(item.count)
         before = entries[0].id if entries else self._log.last_id + 1
@@ -83,6 +83,7 @@ class CatchingUp:
         if storage is not None and item.began is not None:
             pruned = max(0, storage.floor - item.began)
         self._go_on(session, item.after, item.reply, from_disk=not item.failed, lost=pruned)
+        self._private_messages.ask_soon(session)
 
     def _go_on(
         self,
@@ -125,10 +126,11 @@ class CatchingUp:
 
     # ---- chunks ----------------------------------------------------------------------------------
 
-    def send(self, connection: Connection, chunk: Chunk) -> None:
+    def send(self, session: Session, chunk: Chunk) -> None:
         """Send what a reader has prepared; it is answered when the socket has taken it."""
-        self._fanout.send_raw(connection, chunk.data)
-        self._chunks.append((connection, chunk.reply))
+        assert session.connection is not None
+        self._fanout.send_raw(session.connection, chunk.data)
+        self._chunks.append((session.connection, chunk.reply))
 
     def answer_chunks(self) -> None:
         """Tell the readers whose client has taken what waited for it to go on.  After each flush."""

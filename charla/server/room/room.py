@@ -118,9 +118,9 @@ class Room:
             Pong: self._pong,
             Leave: self._leave,
             Refused: self._raise,
-            AskHistory: self._history,
-            CatchUp: self._catch_up,
-            Chunk: self._chunk,
+            AskHistory: self._catching_up.history,
+            CatchUp: self._catching_up.go_on,
+            Chunk: self._catching_up.send,
             Silent: self._silent,
             Ended: self._seated_ended,
         }
@@ -238,17 +238,6 @@ class Room:
 
     def _raise(self, _: Session, refused: Refused) -> None:
         raise refused
-
-    def _catch_up(self, session: Session, item: CatchUp) -> None:
-        self._catching_up.go_on(session, item)
-        self._private_messages.ask_soon(session)
-
-    def _chunk(self, session: Session, chunk: Chunk) -> None:
-        assert session.connection is not None
-        self._catching_up.send(session.connection, chunk)
-
-    def _history(self, _: Session, item: AskHistory) -> None:
-        self._catching_up.history(item)
 
     def _silent(self, session: Session, _: Silent) -> None:
         self.announcer.ask_whether_there(session)
