@@ -242,7 +242,7 @@ NOTICES: dict[str, str] = {
     ),
 }
 
-# Why it cannot: the codes of database.py, with spaces.
+# Why it cannot: the codes of log_file.py, with spaces.
 _STORAGE_WORDS = frozenset(
     {
         *(N_("damaged"), N_("read only"), N_("not opened"), N_("disk full"), N_("disk error")),

@@ -237,7 +237,6 @@ class Server:
             connection,
             self._inbox,
             RateLimit(self._limits.rate_limit, self._limits.burst),
-            storage=self._storage,
             replay_lock=self._replay_lock,
             room_check=self._room_check,
             moderators_check=self._moderators_check,

@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from babel.messages.catalog import Catalog
@@ -31,6 +32,7 @@ from support import DEADLINE, ROOT, LineClient, ServerProgram, catalogue
 from support.examples import MESSAGES, NOW, TOLD_ALIKE
 
 from charla import i18n as languages
+from charla import package_data
 from charla.i18n import N_, LazyText, choose, ngettext, preferred, read_catalogue
 from charla.protocol import sentences
 from charla.protocol.greeting import read_greeting, turn_away
@@ -51,7 +53,7 @@ from charla.protocol.messages import (
 )
 from charla.protocol.plain import PLAIN
 from charla.server.records import ThrottledLogger, log_fields, recording
-from charla.server.storage import database
+from charla.server.storage import log_file
 from charla.server.storage.entries import StorageError
 from charla.server.storage.transcript import Transcript
 
@@ -325,9 +327,11 @@ def test_a_language_that_there_is_not(
 
 
 def test_a_language_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(languages, "_folder", lambda: str(tmp_path))
+    monkeypatch.setattr(package_data, "_FOLDER", str(tmp_path))
+    folder = tmp_path / "i18n/languages"
+    folder.mkdir(parents=True)
     assert languages.available() == ["en"]
-    (tmp_path / "pt_BR.po").write_text('msgid "Goodbye!"\nmsgstr "Tchau"\n', encoding="utf-8-sig")
+    (folder / "pt_BR.po").write_text('msgid "Goodbye!"\nmsgstr "Tchau"\n', encoding="utf-8-sig")
     assert languages.available() == ["en", "pt_BR"]
     assert choose(["--lang", "pt-br"], {}) == "pt_BR"
     assert preferred({"LANG": "pt_PT.UTF-8"}) == "en"
@@ -342,15 +346,41 @@ def test_a_language_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         languages.language("es")
 
 
-def test_the_files_are_found_where_pip_puts_them(tmp_path: Path) -> None:
-    """`pip install --target DIR`: the modules in DIR, the languages in DIR/share."""
-    shutil.copytree(ROOT / "charla", tmp_path / "charla")
-    program = "from charla import i18n as languages; languages.use('es'); print(languages._('Goodbye!'))"
-    environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "utf-8"}
+@pytest.mark.parametrize("packed", [False, True], ids=["in a folder", "in a zip file"])
+def test_the_package_finds_its_files_where_it_is(tmp_path: Path, packed: bool) -> None:
+    shutil.copytree(ROOT / "charla", tmp_path / "charla", ignore=shutil.ignore_patterns("__pycache__"))
+    place = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path) if packed else str(tmp_path)
+    program = """if True:
+        import sys
+        from charla import i18n
+        assert i18n.available() == ["en", "es"] and i18n.preferred({"LANG": "es_MX.UTF-8"}) == "es"
+        from charla.protocol import PLAIN, nicks
+        assert nicks.look("Аna") == nicks.look("Ana")
+        i18n.use("en"), i18n.use("es")
+        print(i18n._("Goodbye!"), i18n.__file__)
+    """
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": place, "PYTHONUTF8": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, check=True
+        [sys.executable, "-c", program],
+        cwd=tmp_path.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
     )
-    assert done.stdout.decode().strip() == "¡Hasta luego!"
+    assert done.stdout.startswith(f"¡Hasta luego! {place}")
+
+
+def test_for_english_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(path: str) -> NoReturn:
+        raise AssertionError(path)
+
+    monkeypatch.setattr(languages, "data_names", read)
+    monkeypatch.setattr(languages, "read_data", read)
+    for environment in ({}, {"LANG": "C"}, {"LC_ALL": "en_US.UTF-8"}, {"CHARLA_LANG": "en"}):
+        languages.use(choose([], environment))
+        languages.use(choose(["--lang", "en"], environment))
 
 
 # ---- the compiled form ------------------------------------------------------------------------------
@@ -779,7 +809,7 @@ def recorded(form: str, write: Callable[[], None]) -> str:
 def some_records() -> None:
     log.info(N_("%s is now %s"), "ana", "100 %s")
     log.error(
-        N_("the certificate stays as it was: %s"), database._error("room.db", OSError("disk I/O error"))
+        N_("the certificate stays as it was: %s"), log_file.explain("room.db", OSError("disk I/O error"))
     )
     log.info(N_("%s; %d here"), sentences.leaving("ana", "lost"), 3)
     log.warning(LazyText(N_("there is no password file '{path}': make it, with one line"), path="x"))

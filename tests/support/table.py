@@ -17,7 +17,6 @@ from charla.server.delivery.requests import (
     Connected,
     Ended,
     Promote,
-    ReplaySlice,
     Reply,
     Request,
     TakeSeat,
@@ -28,6 +27,7 @@ from charla.server.room.room import Room
 from charla.server.room.sessions import Session
 from charla.server.storage.database import Storage
 from charla.server.storage.event_log import EventLog
+from charla.server.storage.slices import ReplaySlice
 
 GRACE = 60.0  # seconds
 HANDSHAKE = 20.0
@@ -206,12 +206,8 @@ class Table:
         return connection
 
     def read(self, connection: Connection, read: ReplaySlice) -> Reply:
-        """Do what a reader does with a Read, in one chunk; return what comes next."""
-        entries = read.entries
-        if entries is None:
-            assert self.storage is not None
-            entries = self.storage.events_after(read.after, read.upto, read.session, 10_000)
-        data = b"".join(logged.line_for(read.session) for logged in entries)
+        """Do what a reader does with a slice, in one chunk; return what comes next."""
+        data = b"".join(logged.line_for(read.session) for logged in read)
         assert self.ask(connection, Chunk(data, SimpleQueue())) is True
         return self.ask(connection, CatchUp(read.upto, SimpleQueue()))
 

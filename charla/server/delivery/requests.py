@@ -1,13 +1,13 @@
 """What readers hand the room, besides the commands of their clients, and what it replies.
 
 A reader does all that one connection costs.  So where a client asks for much (a long resume, a history),
-the room only tells its reader what to read, and the reader comes back with bytes, a chunk at a time:
+the room only gives its reader a slice of the log, and the reader comes back with bytes, a chunk at a time:
 
     reader                              room
-    TakeSeat (with a token)  ------>    where the session stands: Read this
+    TakeSeat (with a token)  ------>    where the session stands: a ReplaySlice
     Chunk, Chunk...          ------>    each is replied to when the client's socket has taken it
-    CatchUp                  ------>    what has happened meanwhile: Read this, too; or, when it is
-                                        little, the room sends it and lets the session live
+    CatchUp                  ------>    what has happened meanwhile: another ReplaySlice; or, when it is
+                                        little, the room sends it, and the session is live
 
 Every item with a `reply` is replied to once; the reader waits for that, and reads nothing meanwhile.
 """
@@ -22,33 +22,13 @@ from charla.protocol.commands import Command, Hello
 from charla.protocol.dialect import Dialect
 from charla.protocol.text import Refused
 from charla.server.delivery.connection import Connection
-from charla.server.storage.entries import Logged
-
-
-@dataclass(frozen=True, slots=True)
-class ReplaySlice:
-    """Read events for `session` and hand them over; then CatchUp from `upto`.
-
-    `entries` are those in memory; None: they are on disk, those with after < id <= upto.
-    """
-
-    session: int
-    after: int
-    upto: int
-    entries: list[Logged] | None
-
-
-@dataclass(frozen=True, slots=True)
-class HistorySlice:
-    """Hand over these public messages, and before them the `more` newest on disk, of ids below `before`."""
-
-    entries: list[Logged]
-    before: int
-    more: int
-
+from charla.server.storage.slices import HistorySlice, ReplaySlice
 
 Reply: TypeAlias = bool | ReplaySlice | HistorySlice
-"""True: done, go on.  False: not done, there is no seat or no client any more."""
+"""True: done, go on.  False: not done, there is no seat or no client any more.
+
+A slice is to be read and handed over, in Chunks; that of a replay is followed by CatchUp.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +85,16 @@ class NoSeat:
 
 @dataclass(frozen=True, slots=True)
 class CatchUp:
-    """The client has been sent every event up to `after`: what next?  `failed`: the disk cannot be read.
+    """The client has been sent every event up to `after` that the log had: what next?
 
-    `began`: the id from which on the disk was read for it, if it was.
+    `failed`: the disk cannot be read any further.  `lost`: so many events, at the most, were deleted before
+    the reader came to them.
     """
 
     after: int
     reply: SimpleQueue[Reply]
     failed: bool = False
-    began: int | None = None
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ BURST = 20
 
 
 class RateLimit:
-    """`rate` lines a second with a burst: says how long each line has to wait.  One reader's own.
+    """`rate` lines a second with a burst: says how long each line has to wait.  One reader's alone.
 
     A token bucket kept as one number, the time at which it would be full again (the generic cell rate
     algorithm of ATM networks).

@@ -3,7 +3,7 @@
 The newest events are in memory; with --db all of them are on disk as well (database.py).  Delivery,
 confirmation, history and resume are reads of this log.
 
-An EventLog belongs to the room thread; what it returns may go to other threads.
+An EventLog belongs to the room thread; the slices that it returns are for readers.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from charla.protocol.messages import Acted, Event, Said
 from charla.server.storage.database import Storage
 from charla.server.storage.entries import EVERYONE, Logged, SessionRow, Stored
+from charla.server.storage.slices import DiskSlice, HistorySlice, MemorySlice, ReplaySlice
 
 HISTORY = 1000
 """Events, and public messages, that are held in memory."""
@@ -27,7 +28,7 @@ BATCH = 1000
 class EventLog:
     """The log of one room; `limit` is how many events, and how many public messages, stay in memory.
 
-    Every method is for the room thread.
+    Every method and attribute is the room thread's.
     """
 
     def __init__(
@@ -36,14 +37,14 @@ class EventLog:
         storage: Storage | None = None,
         wall_clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.storage = storage
+        self.storage = storage  # None: there is no disk, or it could not be written any more
+        self.stored: Stored  # what was on disk at the beginning, with storage
         # A batch that is not committed yet has to be in memory: it cannot be read from the disk.
         self._limit = limit if storage is None else max(limit, BATCH)
         self._wall_clock = wall_clock
         self.last_id = 0
         self.floor = 0  # events with a higher id are in memory, but for those that were erased
-        self.stored_id = 0  # the newest that is committed; nothing else is read from the disk
-        self.stored: Stored  # what was on disk at the beginning, with storage
+        self._stored_id = 0  # the newest that is committed; nothing else is read from the disk
         self._last_time = 0  # ms; never goes back, even when the clock is set
         self._recent: deque[Logged] = deque()
         self._public: deque[Logged] = deque(maxlen=limit)
@@ -55,7 +56,7 @@ class EventLog:
         self._new_state: dict[tuple[str, str], str | None] = {}  # by kind and key; None: it goes
         if storage is not None:
             self.stored = stored = storage.load(self._limit)
-            self.last_id = self.stored_id = stored.last_id
+            self.last_id = self._stored_id = stored.last_id
             self._last_time = stored.last_time
             self._recent.extend(stored.recent)
             self._public.extend(stored.public)
@@ -109,7 +110,7 @@ class EventLog:
         self.storage.write(
             self._new_events, self._new_rows, self._new_refusals, self._forgotten, self._new_state
         )
-        self.stored_id = self.last_id
+        self._stored_id = self.last_id
         self._forget_new()
 
     def give_up_storage(self) -> None:
@@ -125,6 +126,36 @@ class EventLog:
         self._new_state = {}
 
     # ---- reading ---------------------------------------------------------------------------------
+
+    def lowest(self, *, on_disk: bool = True) -> int:
+        """Return the id up to which events are gone from memory, and from the disk if that is read, too.
+
+        Private messages are apart: they may be held longer (private_messages.py).
+        """
+        if self.storage is None or not on_disk:
+            return self.floor
+        return min(self.floor, self.storage.floor)
+
+    def missed(self, session: int, after: int, floor: int, waiting: list[Logged]) -> ReplaySlice:
+        """Return what a session that has every event up to `after` is to be sent next.
+
+        `floor` is what `lowest` says, `waiting` the private messages for the session that are older.
+        """
+        if floor >= self.floor or after >= self.floor:
+            entries = (*waiting, *self.after(max(after, floor)))
+            return MemorySlice(session, after, self.last_id, entries)
+        if waiting:
+            return MemorySlice(session, after, floor, tuple(waiting))
+        assert self.storage is not None
+        # All that is on disk, and not up to the memory's floor: that moves on, and would never be passed.
+        after = max(after, floor)
+        return DiskSlice(session, after, max(after, self._stored_id), self.storage)
+
+    def history(self, count: int) -> HistorySlice:
+        """Return the newest public messages, in memory or on disk, `count` at the most."""
+        entries = self.newest_public(count)
+        before = entries[0].id if entries else self.last_id + 1
+        return HistorySlice(tuple(entries), before, count - len(entries), self.storage)
 
     def after(self, number: int) -> list[Logged]:
         """Return the events in memory with an id higher than `number`, in order."""

@@ -34,13 +34,12 @@ from charla.server.delivery.requests import (
     Chunk,
     Close,
     Ended,
-    HistorySlice,
-    ReplaySlice,
     Silent,
     TakeSeat,
 )
 from charla.server.room import sessions
 from charla.server.storage.database import Storage
+from charla.server.storage.slices import DiskSlice, HistorySlice, ReplaySlice
 
 Sit = Callable[..., Table]
 
@@ -427,8 +426,9 @@ def test_history_that_is_asked_for_is_read_by_the_reader(table: Table) -> None:
     table.do(eva, *(Say(f"m{n}") for n in range(5)))
     read = table.ask(eva, AskHistory(3, SimpleQueue()))
     assert isinstance(read, HistorySlice)
-    assert [logged.line.split()[-1] for logged in read.entries] == [b"m2", b"m3", b"m4"]
-    assert read.more == 0  # there is no disk
+    count, messages = read.read()
+    assert [logged.line.split()[-1] for logged in messages] == [b"m2", b"m3", b"m4"]
+    assert count == 3  # there is no disk
 
 
 # ---- on disk -------------------------------------------------------------------------------------
@@ -517,8 +517,7 @@ def test_a_long_resume_reads_the_disk_and_the_seam_has_neither_gap_nor_overlap(
     table.room.flush()
     again = table.connect()
     step = table.ask(again, TakeSeat(Hello("x", token, 2), NATIVE, SimpleQueue()))
-    assert isinstance(step, ReplaySlice)
-    assert step.entries is None
+    assert isinstance(step, DiskSlice)
     rounds = 0
     while isinstance(step, ReplaySlice):
         table.do(eva, Say("during"))
@@ -550,8 +549,8 @@ def test_what_waits_for_one_comes_though_the_disk_has_moved_on(sit: Sit, storage
     eva = table.join("eva")
     table.lose(ana)
     table.do(eva, Tell("ana", "important"), *(Say(f"m{n}") for n in range(1500)))
-    storage._keeper.execute("DELETE FROM events WHERE id <= 100 AND addressee <= 0")
-    storage.floor = 100
+    storage._housekeeper._connection.execute("DELETE FROM events WHERE id <= 100 AND addressee <= 0")
+    storage._housekeeper.floor = 100
     lines = short(table.told(table.resume(token, 2)))
     assert lines[1:4] == ["RESUMED ana 2 97", "MSG 3 - eva ana important", "SAY 101 - eva m97"]
     assert lines[-2:] == ["SAY 1503 - eva m1499", "LIVE 1503"]
@@ -577,12 +576,11 @@ def test_what_is_pruned_while_one_catches_up_is_told_as_lost(sit: Sit, storage: 
     again = table.connect()
     step = table.ask(again, TakeSeat(Hello("x", token, 2), NATIVE, SimpleQueue()))
     assert isinstance(step, ReplaySlice)
-    storage._keeper.execute("DELETE FROM events WHERE id <= 1000")
-    storage.floor = 1000
-    entries = storage.events_after(step.after, step.upto, step.session, 10_000)
-    data = b"".join(logged.line_for(step.session) for logged in entries)
+    storage._housekeeper._connection.execute("DELETE FROM events WHERE id <= 1000")
+    storage._housekeeper.floor = 1000
+    data = b"".join(logged.line_for(step.session) for logged in step)
     assert table.ask(again, Chunk(data, SimpleQueue())) is True
-    assert table.ask(again, CatchUp(step.upto, SimpleQueue(), began=step.after)) is True
+    assert table.ask(again, CatchUp(step.upto, SimpleQueue(), lost=step.pruned)) is True
     table.room.flush()
     lines = table.told(again)
     assert [line for line in lines if line.startswith("RESUMED")] == ["RESUMED ana 2 0", "RESUMED ana 2 998"]
@@ -595,7 +593,7 @@ def test_what_the_memory_has_is_not_lost_though_the_disk_has_not(sit: Sit, stora
     eva = table.join("eva")
     table.lose(ana)
     table.do(eva, *(Say(f"m{n}") for n in range(5)))
-    storage.floor = 6
+    storage._housekeeper.floor = 6
     lines = table.told(table.resume(token, 2))
     assert lines[1] == "RESUMED ana 2 0"
     assert len(lines) == 8
