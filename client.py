@@ -2,7 +2,7 @@
 """The console client of Charla: two threads.  `python3 client.py`, a nick, and talk.
 
     main       the console: typing and drawing (chat.py), or a pipe (script.py)
-    network    the connection, and everything about it (session.py)
+    network    the connection, and everything about it (thread.py)
 
 participant.py tells who owns what.  Before the network thread starts, `join` (join.py) talks to the server
 step by step: greeting, password, nick, opening.

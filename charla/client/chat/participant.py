@@ -4,7 +4,7 @@ Who owns what:
 
     thread     owns                                                     blocks in
     main       the console (typing and drawing)                         reading a line
-    network    the connection, and everything about it (session.py)     the connection
+    network    the connection, and everything about it (thread.py)      the connection
 
 Between them: `Outbox`, what was said and is not confirmed yet (it has a lock), and the console's
 `show`, which any thread may call.
@@ -21,9 +21,10 @@ from dataclasses import replace
 
 from charla.client.chat.join import LOST
 from charla.client.exits import REMOVED, ExitStatus, silence_output
-from charla.client.network.connect import ANSWER_TIME
+from charla.client.network.connect import ANSWER_TIME, Route
 from charla.client.network.events import Ended, Ending, Listener
-from charla.client.network.session import OVERDUE_AFTER, Network
+from charla.client.network.session import OVERDUE_AFTER, Session
+from charla.client.network.thread import Network
 from charla.client.options import password_of, trust_of
 from charla.client.terminal.console import Console
 from charla.common.passwords import Password
@@ -43,7 +44,7 @@ _MAY_HOLD_PASSWORD = re.compile(r"^[^\w\n]*/\s*mod\s*\S", re.IGNORECASE | re.MUL
 class Participant(Listener):
     """Somebody in the room: what their network tells (Listener: in its thread), and how it ends.
 
-    `history`: so many messages from before are to be shown; `give_up_after`: as Network has it, and the
+    `history`: so many messages from before are to be shown; `give_up_after`: as Session has it, and the
     seconds that a server may talk on without a goodbye.
     """
 
@@ -52,21 +53,23 @@ class Participant(Listener):
     ) -> None:
         self.console = console
         self._give_up_after = give_up_after
-        self.network = Network(
+        route = Route(
             options.host,
             options.port,
+            trust=trust_of(options),
+            password=password_of(options),
+            insecure=options.insecure,
+        )
+        session = Session(
             options.nick or "",
-            self,
             reconnect=options.reconnect,
             ping_after=options.ping_after,
             dead_after=options.dead_after,
             give_up_after=give_up_after,
             history=history,
             overdue_after=OVERDUE_AFTER,
-            trust=trust_of(options),
-            password=password_of(options),
-            insecure=options.insecure,
         )
+        self.network = Network(route, session, self)
         self.outbox = self.network.outbox
         self.nick = ""  # written by the network thread once it runs, like what follows
         self.is_down = False  # the connection is, and the user knows
