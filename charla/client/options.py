@@ -18,6 +18,7 @@ from typing import Any
 
 from charla import __version__
 from charla import i18n as languages
+from charla.client.display.phrases import sentence
 from charla.client.network.connect import DEFAULT_PORT
 from charla.client.network.session import DEAD_AFTER, PING_AFTER
 from charla.client.network.trust import read_fingerprint
@@ -25,7 +26,6 @@ from charla.common.command_line import ArgumentParser, NotAsArgument, command, e
 from charla.common.config_file import SettingsError, check_names, default_path, read_settings, yes_or_no
 from charla.i18n import N_, _
 from charla.protocol.commands import HISTORY_AT_JOIN, HISTORY_LIMIT
-from charla.protocol.sentences import sentence
 
 HINTS = N_("""\
 What you do not want to type each time goes into a file: ~/.config/charla/client.toml (on Windows

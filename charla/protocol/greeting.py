@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
+from charla.client.display.phrases import sentence
 from charla.protocol.commands import Command, Hello, Leave
 from charla.protocol.dialect import Dialect
 from charla.protocol.messages import AskNick, AskPassword, Refusal
 from charla.protocol.native import NATIVE, read_hello
 from charla.protocol.nicks import LEAVE_WORDS
 from charla.protocol.plain import PLAIN
-from charla.protocol.sentences import sentence
 from charla.protocol.text import Refused, clean
 
 

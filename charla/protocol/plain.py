@@ -5,57 +5,26 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from charla.client.display.phrases import sentence
 from charla.i18n import _, when_chosen
-from charla.protocol.commands import Command, Ping, Pong
+from charla.protocol.commands import Command
+from charla.protocol.describe import describe
 from charla.protocol.dialect import Dialect
 from charla.protocol.messages import (
     Acted,
-    AlreadyDone,
     AskNick,
     AskPassword,
-    Banned,
-    CaughtUp,
-    Crowd,
-    DeliveryPending,
     Goodbye,
     HelpText,
     HistoryEntry,
-    HistoryHeader,
-    Joined,
-    Left,
     Message,
     Moderated,
-    Notice,
     Refusal,
     Renamed,
-    Resumed,
     Said,
-    Status,
-    Token,
     Told,
-    Topic,
-    Unread,
-    Welcome,
-    WhoPage,
 )
-from charla.protocol.sentences import (
-    MODERATORS_USAGE,
-    USAGE,
-    banned_words,
-    crowd_words,
-    earlier_words,
-    goodbye_words,
-    here_words,
-    left_words,
-    moderated_words,
-    notice_words,
-    sentence,
-    status_words,
-    topic_words,
-    unread_words,
-    usage_words,
-    waits_words,
-)
+from charla.protocol.sentences import MODERATORS_USAGE, USAGE, goodbye_words, usage_words
 from charla.protocol.typed import parse_typed
 
 
@@ -94,14 +63,20 @@ class PlainDialect(Dialect):
                 return b"NICK\n"
             case AskPassword():
                 return b"PASSWORD\n"
-            case (
-                Token() | Resumed() | CaughtUp() | Ping() | Pong() | AlreadyDone()
-            ):  # a session is for programs
-                return b""
             case Refusal(code=code, arguments=arguments):
                 return _under("! ", sentence(code, arguments))
+            case Goodbye(reason=reason):
+                told = goodbye_words(reason)
+            case HelpText(moderators):
+                told = _help(moderators)
+            case Moderated(text=text):  # each line of it says whose it is
+                told = "\n".join(describe(replace(message, text=line)) for line in text.split("\n"))
+            case Renamed(nick=nick) if own:
+                told = describe(message, nick)
             case _:
-                return _under("* ", self._notice(message, own))
+                told = describe(message)
+        # A session (Token, Ping, ...) is for programs: there is nothing to tell of it.
+        return _under("* ", told) if told else b""
 
     def _past(self, event: Said | Acted) -> bytes:
         """Return a message of the history: the server's local time, in brackets, makes it one."""
@@ -110,48 +85,12 @@ class PlainDialect(Dialect):
             return _under(f"{at} {event.nick}: ", event.text)
         return _under(f"{at} ~ {event.nick} ", event.text)
 
-    def _notice(self, message: Message, own: bool) -> str:
-        match message:
-            case Joined(nick=nick):
-                return _("{nick} joined").format(nick=nick)
-            case Left(nick=nick, reason=reason):
-                return left_words(nick, reason)
-            case Renamed(old=old, nick=nick):
-                return (_("you are now {nick}") if own else _("{old} is now {nick}")).format(
-                    old=old, nick=nick
-                )
-            case Crowd():
-                return crowd_words(message)
-            case Welcome(nick=nick, text=text):
-                you = _("You are {nick}. /help tells what you can type.").format(nick=nick)
-                return f"{text or _('Welcome to Charla.')}\n{you}"
-            case WhoPage():
-                return here_words(message)
-            case HistoryHeader():
-                return earlier_words(message)
-            case DeliveryPending():
-                return waits_words(message)
-            case Unread():
-                return unread_words(message)
-            case Notice():
-                return notice_words(message)
-            case Moderated(text=text):  # each line of it says whose it is
-                return "\n".join(moderated_words(replace(message, text=line)) for line in text.split("\n"))
-            case Topic():
-                return topic_words(message)
-            case Banned():
-                return banned_words(message)
-            case Status():
-                return status_words(message)
-            case HelpText(moderators):
-                usage = MODERATORS_USAGE if moderators else USAGE
-                lines = [usage_words(line) for line in usage.values()]
-                width = max(24, max(len(typed) for typed, _meaning in lines) + 2)
-                return "\n".join(f"{typed:<{width}}{meaning}" for typed, meaning in lines)
-            case Goodbye(reason=reason):
-                return goodbye_words(reason)
-            case _:
-                raise TypeError(message)
+
+def _help(moderators: bool) -> str:
+    """Return what can be typed, in two columns."""
+    lines = [usage_words(usage) for usage in (MODERATORS_USAGE if moderators else USAGE).values()]
+    width = max(24, max(len(typed) for typed, _meaning in lines) + 2)
+    return "\n".join(f"{typed:<{width}}{meaning}" for typed, meaning in lines)
 
 
 def _under(head: str, text: str) -> bytes:

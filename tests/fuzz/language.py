@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TypeVar
 
+from charla.client.display.phrases import sentence
 from charla.protocol.commands import Act, Announce, Command, Help, Kick, Rename, Say, SetTopic, Tell
 from charla.protocol.framing import LineFramer, decode_line
 from charla.protocol.greeting import read_answer, read_greeting, turn_away
@@ -24,7 +25,7 @@ from charla.protocol.messages import (
 from charla.protocol.native import NATIVE
 from charla.protocol.nicks import check_nick, like_a_nick, look, nick_key
 from charla.protocol.plain import PLAIN
-from charla.protocol.sentences import SENTENCES, sentence
+from charla.protocol.sentences import SENTENCES
 from charla.protocol.text import MAX_LINE, Refused, clean
 from charla.protocol.typed import parse_typed
 

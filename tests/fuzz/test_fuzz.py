@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from charla.client.display.phrases import sentence
 from charla.common import tls
 from charla.protocol import framing, native, plain
 from charla.protocol.commands import Ban, Hello, Kick
 from charla.protocol.messages import Message, Moderated, Topic
 from charla.protocol.native import NATIVE
-from charla.protocol.sentences import sentence
 from charla.protocol.text import Refused, clean
 from charla.protocol.typed import parse_typed
 from charla.server.room.lobby import Lobby

@@ -33,8 +33,10 @@ from support.examples import MESSAGES, NOW, TOLD_ALIKE
 
 from charla import i18n as languages
 from charla import package_data
+from charla.client.display import phrases
 from charla.i18n import N_, LazyText, choose, ngettext, preferred, read_catalogue
 from charla.protocol import sentences
+from charla.protocol.describe import describe
 from charla.protocol.greeting import read_greeting, turn_away
 from charla.protocol.messages import (
     Crowd,
@@ -204,11 +206,11 @@ def test_what_a_module_records_is_marked(path: Path) -> None:
 def test_all_that_the_tables_say_is_marked() -> None:
     marked = {form for forms in ids(catalogue.template()) for form in forms}
     tables = [
-        *(sentences.SENTENCES, sentences.CLIENT_SENTENCES, sentences.GOODBYES, sentences.LEAVE_REASONS),
+        *(sentences.SENTENCES, phrases.CLIENT_SENTENCES, sentences.GOODBYES, sentences.LEAVE_REASONS),
         *(sentences.NOTICES, sentences.ACTIONS, sentences.STATUS_WORDS),
     ]
     assert {words for table in tables for words in table.values()} - marked == {""}
-    for usage in (sentences.USAGE, sentences.MODERATORS_USAGE, sentences.CLIENT_USAGE):
+    for usage in (sentences.USAGE, sentences.MODERATORS_USAGE, phrases.CLIENT_USAGE):
         assert {meaning for _typed, meaning in usage.values()} <= marked
         assert {typed for typed, _meaning in usage.values() if re.search("[A-Z]{3}", typed)} <= marked
 
@@ -502,7 +504,7 @@ def test_no_words_are_no_words() -> None:
 
 def test_plurals() -> None:
     languages.use("es")
-    assert [sentences.earlier_words(HistoryHeader(0, n)) for n in (0, 1, 2)] == [
+    assert [describe(HistoryHeader(0, n)) for n in (0, 1, 2)] == [
         "No hay nada de lo que se dijo antes.",
         "Lo que se dijo antes, el último mensaje:",
         "Lo que se dijo antes, los 2 últimos mensajes:",
@@ -593,7 +595,7 @@ def test_a_ban_says_how_long_it_holds() -> None:
 def test_the_status_is_right_for_any_number() -> None:
     values = ("93784", *"1110", "1234567", *"11111111")
     languages.use("es")
-    lines = sentences.status_words(Status(7, values)).split("\n")
+    lines = describe(Status(7, values)).split("\n")
     assert len(lines) == len(sentences.STATUS_WORDS)
     assert lines[:2] == ["en marcha desde hace: 1 d 2 h", "personas en la sala: 1"]
     assert lines[5] == "sucesos desde el arranque: 1234567"
@@ -601,17 +603,14 @@ def test_the_status_is_right_for_any_number() -> None:
 
 
 def test_a_status_of_a_later_version_is_told_as_far_as_it_is_known() -> None:
-    told = sentences.status_words(Status(7, ("lately", *"2" * 20))).split("\n")
+    told = describe(Status(7, ("lately", *"2" * 20))).split("\n")
     assert told[:2] == ["running for: lately", "people in the room: 2"]
     assert len(told) == len(sentences.STATUS_WORDS)
-    assert sentences.status_words(Status(7, ())) == ""
+    assert describe(Status(7, ())) == ""
 
 
-def test_a_usage_of_the_client_is_told_too() -> None:
-    assert sentences.sentence("usage", ("r",)).endswith("/r TEXT")
-    assert sentences.sentence("not-ignored", ("ana",)) == "'ana' is not ignored."
+def test_a_refusal_is_worded_in_spanish() -> None:
     languages.use("es")
-    assert sentences.sentence("usage", ("search",)).endswith("Se escribe así: /search PALABRAS")
     assert sentences.sentence("nick-scripts", ("Cyrillic", "Tifinagh")).endswith(
         "ese mezcla cirílico y Tifinagh."
     )

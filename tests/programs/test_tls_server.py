@@ -18,11 +18,12 @@ import pytest
 from conftest import RunningServer
 from support import DEADLINE, LineClient, ServerProgram, eventually
 
+from charla.client.display.phrases import sentence
 from charla.common.passwords import Password
 from charla.common.tls import certificate_fingerprint, client_context, own_certificate, server_context
 from charla.protocol.commands import NEW_SESSION, Hello, Leave, Say, Tell
 from charla.protocol.messages import CaughtUp, Goodbye, Joined, Resumed, Said, Token, Told
-from charla.protocol.sentences import GOODBYES, sentence
+from charla.protocol.sentences import GOODBYES
 from charla.protocol.text import MAX_TEXT
 from charla.server.delivery.connection import Connection
 from charla.server.delivery.fanout import Fanout

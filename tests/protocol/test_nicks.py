@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charla.client.display.phrases import sentence
 from charla.protocol.confusables import prototypes
 from charla.protocol.nicks import RESERVED_NICKS, check_nick, like_a_nick, look, nick_key, script_of
-from charla.protocol.sentences import sentence
 from charla.protocol.text import Refused, clean
 
 

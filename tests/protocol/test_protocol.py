@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from support import ROOT
 from support.examples import COMMANDS, LIMIT, MESSAGES, NOW, REFUSED, STREAMS, TOLD_ALIKE, TYPED
 
+from charla.client.display.phrases import sentence
 from charla.protocol import typed as grammar
 from charla.protocol.commands import MAX_NUMBER, MAX_WHY, WHO_PAGE, Act, Command, Hello, Leave, Say, Tell
 from charla.protocol.dialect import Dialect
@@ -35,7 +36,7 @@ from charla.protocol.messages import (
 )
 from charla.protocol.native import NATIVE
 from charla.protocol.plain import PLAIN
-from charla.protocol.sentences import SENTENCES, sentence
+from charla.protocol.sentences import SENTENCES
 from charla.protocol.text import MAX_LINE, MAX_TEXT, Refused, clean
 from charla.protocol.typed import parse_typed
 

@@ -22,11 +22,12 @@ from charla.client.chat.commands import (
     complete,
     parse_line,
 )
-from charla.client.chat.participant import Participant, down_words, may_hold_password, opening_order
+from charla.client.chat.participant import Participant, may_hold_password, opening_order
 from charla.client.chat.roster import Roster
 from charla.client.chat.scrollback import Scrollback
 from charla.client.display import prompt
 from charla.client.display.mentions import names
+from charla.client.display.phrases import down_words, sentence
 from charla.client.display.screen import Screen
 from charla.client.exits import ExitStatus
 from charla.client.network.events import Arrival, Back
@@ -47,7 +48,6 @@ from charla.protocol.messages import (
     Told,
 )
 from charla.protocol.nicks import nick_key
-from charla.protocol.sentences import sentence
 from charla.protocol.text import MAX_TEXT, Refused, clean
 
 CONFIRM_TIME = 0.05

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 
+from charla.client.display.phrases import sentence
 from charla.client.exits import REMOVED, ExitStatus, diagnose
 from charla.client.network.connect import NoConnection, wait_before_again
 from charla.client.network.events import Ended, Ending
@@ -21,7 +22,7 @@ from charla.i18n import N_, LazyText, _
 from charla.protocol.commands import Leave
 from charla.protocol.messages import Message
 from charla.protocol.nicks import check_nick
-from charla.protocol.sentences import goodbye_words, sentence
+from charla.protocol.sentences import goodbye_words
 from charla.protocol.text import Refused
 from charla.protocol.typed import parse_typed
 

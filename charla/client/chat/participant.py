@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from charla.client.chat.join import LOST
+from charla.client.display.phrases import anew_words, back_words, doubts, sentence
 from charla.client.exits import REMOVED, ExitStatus, diagnose
 from charla.client.network.connect import ANSWER_TIME
 from charla.client.network.events import Back, Ended, Ending, Listener
@@ -18,10 +19,10 @@ from charla.client.network.trust import trust_of
 from charla.client.terminal.console import Console
 from charla.common.passwords import Password
 from charla.common.stdio import silence_output
-from charla.i18n import N_, _, ngettext
+from charla.i18n import N_, _
 from charla.protocol.commands import Mod
 from charla.protocol.messages import HistoryEntry, HistoryHeader, Message, Renamed, Welcome
-from charla.protocol.sentences import GOODBYES, SENTENCES, anew_words, back_words, goodbye_words, sentence
+from charla.protocol.sentences import goodbye_words
 from charla.protocol.text import Refused, clean
 
 MODERATOR_PASSWORD = "CHARLA_MODERATOR_PASSWORD"  # noqa: S105 - where it is, not what it is
@@ -215,26 +216,6 @@ _ENDINGS = {
     ),
     Ending.SEAT_GONE: N_("The server did not keep your seat."),
 }
-
-
-def down_words(reason: str) -> str:
-    """Return what to tell when the link is lost: `reason` as Listener.down has it."""
-    trying = _("The connection is lost: trying to get it back.")
-    code, *arguments = reason.split(" ")
-    if code in SENTENCES:  # the server is there, but does not let us in yet
-        why = sentence(code, tuple(arguments))
-        return f"{trying} " + _("The server does not let you in yet: {why}").format(why=why)
-    if reason == "slow":
-        return f"{goodbye_words(reason)} " + _("Your seat is kept: trying to get it back.")
-    return goodbye_words(reason) if reason in GOODBYES else trying
-
-
-def doubts(lines: list[str]) -> list[str]:
-    """Return what to tell of lines of which nobody knows whether they were said."""
-    count = ngettext(
-        "Not confirmed, so perhaps not sent ({n}):", "Not confirmed, so perhaps not sent ({n}):", len(lines)
-    )
-    return [count.format(n=len(lines)), *(f"    {line}" for line in lines)]
 
 
 def may_hold_password(line: str, refused: Refused | None = None) -> bool:

@@ -14,18 +14,17 @@ import time
 from collections.abc import Callable, Sequence
 
 from charla.client.display import help_topics, screen_reader
-from charla.client.display.colors import BOLD, DIM, MARKED, Palette, has_many_colors, paint, use_color
+from charla.client.display.colors import BOLD, DIM, MARKED, Palette, has_many_colors, paint
 from charla.client.display.dates import clock, day_of, day_words, when
-from charla.client.display.mentions import names, spans
+from charla.client.display.mentions import spans
 from charla.client.display.widths import UNLIMITED, cuts, display_width, shortened, wrap
 from charla.i18n import _
+from charla.protocol.describe import describe
 from charla.protocol.messages import (
     Acted,
     Banned,
     Crowd,
-    DeliveryPending,
     HistoryEntry,
-    HistoryHeader,
     Joined,
     Left,
     Message,
@@ -33,32 +32,21 @@ from charla.protocol.messages import (
     Notice,
     Renamed,
     Said,
-    Status,
     Told,
     Topic,
     Unread,
     Welcome,
-    WhoPage,
 )
-from charla.protocol.sentences import (
-    banned_words,
-    crowd_words,
-    earlier_words,
-    here_words,
-    left_words,
-    moderated_words,
-    notice_words,
-    status_words,
-    topic_words,
-    unread_words,
-    waits_words,
-)
-
-__all__ = ["Screen", "names", "use_color"]
 
 _MARGIN = 6  # columns: the width of a time and a space
 _NARROW_HELP = 50  # columns: in fewer the help begins at the left
 _MEANING = 24  # columns that the help's right column has at least, or it goes under the left one
+
+_TIMED = (Joined, Left, Renamed, Crowd, Unread, Notice, Welcome, Moderated)
+"""What has a time to be told; what else is not talk is an answer."""
+
+_TYPED = (Moderated, Topic, Banned)
+"""What ends in a text that somebody has typed."""
 
 
 class Screen:
@@ -97,50 +85,18 @@ class Screen:
         match message:
             case Said(_id, at) | Acted(_id, at) | Told(_id, at):
                 return self._new_day(at) + self._talk(message, me, self._time())
-            case Joined(_id, at, nick):
-                text = _("{nick} joined").format(nick=nick)
-            case Left(_id, at, nick, reason):
-                text = left_words(nick, reason)
-            case Renamed(_id, at, _tag, old, nick):
-                words = _("you are now {nick}") if nick == me else _("{old} is now {nick}")
-                text = words.format(old=old, nick=nick)
-            case Crowd(_id, at):
-                text = crowd_words(message)
-            case Unread(_id, at):
-                text = unread_words(message)
-            case Notice(_id, at):
-                text = notice_words(message)
-            case Welcome(_id, at, nick, _roster, text):
-                hint = _("You are {nick}. /help tells what you can type.").format(nick=nick)
-                text = f"{text or _('Welcome to Charla.')}\n{hint}"
-            case Moderated(_id, at, action=action):
-                day, color = self._new_day(at), BOLD if action == "announce" else DIM
-                return day + self._notice(color, self._time(), moderated_words(message), under=True)
-            case _:
-                return self._untimed(message, me)
-        return self._new_day(at) + self._notice(DIM, self._time(), text)
-
-    def _untimed(self, message: Message, me: str) -> list[str]:
-        """Return the same for what has no time of its own, or is of another one."""
-        match message:
             case HistoryEntry(event):
                 return self._past(event, me)
-            case WhoPage():
-                return self.notice(here_words(message))
-            case HistoryHeader():
-                return self.notice(earlier_words(message))
-            case DeliveryPending():
-                return self.notice(waits_words(message))
-            case Topic() if self._plain:
-                return topic_words(message).split("\n")  # each says that it is the topic
-            case Topic():
-                return self._notice(DIM, self._margin(), topic_words(message), under=True)
-            case Banned():
-                return self._notice(DIM, self._margin(), banned_words(message), under=True)
-            case Status():
-                return self.notice(status_words(message))
-            case _:
-                return []
+        text = describe(message, me)
+        if not text:
+            return []
+        day, begin = [], self._margin()
+        if isinstance(message, _TIMED):
+            day, begin = self._new_day(message.time), self._time()
+        elif isinstance(message, Topic) and self._plain:
+            return text.split("\n")  # each says that it is the topic
+        color = BOLD if isinstance(message, Moderated) and message.action == "announce" else DIM
+        return day + self._notice(color, begin, text, under=isinstance(message, _TYPED))
 
     def found(self, messages: Sequence[Said | Acted | Told], me: str) -> list[str]:
         """Return the lines for messages from before, as those of the history are."""

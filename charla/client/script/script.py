@@ -16,12 +16,11 @@ from contextlib import suppress
 from charla.client.chat.participant import (
     NOBODY_READS,
     Participant,
-    doubts,
-    down_words,
     may_hold_password,
     moderator_password,
     opening_order,
 )
+from charla.client.display.phrases import doubts, down_words, sentence
 from charla.client.display.screen import Screen
 from charla.client.exits import ExitStatus, diagnose
 from charla.client.network.events import Arrival, Back, Ended, Ending
@@ -43,7 +42,6 @@ from charla.protocol.messages import (
     Topic,
     WhoPage,
 )
-from charla.protocol.sentences import sentence
 from charla.protocol.text import Refused, clean
 from charla.protocol.typed import parse_typed
 

@@ -22,9 +22,10 @@ from charla.client.chat.commands import (
     parse_line,
 )
 from charla.client.display import help_topics
+from charla.client.display.phrases import CLIENT_USAGE, sentence
 from charla.protocol import typed
 from charla.protocol.commands import Command, Help, History, Say, Tell, Who
-from charla.protocol.sentences import CLIENT_USAGE, sentence, usage_words
+from charla.protocol.sentences import usage_words
 from charla.protocol.text import Refused
 
 
