@@ -1,11 +1,31 @@
 #!/usr/bin/env python3
-"""The console client of Charla: two threads.  `python3 client.py`, a nick, and talk.
+"""The console client of Charla.  `python3 client.py`, a nick, and talk.
 
-    main       the console: typing and drawing (chat.py), or a pipe (script.py)
-    network    the connection, and everything about it (thread.py)
+Two threads:
 
-participant.py tells who owns what.  Before the network thread starts, `join` (join.py) talks to the server
-step by step: greeting, password, nick, opening.
+    thread     owns                                                      blocks in
+    main       the terminal: it reads what is typed, and draws           reading a line
+    network    the connection: it sends, receives, and connects again    a selector
+
+Before the network thread starts, the main thread joins: it connects, and gives the password and a nick.
+
+The way of a message (~> leads from one thread to the other):
+
+    keys -> a line (terminal) -> a command (chat) -> the outbox (network) ~> bytes -> the server
+    the server -> bytes -> a message (network) -> lines (chat, display) ~> drawn (terminal)
+
+What was said stays in the outbox until the server has sent it back: that is its confirmation.
+
+The rooms in charla/client/, in the order in which to read them.  Each imports only those before it:
+
+    network     the connection: outbox.py, link.py, connect.py, session.py, thread.py
+    display     how a message looks: screen.py
+    terminal    the consoles: console.py says what one is
+    chat        join.py takes a seat; participant.py; chat.py is a person who types
+    script      the same for a pipe, --send and --json
+    app.py      the parts put together
+
+docs/ARCHITECTURE.md follows one message through both programs.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ Who owns what:
                                    it; closes the socket, last
     room             1             everything shared (room.py), every unsent   its inbox (inbox.py); with --db
                                    byte (fanout.py); writes the log file       a commit
-    housekeeper      1, with --db  what leaves the log file (database.py)       its queue, the disk
+    housekeeper      1, with --db  what leaves the log file (housekeeper.py)   its queue, the disk
     transcript       1, if asked   the file of --transcript (transcript.py)    its queue, the disk
     log (records.py) 1             the terminal: writing to it may block       its queue
 

@@ -40,7 +40,7 @@ examples:
   python3 bench/bench.py --only throughput --rounds 9
   python3 bench/bench.py --only crowd --server-python python3.13
   git worktree add ../charla-before cb2bffb  and then, to compare with what that commit did:
-  python3 bench/bench.py --only log --baseline ../charla-before
+  python3 bench/bench.py --only latency --only throughput --baseline ../charla-before
 """
 
 
@@ -70,8 +70,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--baseline",
         metavar="DIR",
         type=Path,
-        help="a checkout of an older version of our server, to compare with where the log is compared "
-        "(without it: this version with --history 0)",
+        help="a checkout of an older version of our server, to compare with (without it the kinds of log are "
+        "compared with --history 0)",
     )
     parser.add_argument("--write", action="store_true", help="write docs/ also with --quick or --only")
     options = parser.parse_args(arguments)

@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from charla.server.storage.database import Storage
-from charla.server.storage.event_log import EVERYONE, Logged
+from charla.server.storage.entries import EVERYONE, Logged
 
 BATCH = 20_000
 SMALL_BATCH = 100  # as of a busy room

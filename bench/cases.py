@@ -247,6 +247,12 @@ def build(effort: Effort, python: str, baseline: Path | None, folder: Path) -> C
         Contestant("plain", "charla, plain dialect", charla(python), "plain"),
         Contestant("native", "charla, native dialect", charla(python), "native"),
     ]
+    compared = []  # each beside the older version of it
+    for our in ours:
+        compared.append(our)
+        if baseline is not None:
+            title = f"{our.title}: the version before"
+            compared.append(Contestant(f"{our.key}-before", title, charla(python, top=baseline), our.dialect))
     rivals, rivals_each = [], []
     if is_installed("ngircd"):
         rivals.append(Contestant("ngircd", "ngIRCd", ngircd(), "irc"))
@@ -256,8 +262,8 @@ def build(effort: Effort, python: str, baseline: Path | None, folder: Path) -> C
         rivals_each.append(Contestant("ncat-each", "ncat, acknowledged at once", ncat(), "raw", "each"))
     bare = Contestant("floor", "bare loop of send in C", floor(), "raw")
     ceiling = Contestant("ceiling", "ceiling of the generator", floor(batch=WINDOW), "raw")
-    latency = [*ours, *rivals, bare]
-    throughput = [*ours, *rivals, *rivals_each, bare, ceiling]
+    latency = [*compared, *rivals, bare]
+    throughput = [*compared, *rivals, *rivals_each, bare, ceiling]
     logs = with_logs(python, baseline, folder)
     long_log = LongLog(folder)
     return Cases(

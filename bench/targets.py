@@ -39,6 +39,9 @@ LOG_TARGETS = {"": 0.9, "-db": 0.5, "-full": None, "-tls": 0.5}
 BURST_DELAY = 100.0
 """Milliseconds: p99 of other people's messages while many come back."""
 
+BEFORE_TARGET = 0.97
+"""The share that is to be left of the speed of the version before; rounds differ by two per cent and more."""
+
 RESTART_TIME = 1.0
 RESTART_BYTES = 60e6
 
@@ -81,6 +84,12 @@ def verdicts(cases: Cases) -> list[Verdict]:
             found += judge_throughput(cases.throughput[clients], key, times)
         for clients in sorted(LATENCY_TARGETS, reverse=True):
             found += judge_latency(cases.latency[clients], key, clients)
+        for clients, talk in cases.latency.items():
+            found += judge_against_before(
+                talk, key, f"{clients} clients, p50", lambda sample: 1 / p50(sample)
+            )
+        for clients, flood in cases.throughput.items():
+            found += judge_against_before(flood, key, f"{clients} clients, deliveries", rate)
         found += judge(cases.crowd, key, judge_crowd)
         found += judge(cases.stalled, key, judge_stalled)
         found += judge(cases.silent, key, judge_silent)
@@ -146,6 +155,17 @@ def judge_latency(case: Case[Sample], key: str, clients: int) -> list[Verdict]:
     return judge(case, key, each)
 
 
+def judge_against_before(
+    case: Case[Sample], key: str, what: str, speed: Callable[[Sample], float]
+) -> list[Verdict]:
+    """Judge our server against its older version; `speed` is a figure that is better the higher it is."""
+    if key not in case.results or f"{key}-before" not in case.results:
+        return []
+    ratio = share(case, key, f"{key}-before", speed)
+    target = f"{what} ({key}): at least {BEFORE_TARGET} x the version before"
+    return [Verdict(target, f"{ratio:.2f} x", ratio >= BEFORE_TARGET)]
+
+
 def judge_crowd(name: str, results: Sequence[Crowd]) -> list[Verdict]:
     samples = [result.sample for result in results]
     weight = middle(results, lambda result: result.bytes_per_client)
@@ -198,12 +218,12 @@ def reference(case: Case[Sample], dialect: str) -> str | None:
     return next((key for key in keys if key in case.results), None)
 
 
-def share(case: Case[Sample], key: str, other: str) -> float:
-    """The rate of `key` to that of `other`: the median over the rounds, in which they ran side by side."""
+def share(case: Case[Sample], key: str, other: str, speed: Callable[[Sample], float] = rate) -> float:
+    """The speed of `key` to that of `other`: the median over the rounds, in which they ran side by side."""
     ours, theirs = case.results[key], case.results[other]
     if len(ours) != len(theirs):
-        return middle(ours, rate) / middle(theirs, rate)
-    return median(rate(our) / rate(their) for our, their in zip(ours, theirs, strict=True))
+        return middle(ours, speed) / middle(theirs, speed)
+    return median(speed(our) / speed(their) for our, their in zip(ours, theirs, strict=True))
 
 
 def judge_logs(case: Case[Sample]) -> list[Verdict]:

@@ -22,7 +22,7 @@ from support import LineClient, Program
 from support.terminal import Terminal
 from terminal_svg import DARK, LIGHT, draw, screen_of
 
-from charla.protocol.messages import Say, Tell
+from charla.protocol.commands import Say, Tell
 
 FOLDER = Path(__file__).resolve().parent / "pictures"
 

@@ -1,10 +1,7 @@
-"""The console client of Charla: two threads.  `python3 client.py`, a nick, and talk.
+"""The client put together: options, console, network, and who talks: a person or a script.
 
-    main       the console: typing and drawing (chat.py), or a pipe (script.py)
-    network    the connection, and everything about it (thread.py)
-
-participant.py tells who owns what.  Before the network thread starts, `join` (join.py) talks to the server
-step by step: greeting, password, nick, opening.
+All of it runs in the main thread.  What only some need is imported where they need it: so the client starts
+sooner.
 """
 
 from __future__ import annotations
@@ -16,13 +13,14 @@ from charla.client.chat.join import Fatal, join
 from charla.client.chat.participant import Participant
 from charla.client.display.colors import use_color
 from charla.client.display.screen import Screen
-from charla.client.exits import ExitStatus, diagnose, silence_output
+from charla.client.exits import ExitStatus, diagnose
 from charla.client.network.events import Ended, Ending
 from charla.client.options import parse_options
 from charla.client.terminal.choose import open_console
-from charla.client.terminal.console import Console, PipeConsole, enable_colors
+from charla.client.terminal.console import Console, enable_colors
+from charla.client.terminal.pipe import PipeConsole
 from charla.common.passwords import PasswordError
-from charla.common.stdio import have_streams
+from charla.common.stdio import have_streams, silence_output
 from charla.common.tls import TlsError
 from charla.i18n import _, system_words
 from charla.protocol.messages import Message
@@ -36,26 +34,26 @@ def talk(options: argparse.Namespace, console: Console) -> ExitStatus:
     color = use_color(options.color, plain=options.plain) and enable_colors()
     screen = Screen(console.width, color, plain=options.plain, terminal=console.interactive)
     screen.time_shown = options.time
-    talker = _talker(options, console, screen)
+    participant = _participant(options, console, screen)
     try:
-        return talker.run(_join(talker, console, options.nick))
+        return participant.run(_join(participant, console, options.nick))
     finally:
-        talker.network.close()
+        participant.network.close()
 
 
-def _join(talker: Participant, console: Console, nick: str | None) -> list[Message]:
-    """Take a seat, and return the opening; tell the talker when there is none to be had."""
+def _join(participant: Participant, console: Console, nick: str | None) -> list[Message]:
+    """Take a seat, and return the opening; tell the participant when there is none to be had."""
     try:
-        return join(talker.network, console, nick)
+        return join(participant.network, console, nick)
     except Fatal as fatal:
-        talker.no_seat(fatal.ended)
+        participant.no_seat(fatal.ended)
         raise
     except KeyboardInterrupt:
-        talker.no_seat(Ended(Ending.CLOSED))
+        participant.no_seat(Ended(Ending.CLOSED))
         raise
 
 
-def _talker(options: argparse.Namespace, console: Console, screen: Screen) -> Participant:
+def _participant(options: argparse.Namespace, console: Console, screen: Screen) -> Participant:
     """Return what fits: a person, or a script.  Imported here, to start sooner without the other."""
     if console.interactive:
         from charla.client.chat.chat import Chat

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from enum import IntEnum
 
@@ -26,8 +25,3 @@ def diagnose(*lines: object) -> None:
     with contextlib.suppress(OSError):
         for text in lines:
             print(f"charla: {text}", file=sys.stderr, flush=True)
-
-
-def silence_output() -> None:
-    """Let nothing complain at exit that standard output is closed."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""The options of the client: typed, from the environment or from a file; and what they make: trust, password.
+"""The options of the client: typed, from the environment or from a file.
 
     --dead-after 20                       what is typed wins
     CHARLA_DEAD_AFTER=20                  over the environment,
@@ -16,18 +16,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from charla import __version__
 from charla import i18n as languages
-from charla import protocol
-from charla.client.exits import diagnose
+from charla.client.display.phrases import sentence
 from charla.client.network.connect import DEFAULT_PORT
 from charla.client.network.session import DEAD_AFTER, PING_AFTER
-from charla.client.network.trust import Authority, FirstUse, Pinned, Trust, read_fingerprint
+from charla.client.network.trust import read_fingerprint
 from charla.common.command_line import ArgumentParser, NotAsArgument, command, examples
 from charla.common.config_file import SettingsError, check_names, default_path, read_settings, yes_or_no
-from charla.common.passwords import Password
 from charla.i18n import N_, _
-from charla.protocol.messages import HISTORY_AT_JOIN, HISTORY_LIMIT
-from charla.protocol.sentences import sentence
+from charla.protocol.commands import HISTORY_AT_JOIN, HISTORY_LIMIT
 
 HINTS = N_("""\
 What you do not want to type each time goes into a file: ~/.config/charla/client.toml (on Windows
@@ -427,7 +425,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--version",
         action="version",
-        version=f"Charla {protocol.__version__}",
+        version=f"Charla {__version__}",
         help=_("show the version and exit"),
     )
     parser.add_argument("--config", metavar=_("FILE"), help=_("read the settings in FILE (see below)"))
@@ -473,22 +471,3 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
             )
         )
     return choice.namespace()
-
-
-def trust_of(options: argparse.Namespace) -> Trust | None:
-    """Return whom the options trust; None without TLS."""
-    if options.tls_ca is not None:
-        return Authority(options.tls_ca)
-    if options.tls_fingerprint is not None:
-        return Pinned(
-            _("{host}, port {port},").format(host=options.host, port=options.port), options.tls_fingerprint
-        )
-    return FirstUse(options.host, options.port) if options.tls else None
-
-
-def password_of(options: argparse.Namespace) -> Password | None:
-    """Return the server's password, if there is one in a file or in the environment; PasswordError."""
-    if options.password_file is not None:
-        return Password.read(options.password_file, diagnose)
-    typed = os.environ.get("CHARLA_PASSWORD")
-    return Password(typed) if typed else None

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from charla.i18n import N_, LazyText, system_words
-from charla.protocol import is_native
+from charla.protocol.greeting import is_native
 from charla.protocol.nicks import LEAVE_WORDS
 from charla.protocol.text import clean
 

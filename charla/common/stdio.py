@@ -1,4 +1,4 @@
-"""Standard input, output and error, where whoever started us has closed them (`>&-`; cron, daemons)."""
+"""Standard input, output and error where they are closed: from the start (`>&-`; cron, daemons), or since."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def have_streams() -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: SIM115
+
+
+def silence_output() -> None:
+    """Let nothing complain at exit that standard output is closed, or takes no more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,15 +12,14 @@ to be built.  A program chooses its language once, with `use`, before it starts 
 from __future__ import annotations
 
 import ast
-import contextlib
 import gettext
 import io
-import os
 import re
-import site
 import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
+
+from charla.package_data import data_names, read_data
 
 ENGLISH = "en"
 """The language that the programs are written in: it has no file."""
@@ -28,6 +27,7 @@ ENGLISH = "en"
 VARIABLE = "CHARLA_LANG"
 """The environment variable of --lang, for the client and the server."""
 
+_FOLDER = "i18n/languages"
 _LOCALE = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # in the order of Python's gettext.find
 
 _spoken = gettext.NullTranslations()  # set by `use`, before there is a second thread
@@ -129,10 +129,8 @@ _SYSTEM = (  # in the words of Linux; most are those of macOS, too
 
 def available() -> list[str]:
     """Return the codes of the languages there are: ["en", "es"]."""
-    with contextlib.suppress(OSError):
-        files = os.listdir(_folder())
-        return [ENGLISH, *sorted(name.removesuffix(".po") for name in files if name.endswith(".po"))]
-    return [ENGLISH]
+    names = data_names(_FOLDER)
+    return [ENGLISH, *(name.removesuffix(".po") for name in names if name.endswith(".po"))]
 
 
 def choose(arguments: Sequence[str], environment: Mapping[str, str], configured: str = "") -> str:
@@ -158,14 +156,14 @@ def preferred(environment: Mapping[str, str]) -> str:
     Python's gettext.
     """
     locales = next((environment[name] for name in _LOCALE if environment.get(name)), "")
-    codes = map(_match, locales.split(":"))
+    codes = map(_match, filter(None, locales.split(":")))
     return next((code for code in codes if code is not None), ENGLISH)
 
 
 def _match(locale: str) -> str | None:
     """Return the language, of those there are, that a locale is of: es_MX.UTF-8 is es where no es_MX is."""
     name = re.split("[.@]", locale.strip().lower())[0].replace("-", "_")
-    if name in ("c", "posix"):
+    if name.partition("_")[0] in ("c", "posix", ENGLISH):  # nothing is looked up for it
         return ENGLISH
     there = {code.lower(): code for code in available()}
     return there.get(name) or there.get(name.partition("_")[0])
@@ -237,12 +235,12 @@ def use(code: str) -> None:
     For the main thread, before it starts others.
     """
     global _spoken
-    if code not in available():
+    if code != ENGLISH and code not in available():
         raise ValueError(code)
     _spoken = gettext.NullTranslations()
     if code != ENGLISH:
-        with open(os.path.join(_folder(), f"{code}.po"), encoding="utf-8-sig") as file:
-            _spoken = gettext.GNUTranslations(io.BytesIO(_compiled(read_catalogue(file.read()))))
+        text = read_data(f"{_FOLDER}/{code}.po").decode("utf-8-sig")
+        _spoken = gettext.GNUTranslations(io.BytesIO(_compiled(read_catalogue(text))))
     for learn in _learners:
         learn()
 
@@ -251,19 +249,6 @@ def when_chosen(learn: Callable[[], None]) -> None:
     """Call `learn` now, and again when another language is chosen: for words that are asked for too often."""
     _learners.append(learn)
     learn()
-
-
-def _folder() -> str:
-    """Return where the files are: beside this one, or where pip puts them."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    folder = os.path.join(here, "languages")
-    if os.path.isdir(folder):
-        return folder
-    import sysconfig  # not at the start of what was not installed: that takes 2 ms
-
-    bases = [here, sysconfig.get_path("data"), site.getuserbase()]  # pip install --target, as usual, --user
-    folders = [os.path.join(base, "share", "charla", "languages") for base in bases]
-    return next(filter(os.path.isdir, folders), folder)
 
 
 def read_catalogue(text: str) -> dict[str, str]:

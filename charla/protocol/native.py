@@ -8,67 +8,70 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from charla.protocol.messages import (
+from charla.protocol.commands import (
     HISTORY_AT_JOIN,
     PROTOCOL_VERSION,
     Act,
-    Acted,
-    AlreadyDone,
     Announce,
     AskBans,
-    AskNick,
-    AskPassword,
     AskStatus,
     AskTopic,
     Ban,
-    Banned,
-    CaughtUp,
     Command,
-    Crowd,
-    DeliveryPending,
-    Goodbye,
     Hello,
     Help,
-    HelpText,
     History,
-    HistoryEntry,
-    HistoryHeader,
-    Joined,
     Kick,
     Leave,
-    Left,
-    Message,
     Mod,
-    Moderated,
     Mute,
-    Notice,
     Ping,
     Pong,
-    Refusal,
     Rename,
-    Renamed,
-    Resumed,
-    Said,
     Say,
     SetQuiet,
     SetTopic,
-    Status,
     Tell,
+    Unban,
+    Unmute,
+    Who,
+)
+from charla.protocol.dialect import Dialect
+from charla.protocol.messages import (
+    Acted,
+    AlreadyDone,
+    AskNick,
+    AskPassword,
+    Banned,
+    CaughtUp,
+    Crowd,
+    DeliveryPending,
+    Goodbye,
+    HelpText,
+    HistoryEntry,
+    HistoryHeader,
+    Joined,
+    Left,
+    Message,
+    Moderated,
+    Notice,
+    Refusal,
+    Renamed,
+    Resumed,
+    Said,
+    Status,
     Token,
     Told,
     Topic,
-    Unban,
-    Unmute,
     Unread,
     Welcome,
-    Who,
     WhoPage,
 )
 from charla.protocol.text import Refused, clean
 from charla.protocol.typed import check_duration, history, is_number, message_text, why_text
 
 
-class NativeDialect:
+class NativeDialect(Dialect):
     """For client.py and for bots: a verb, fields, the free text last; ids, times and confirmations.
 
     It reads and writes both sides, so that a client needs nothing but this class.
@@ -336,7 +339,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{0,64}")
 
 
 def _read_past(field: str) -> Said | Acted:
-    event = NativeDialect().decode(field)
+    event = NATIVE.decode(field)
     if not isinstance(event, (Said, Acted)):
         raise Refused("malformed", "PAST")
     return event
@@ -434,3 +437,6 @@ _LAYOUTS: dict[str, tuple[Callable[..., Message], tuple[Callable[[str], object],
     "ERROR": (Refusal, (_read_tag, _read_code, _read_words)),
     "BYE": (Goodbye, (clean,)),
 }
+
+NATIVE = NativeDialect()
+"""The one instance that everybody uses."""

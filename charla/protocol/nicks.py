@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
-from charla.protocol.confusables import PROTOTYPES
-from charla.protocol.messages import MAX_NICK
+from charla.protocol.confusables import prototypes
 from charla.protocol.text import Refused
+
+MAX_NICK = 24
+"""Characters (code points, after NFKC) of a nick."""
 
 # Letters and marks by Unicode, but blank on the screen: with one of them two nicks would look alike.
 _INVISIBLE = re.compile(
@@ -72,7 +75,7 @@ def look(nick: str) -> str:
     """
     if not nick.isascii():
         nick = unicodedata.normalize("NFKD", nick)
-    shape = nick.translate(PROTOTYPES)
+    shape = nick.translate(prototypes())
     if not shape.isascii():
         shape = unicodedata.normalize("NFD", shape)
     if shape.encode("ascii", "ignore").replace(b"l", b"").isupper():
@@ -92,7 +95,7 @@ def check_nick(nick: str) -> str:
     if not nick.isascii():
         _check_scripts(nick)
         _check_digits(nick)
-    if nick_key(nick) in RESERVED_NICKS or _disguise(nick) in _RESERVED_DISGUISES:
+    if nick_key(nick) in RESERVED_NICKS or _disguise(nick) in _reserved_disguises():
         raise Refused("nick-reserved", nick)
     return nick
 
@@ -120,8 +123,9 @@ def _disguise(nick: str) -> str:
     return look(nick).casefold().replace("i", "l").strip("_-.")
 
 
-# Without "all": Ali is a name.
-_RESERVED_DISGUISES = frozenset(map(_disguise, RESERVED_NICKS - {"all"}))
+@cache
+def _reserved_disguises() -> frozenset[str]:
+    return frozenset(map(_disguise, RESERVED_NICKS - {"all"}))  # Ali is a name
 
 
 # ---- scripts -------------------------------------------------------------------------------------

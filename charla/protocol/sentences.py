@@ -7,21 +7,8 @@ from __future__ import annotations
 
 import re
 
-from charla.i18n import N_, LazyText, _, ngettext
-from charla.protocol.messages import (
-    HISTORY_ASKED,
-    HISTORY_LIMIT,
-    Banned,
-    Crowd,
-    DeliveryPending,
-    HistoryHeader,
-    Moderated,
-    Notice,
-    Status,
-    Topic,
-    Unread,
-    WhoPage,
-)
+from charla.i18n import N_, LazyText, _
+from charla.protocol.commands import HISTORY_ASKED, HISTORY_LIMIT
 
 # What /help shows, and what "usage" quotes: how it is typed, and what it does.  `usage_words` translates it.
 USAGE: dict[str, tuple[str, str]] = {
@@ -51,18 +38,6 @@ MODERATORS_USAGE: dict[str, tuple[str, str]] = {
     "set-topic": (N_("/topic TEXT"), N_("say what the room is about; /topic - removes it")),
     "quiet": ("/quiet on|off", N_("only moderators speak")),
     "status": ("/status", N_("how the server is")),
-}
-
-# The same for what client.py does by itself.
-CLIENT_USAGE: dict[str, tuple[str, str]] = {
-    "r": (N_("/r TEXT"), N_("answer the one who last wrote to you alone")),
-    "ignore": (N_("/ignore [USER]"), N_("show nothing more of somebody; alone: who is ignored")),
-    "unignore": (N_("/unignore USER"), N_("show what they say again")),
-    "search": (N_("/search WORDS"), N_("look for words in what was seen here")),
-    "bell": ("/bell off|private|mention|all", N_("when the terminal's bell rings")),
-    "time": ("/time on|off", N_("show the time of messages")),
-    "clear": ("/clear", N_("clear the screen; nothing is lost")),
-    "help-topics": (N_("/help [TOPIC]"), N_("this help; by topic: talk, people, screen, keys, mod")),
 }
 
 
@@ -175,26 +150,11 @@ SENTENCES: dict[str, str] = {
     "not-muted": N_("'{0}' is not muted."),
 }
 
-# What client.py refuses by itself: no codes of the wire.
-CLIENT_SENTENCES: dict[str, str] = {
-    "no-help-on": N_("There is no help on '{0}'. There is help on these: talk, people, screen, keys, mod."),
-    "not-ignored": N_("'{0}' is not ignored."),
-    "nobody-to-answer": N_("Nobody has written to you alone yet."),
-    "leaves": N_("'{0}' is a word that leaves, so nothing was sent: /say {0} says it."),
-    "ignore-yourself": N_("That is you: nobody ignores themselves here."),
-}
-
-# The same where there is something that may have been meant: the second argument.
-_NEAR: dict[str, str] = {
-    "unknown-command": N_(
-        "There is no command /{0}, so nothing was sent. Did you mean /{1}? /help lists them; "
-        "for everyone to read the line, begin with /say."
-    ),
-    "no-help-on": N_(
-        "There is no help on '{0}'. Did you mean /help {1}? "
-        "There is help on these: talk, people, screen, keys, mod."
-    ),
-}
+# "unknown-command" where there is a command that may have been meant: the second argument.
+_UNKNOWN_BUT_NEAR = N_(
+    "There is no command /{0}, so nothing was sent. Did you mean /{1}? /help lists them; "
+    "for everyone to read the line, begin with /say."
+)
 
 # Refusals and notices whose argument is a number of seconds: it is told as a duration.
 _WITH_SECONDS = frozenset({"banned-for", "muted"})
@@ -243,8 +203,8 @@ NOTICES: dict[str, str] = {
     ),
 }
 
-# Why it cannot: the codes of database.py, with spaces.
-_STORAGE_WORDS = frozenset(
+# Why it cannot: the codes of log_file.py, with spaces.
+STORAGE_WORDS = frozenset(
     {
         *(N_("damaged"), N_("read only"), N_("not opened"), N_("disk full"), N_("disk error")),
         *(N_("locked"), N_("error")),
@@ -268,7 +228,7 @@ ACTIONS: dict[str, str] = {
 }
 
 # The same where it ends by itself, after {time}.
-_FOR_A_TIME: dict[str, str] = {
+FOR_A_TIME: dict[str, str] = {
     "ban": N_("{by} banned {nick} for {time}"),
     "mute": N_("{by} muted {nick} for {time}"),
 }
@@ -294,18 +254,18 @@ STATUS_WORDS: dict[str, str] = {
 def sentence(code: str, arguments: tuple[str, ...] = ()) -> str:
     """Return the sentence for a Refusal; for a code of a later version, the code and its arguments."""
     words = arguments
-    for table in (USAGE, MODERATORS_USAGE, CLIENT_USAGE):
+    for table in (USAGE, MODERATORS_USAGE):
         if code == "usage" and arguments and arguments[0] in table:
             words = usage_words(table[arguments[0]])[:1]
-    if code in _WITH_SECONDS and arguments and _is_number(arguments[0]):
-        words = (duration_words(int(arguments[0])),)
+    if code in _WITH_SECONDS and arguments:
+        words = (seconds_words(arguments[0]),)
     if code == "nick-character":
         words = tuple(map(_character, arguments))
     if code == "nick-scripts":
         words = tuple(_(word) if word in _SCRIPTS else word for word in arguments)
-    template = SENTENCES.get(code) or CLIENT_SENTENCES.get(code, "")
-    if len(arguments) > 1:
-        template = _NEAR.get(code, template)
+    template = SENTENCES.get(code, "")
+    if code == "unknown-command" and len(arguments) > 1:
+        template = _UNKNOWN_BUT_NEAR
     try:
         return _(template).format(*words, most=HISTORY_LIMIT) or " ".join((code, *arguments))
     except IndexError:
@@ -316,11 +276,6 @@ def _character(code: str) -> str:
     """Return the character of a code like U+0021, where that can be shown; else the code."""
     character = chr(int(code[2:], 16)) if re.fullmatch("U\\+00[2-7][0-9A-F]", code) else "\x7f"
     return f"'{character}'" if character.isprintable() else code
-
-
-def _is_number(field: str) -> bool:
-    """Say whether `field`, of the wire, is a number: what a server of a later version says may be none."""
-    return re.fullmatch("[0-9]{1,15}", field) is not None
 
 
 def goodbye_words(reason: str) -> str:
@@ -338,135 +293,6 @@ def leaving(nick: str, reason: str) -> LazyText:
     return LazyText(N_("{nick} left ({why})"), nick=nick, why=LazyText(why))
 
 
-def left_words(nick: str, reason: str) -> str:
-    """Return the sentence that tells that somebody is gone, and why."""
-    return str(leaving(nick, reason))
-
-
-def here_words(here: WhoPage) -> str:
-    """Return the sentence that tells who is here."""
-    nicks = ", ".join(here.nicks)
-    if here.pages == 1:
-        words = _("{people} here: {nicks}")
-    elif here.page < here.pages:
-        words = _("{people} here, page {page} of {pages}: {nicks} (/who {next} for more)")
-    else:
-        words = _("{people} here, page {page} of {pages}: {nicks}")
-    return words.format(people=here.people, page=here.page, pages=here.pages, nicks=nicks, next=here.page + 1)
-
-
-def crowd_words(crowd: Crowd) -> str:
-    """Return the sentence that tells how a crowd has changed."""
-    words = _("{joined} joined, {left} left: {people} here")
-    return words.format(joined=crowd.joined, left=crowd.left, people=crowd.people)
-
-
-def notice_words(notice: Notice) -> str:
-    """Return the sentence of a notice; for a code of a later version, the code and its arguments."""
-    arguments = [argument.replace("-", " ") for argument in notice.arguments]
-    words = [_(word) if word in _STORAGE_WORDS else word for word in arguments]
-    try:
-        return _(NOTICES[notice.code]).format(*words)
-    except (KeyError, IndexError):
-        return " ".join((notice.code, *arguments))
-
-
-def moderated_words(event: Moderated) -> str:
-    """Return the sentence that tells what a moderator has decided."""
-    words = _(ACTIONS.get(event.action, "{by}: {action} {nick}"))
-    if event.seconds:
-        words = _(_FOR_A_TIME.get(event.action, N_("{by}: {action} {nick} for {time}")))
-    time = duration_words(event.seconds)
-    told = words.format(by=event.by, action=event.action, nick=event.nick, time=time)
-    return f"{told}: {event.text}" if event.text else told
-
-
-def topic_words(topic: Topic) -> str:
-    """Return the sentences that tell what the room is about."""
-    lines = [_("There is no topic.")]
-    if topic.text:  # each line says what it is
-        lines = [_("Topic: {text}").format(text=line) for line in topic.text.split("\n")]
-    if topic.quiet:
-        lines.append(_("The room is quiet: only moderators speak."))
-    return "\n".join(lines)
-
-
-def banned_words(ban: Banned) -> str:
-    """Return the line that tells of one ban."""
-    if not ban.total:
-        return _("Nobody is banned.")
-    words = _("{number} of {total}: {who}, until /unban, by {by}")
-    if ban.seconds:
-        words = _("{number} of {total}: {who}, for another {time}, by {by}")
-    who = f"{ban.nick} ({ban.address})" if ban.address else ban.nick
-    time = duration_words(ban.seconds)
-    told = words.format(number=ban.number, total=ban.total, who=who, time=time, by=ban.by)
-    return f"{told}: {ban.why}" if ban.why else told
-
-
-def status_words(status: Status) -> str:
-    """Return the lines that tell how the server is."""
-    told = dict(zip(STATUS_WORDS, status.values, strict=False))
-    if _is_number(told.get("uptime", "")):
-        told["uptime"] = duration_words(int(told["uptime"]))
-    return "\n".join(f"{_(STATUS_WORDS[name])}: {value}" for name, value in told.items())
-
-
-def earlier_words(earlier: HistoryHeader) -> str:
-    """Return the sentence that stands before messages of the history."""
-    if not earlier.count:
-        return _("There is nothing of what was said before.")
-    return ngettext(
-        "What was said before, the last message:",
-        "What was said before, the last {n} messages:",
-        earlier.count,
-    ).format(n=earlier.count)
-
-
-def waits_words(waits: DeliveryPending) -> str:
-    """Return the sentence that tells that a private message waits."""
-    words = _("The connection of {nick} is down: that waits until they are back.")
-    return words.format(nick=waits.nick)
-
-
-def unread_words(unread: Unread) -> str:
-    """Return the sentence that tells that private messages were not fetched."""
-    return ngettext(
-        "{nick} did not come back: what you last said to them alone may not have been read.",
-        "{nick} did not come back: the last {n} things that you said to them alone may not have been read.",
-        unread.count,
-    ).format(nick=unread.nick, n=unread.count)
-
-
-def back_words(missed: int, seconds: float, lost: int) -> str:
-    """Return the sentences that tell that the connection is back, and what there was meanwhile."""
-    words = _("Back after {time}: nothing was said meanwhile.")
-    if missed:
-        words = ngettext(
-            "Back after {time}: {n} message came meanwhile.",
-            "Back after {time}: {n} messages came meanwhile.",
-            missed,
-        )
-    text = words.format(time=duration_words(seconds), n=missed)
-    if lost:
-        missing = ngettext(
-            "{n} thing that happened meanwhile is missing here: the server does not hold that any more.",
-            "{n} things that happened meanwhile are missing here: the server does not hold that any more.",
-            lost,
-        )
-        text += " " + missing.format(n=lost)
-    return text
-
-
-def anew_words(nick: str, seconds: float) -> str:
-    """Return the sentence that tells that somebody had to join again."""
-    words = _(
-        "The server did not keep your seat: after {time} you joined again, as {nick}. "
-        "What was said to you alone meanwhile may not have reached you."
-    )
-    return words.format(time=duration_words(seconds), nick=nick)
-
-
 def duration_words(seconds: float) -> str:
     """Return a time in its two greatest units: "2 h 5 min", "30 min"."""
     minutes, rest = divmod(round(seconds), 60)
@@ -477,3 +303,8 @@ def duration_words(seconds: float) -> str:
         del units[0]
     told = [_(words).format(n=count) for count, words in units[:2] if count]
     return " ".join(told) or _("{n} s").format(n=0)
+
+
+def seconds_words(field: str) -> str:
+    """Return the same for a field of the wire; in a later version that may be no number: then as it is."""
+    return duration_words(int(field)) if re.fullmatch("[0-9]{1,15}", field) else field

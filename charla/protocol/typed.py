@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 
-from charla.protocol.messages import (
+from charla.protocol.commands import (
     HISTORY_ASKED,
     HISTORY_LIMIT,
     MAX_WHY,

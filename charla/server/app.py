@@ -10,7 +10,7 @@ Who owns what:
                                    it; closes the socket, last
     room             1             everything shared (room.py), every unsent   its inbox (inbox.py); with --db
                                    byte (fanout.py); writes the log file       a commit
-    housekeeper      1, with --db  what leaves the log file (database.py)       its queue, the disk
+    housekeeper      1, with --db  what leaves the log file (housekeeper.py)   its queue, the disk
     transcript       1, if asked   the file of --transcript (transcript.py)    its queue, the disk
     log (records.py) 1             the terminal: writing to it may block       its queue
 
@@ -40,23 +40,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
+from charla.common.addresses import is_loopback
 from charla.common.command_line import command
 from charla.common.passwords import Password, PasswordError
 from charla.common.stdio import have_streams
 from charla.common.tls import TlsError, certificate_fingerprint, own_certificate, server_context
 from charla.i18n import N_, LazyText, _, speak, system_words
-from charla.server.delivery.fanout import BACKLOG_LIMIT, Connection, Fanout
-from charla.server.delivery.requests import Connected, Ended, Item, Request
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import BACKLOG_LIMIT, Fanout
+from charla.server.delivery.requests import Close, Connected, Ended, Report, Request, Work
 from charla.server.network.acceptor import Acceptor, host_port, listen
-from charla.server.network.admission import Admission, is_loopback
+from charla.server.network.admission import Admission
 from charla.server.network.inbox import Inbox
-from charla.server.network.reader import BURST, DEAD_AFTER, PING_AFTER, PasswordCheck, RateLimit, Reader, Work
+from charla.server.network.password_check import PasswordCheck
+from charla.server.network.rate_limit import BURST, RateLimit
+from charla.server.network.reader import DEAD_AFTER, PING_AFTER, Reader
 from charla.server.options import DEFAULT_PORT, parse_options
-from charla.server.records import ThrottledLogger, log_fields, recording
+from charla.server.records import Counters, ThrottledLogger, log_fields, recording
 from charla.server.room.lobby import HANDSHAKE_TIMEOUT, MAX_WAITING, Lobby
 from charla.server.room.room import GRACE, Room
 from charla.server.storage.database import Storage
-from charla.server.storage.event_log import HISTORY, EventLog, StorageError
+from charla.server.storage.entries import StorageError
+from charla.server.storage.event_log import HISTORY, EventLog
 from charla.server.storage.transcript import Transcript, TranscriptError
 
 try:
@@ -157,6 +162,7 @@ class Server:
         self._dead_after = dead_after
         self._throttled = ThrottledLogger(log)  # of all readers; it has a lock
         self._replay_lock = threading.Lock()  # of the readers that replay: one at a time makes a chunk
+        counters = Counters()
         self._room = Room(
             self._fanout,
             log_of_events,
@@ -167,22 +173,24 @@ class Server:
             max_absent=limits.max_clients,
             lobby=Lobby(
                 self._fanout,
+                counters,
                 has_password=password is not None,
                 limit=limits.max_waiting,
                 timeout=limits.handshake_timeout,
             ),
+            counters=counters,
             transcript=transcript,
         )
         self._acceptor = Acceptor(
             self._listener,
-            self,
+            self._inbox,
             Admission(limits.max_per_address, limits.connects_per_minute),
             self._make_reader,
             self._do_asked,
+            counters,
             keep_alive=(ping_after, dead_after),
             context=context,
         )
-        self._room.turned_away = lambda: self._acceptor.turned_away
         self._room_thread = threading.Thread(target=self._run_room, name="room", daemon=True)
         # Set by anybody, taken back by the acceptor.
         self._to_reload = self._to_report = False
@@ -244,7 +252,7 @@ class Server:
             if threading.current_thread() is threading.main_thread():
                 signal.set_wakeup_fd(-1)
             self._listener.close()
-            self._inbox.put(self._room.close)
+            self._inbox.put(Close())
             self._room_thread.join()
             self._acceptor.close()
             self._throttled.flush()
@@ -254,20 +262,11 @@ class Server:
                 self._storage.close()
             self._inbox.close()
 
-    def put(self, connection: Connection, items: list[Item]) -> None:
-        """Hand the room items of a connection."""
-        self._inbox.put((connection, items))
-
-    def make_place(self) -> None:
-        """Have the room drop connections that only wait."""
-        self._inbox.put(self._room.lobby.make_place)
-
     def _make_reader(self, connection: Connection) -> Reader:
         return Reader(
             connection,
             self._inbox,
             RateLimit(self._limits.rate_limit, self._limits.burst),
-            storage=self._storage,
             replay_lock=self._replay_lock,
             room_check=self._room_check,
             moderators_check=self._moderators_check,
@@ -280,7 +279,7 @@ class Server:
         """Do what signals have asked for."""
         if self._to_report:
             self._to_report = False
-            self._inbox.put(self._room.record_status)
+            self._inbox.put(Report())
         if self._to_reload:
             self._to_reload = False
             if self._transcript is not None:
@@ -316,11 +315,11 @@ class Server:
                 room.send_backlogs()
             while batch:
                 work = batch.popleft()
-                if callable(work):
-                    work()
-                else:
+                if isinstance(work, tuple):
                     connection, items = work
                     room.handle(connection, items)
+                else:
+                    room.obey(work)
             if deadline is not None:
                 room.tick()
             room.flush()
@@ -335,8 +334,8 @@ class Server:
         left = list(self._batch)  # what it did not come to
         while not closed or fanout.connections:
             for work in left or self._inbox.take(fanout.poller, None):
-                if callable(work):
-                    closed = closed or work == self._room.close
+                if not isinstance(work, tuple):
+                    closed = closed or isinstance(work, Close)
                     continue
                 connection, items = work
                 for item in items:
@@ -344,7 +343,7 @@ class Server:
                         fanout.open(connection)
                         fanout.hang_up(connection)
                     elif isinstance(item, Request):
-                        item.answer.put(False)
+                        item.reply.put(False)
                     elif isinstance(item, Ended):
                         fanout.end(connection)
             left = []

@@ -6,14 +6,15 @@ import argparse
 import os
 from collections.abc import Callable
 
+from charla import __version__
 from charla import i18n as languages
-from charla import protocol
 from charla.common.command_line import ArgumentParser, NotAsArgument, command, examples
 from charla.i18n import _
 from charla.protocol.text import MAX_TEXT, clean
 from charla.server.delivery.fanout import BACKLOG_LIMIT, FLUSH_SIZE
 from charla.server.network.admission import PER_ADDRESS, PER_MINUTE
-from charla.server.network.reader import BURST, DEAD_AFTER, PING_AFTER
+from charla.server.network.rate_limit import BURST
+from charla.server.network.reader import DEAD_AFTER, PING_AFTER
 from charla.server.room.lobby import HANDSHAKE_TIMEOUT, MAX_WAITING
 from charla.server.room.room import GRACE
 from charla.server.storage.event_log import HISTORY
@@ -370,7 +371,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--version",
         action="version",
-        version=f"Charla {protocol.__version__}",
+        version=f"Charla {__version__}",
         help=_("show the version and exit"),
     )
     options = parser.parse_args(arguments)

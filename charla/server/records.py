@@ -234,6 +234,14 @@ class ThrottledLogger:
         return [self._kinds.pop(key) for key in quiet]
 
 
+@dataclass(eq=False, slots=True)
+class Counters:
+    """What has been counted since the start, for /status: each field has one thread that adds to it."""
+
+    refused: int = 0  # lines, and connections without a seat: the room
+    turned_away: int = 0  # connections: the acceptor
+
+
 def record_turned_away(throttled: ThrottledLogger, who: str, code: str) -> None:
     """Record that a connection of the origin `who` was not let in; `code` as it is told."""
     extra = log_fields("turned-away", who=who, code=code)

@@ -60,8 +60,8 @@ from charla.client.network.link import LinkLost
 from charla.client.network.outbox import Outbox, Tagged
 from charla.client.network.session import Session
 from charla.client.network.thread import Network
+from charla.protocol.commands import Act, Rename, Say, Tell, Who
 from charla.protocol.messages import (
-    Act,
     Acted,
     AlreadyDone,
     Crowd,
@@ -72,15 +72,11 @@ from charla.protocol.messages import (
     Message,
     Notice,
     Refusal,
-    Rename,
     Renamed,
     Said,
-    Say,
-    Tell,
     Told,
     Unread,
     Welcome,
-    Who,
     WhoPage,
 )
 from charla.protocol.text import Refused

@@ -17,8 +17,7 @@ from support import ROOT, LineClient, ServerProgram
 from support.clients import run
 
 from charla import i18n
-from charla.client import options as client_options
-from charla.client.network.trust import Authority, FirstUse, Pinned
+from charla.client.network.trust import Authority, FirstUse, Pinned, trust_of
 from charla.client.options import OPTIONS, parse_options
 from charla.common import config_file
 
@@ -427,28 +426,28 @@ def test_of_two_that_contradict_each_other_the_one_counts_that_was_said_nearer(
 ) -> None:
     write(f"nick = 'bot'\ntls-fingerprint = '{FINGERPRINT}'\njson = true\n")
     options = parse_options([])
-    assert isinstance(client_options.trust_of(options), Pinned)
+    assert isinstance(trust_of(options), Pinned)
 
     options = parse_options(["--tls-ca", "/ca"])
-    assert isinstance(client_options.trust_of(options), Authority)
+    assert isinstance(trust_of(options), Authority)
     assert options.tls_fingerprint is None
 
     options = parse_options(["--no-tls"])
-    assert client_options.trust_of(options) is None
+    assert trust_of(options) is None
 
     options = parse_options(["--tls"])  # says nothing about whom to trust
-    assert isinstance(client_options.trust_of(options), Pinned)
+    assert isinstance(trust_of(options), Pinned)
 
     options = parse_options(["--tls", "--tls-fingerprint", ""])
-    assert isinstance(client_options.trust_of(options), FirstUse)
+    assert isinstance(trust_of(options), FirstUse)
 
     options = parse_options(["--send", "hola"])
     assert (options.send, options.json) == (["hola"], False)
 
     monkeypatch.setenv("CHARLA_TLS", "off")
-    assert client_options.trust_of(parse_options([])) is None
+    assert trust_of(parse_options([])) is None
     options = parse_options(["--tls-ca", "/ca"])
-    assert isinstance(client_options.trust_of(options), Authority)
+    assert isinstance(trust_of(options), Authority)
 
 
 # ---- languages -------------------------------------------------------------------------------------

@@ -6,30 +6,26 @@ import dataclasses
 from collections.abc import Callable
 from typing import TypeVar
 
-from charla.protocol import NATIVE, PLAIN, LineFramer, decode_line, read_answer, read_greeting, turn_away
+from charla.client.display.phrases import sentence
+from charla.protocol.commands import Act, Announce, Command, Help, Kick, Rename, Say, SetTopic, Tell
+from charla.protocol.framing import LineFramer, decode_line
+from charla.protocol.greeting import read_answer, read_greeting, turn_away
 from charla.protocol.messages import (
-    Act,
     Acted,
-    Announce,
-    Command,
-    Help,
     HistoryEntry,
     Joined,
-    Kick,
     Message,
     Moderated,
     Refusal,
-    Rename,
     Renamed,
     Said,
-    Say,
-    SetTopic,
-    Tell,
     Told,
     Topic,
 )
+from charla.protocol.native import NATIVE
 from charla.protocol.nicks import check_nick, like_a_nick, look, nick_key
-from charla.protocol.sentences import SENTENCES, sentence
+from charla.protocol.plain import PLAIN
+from charla.protocol.sentences import SENTENCES
 from charla.protocol.text import MAX_LINE, Refused, clean
 from charla.protocol.typed import parse_typed
 

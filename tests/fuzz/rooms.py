@@ -22,7 +22,7 @@ from dataclasses import replace
 from support.table import GRACE, FakeSocket, Table
 
 from charla.common.passwords import GuessThrottle, Password
-from charla.protocol import NATIVE, PLAIN, LineFramer
+from charla.protocol.framing import LineFramer
 from charla.protocol.messages import (
     Acted,
     Crowd,
@@ -39,13 +39,17 @@ from charla.protocol.messages import (
     Unread,
     Welcome,
 )
+from charla.protocol.native import NATIVE
 from charla.protocol.nicks import check_nick
+from charla.protocol.plain import PLAIN
 from charla.protocol.sentences import STATUS_WORDS
 from charla.protocol.text import MAX_LINE, clean
-from charla.server.delivery.fanout import Connection
-from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, Connected, Ended, TakeSeat
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, Connected, Ended, TakeSeat, Work
 from charla.server.network.inbox import Inbox
-from charla.server.network.reader import PasswordCheck, RateLimit, Reader, Work
+from charla.server.network.password_check import PasswordCheck
+from charla.server.network.rate_limit import RateLimit
+from charla.server.network.reader import Reader
 from charla.server.room.room import Room
 from charla.server.room.sessions import Session
 
@@ -109,6 +113,7 @@ class _Link:
         )
         self.framer = LineFramer()
         self.ended = False
+        self._table = table
         self.session = 0  # the id of the last that it had
         self.resumed_after = resumed_after
 
@@ -122,7 +127,7 @@ class _Link:
             self.reader._hand_over()
         except OSError:  # its client takes nothing
             self.end()
-        session = self.connection.session
+        session = self._table.session(self.connection)
         if session is not None:
             self.session = session.id
 
@@ -136,7 +141,8 @@ class _Link:
     @property
     def live(self) -> bool:
         """Whether it is told what happens."""
-        return self.connection.session is not None and self.connection.session.live
+        session = self._table.session(self.connection)
+        return session is not None and session.live
 
     def lines(self) -> list[str]:
         """Return the whole lines that it was told."""

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from charla import protocol
+from charla.client.display.phrases import sentence
 from charla.common import tls
-from charla.protocol import NATIVE, native
-from charla.protocol.messages import Ban, Hello, Kick, Message, Moderated, Topic
-from charla.protocol.sentences import sentence
+from charla.protocol import framing, native, plain
+from charla.protocol.commands import Ban, Hello, Kick
+from charla.protocol.messages import Message, Moderated, Topic
+from charla.protocol.native import NATIVE
 from charla.protocol.text import Refused, clean
 from charla.protocol.typed import parse_typed
 from charla.server.room.lobby import Lobby
@@ -68,7 +69,7 @@ def finds(name: str) -> None:
 
 def test_a_framer_that_depends_on_the_slicing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        protocol.LineFramer, "feed", lambda _, data: [line for line in data.split(b"\n") if line]
+        framing.LineFramer, "feed", lambda _, data: [line for line in data.split(b"\n") if line]
     )
     finds("framing")
 
@@ -80,7 +81,7 @@ def test_a_text_that_is_not_escaped_is_found(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_line_under_no_name_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "_under", lambda head, text: f"{head}{text}\n".encode())
+    monkeypatch.setattr(plain, "_under", lambda head, text: f"{head}{text}\n".encode())
     finds("plain")
 
 

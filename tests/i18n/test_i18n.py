@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from babel.messages.catalog import Catalog
@@ -31,8 +32,12 @@ from support import DEADLINE, ROOT, LineClient, ServerProgram, catalogue
 from support.examples import MESSAGES, NOW, TOLD_ALIKE
 
 from charla import i18n as languages
+from charla import package_data
+from charla.client.display import phrases
 from charla.i18n import N_, LazyText, choose, ngettext, preferred, read_catalogue
-from charla.protocol import PLAIN, read_greeting, sentences, turn_away
+from charla.protocol import sentences
+from charla.protocol.describe import describe
+from charla.protocol.greeting import read_greeting, turn_away
 from charla.protocol.messages import (
     Crowd,
     Goodbye,
@@ -48,9 +53,10 @@ from charla.protocol.messages import (
     Topic,
     WhoPage,
 )
+from charla.protocol.plain import PLAIN
 from charla.server.records import ThrottledLogger, log_fields, recording
-from charla.server.storage import database
-from charla.server.storage.event_log import StorageError
+from charla.server.storage import log_file
+from charla.server.storage.entries import StorageError
 from charla.server.storage.transcript import Transcript
 
 log = logging.getLogger("charla")
@@ -200,11 +206,11 @@ def test_what_a_module_records_is_marked(path: Path) -> None:
 def test_all_that_the_tables_say_is_marked() -> None:
     marked = {form for forms in ids(catalogue.template()) for form in forms}
     tables = [
-        *(sentences.SENTENCES, sentences.CLIENT_SENTENCES, sentences.GOODBYES, sentences.LEAVE_REASONS),
+        *(sentences.SENTENCES, phrases.CLIENT_SENTENCES, sentences.GOODBYES, sentences.LEAVE_REASONS),
         *(sentences.NOTICES, sentences.ACTIONS, sentences.STATUS_WORDS),
     ]
     assert {words for table in tables for words in table.values()} - marked == {""}
-    for usage in (sentences.USAGE, sentences.MODERATORS_USAGE, sentences.CLIENT_USAGE):
+    for usage in (sentences.USAGE, sentences.MODERATORS_USAGE, phrases.CLIENT_USAGE):
         assert {meaning for _typed, meaning in usage.values()} <= marked
         assert {typed for typed, _meaning in usage.values() if re.search("[A-Z]{3}", typed)} <= marked
 
@@ -323,9 +329,11 @@ def test_a_language_that_there_is_not(
 
 
 def test_a_language_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(languages, "_folder", lambda: str(tmp_path))
+    monkeypatch.setattr(package_data, "_FOLDER", str(tmp_path))
+    folder = tmp_path / "i18n/languages"
+    folder.mkdir(parents=True)
     assert languages.available() == ["en"]
-    (tmp_path / "pt_BR.po").write_text('msgid "Goodbye!"\nmsgstr "Tchau"\n', encoding="utf-8-sig")
+    (folder / "pt_BR.po").write_text('msgid "Goodbye!"\nmsgstr "Tchau"\n', encoding="utf-8-sig")
     assert languages.available() == ["en", "pt_BR"]
     assert choose(["--lang", "pt-br"], {}) == "pt_BR"
     assert preferred({"LANG": "pt_PT.UTF-8"}) == "en"
@@ -340,15 +348,41 @@ def test_a_language_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         languages.language("es")
 
 
-def test_the_files_are_found_where_pip_puts_them(tmp_path: Path) -> None:
-    """`pip install --target DIR`: the modules in DIR, the languages in DIR/share."""
-    shutil.copytree(ROOT / "charla", tmp_path / "charla")
-    program = "from charla import i18n as languages; languages.use('es'); print(languages._('Goodbye!'))"
-    environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "utf-8"}
+@pytest.mark.parametrize("packed", [False, True], ids=["in a folder", "in a zip file"])
+def test_the_package_finds_its_files_where_it_is(tmp_path: Path, packed: bool) -> None:
+    shutil.copytree(ROOT / "charla", tmp_path / "charla", ignore=shutil.ignore_patterns("__pycache__"))
+    place = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path) if packed else str(tmp_path)
+    program = """if True:
+        import sys
+        from charla import i18n
+        assert i18n.available() == ["en", "es"] and i18n.preferred({"LANG": "es_MX.UTF-8"}) == "es"
+        from charla.protocol import PLAIN, nicks
+        assert nicks.look("Аna") == nicks.look("Ana")
+        i18n.use("en"), i18n.use("es")
+        print(i18n._("Goodbye!"), i18n.__file__)
+    """
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": place, "PYTHONUTF8": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, check=True
+        [sys.executable, "-c", program],
+        cwd=tmp_path.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
     )
-    assert done.stdout.decode().strip() == "¡Hasta luego!"
+    assert done.stdout.startswith(f"¡Hasta luego! {place}")
+
+
+def test_for_english_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(path: str) -> NoReturn:
+        raise AssertionError(path)
+
+    monkeypatch.setattr(languages, "data_names", read)
+    monkeypatch.setattr(languages, "read_data", read)
+    for environment in ({}, {"LANG": "C"}, {"LC_ALL": "en_US.UTF-8"}, {"CHARLA_LANG": "en"}):
+        languages.use(choose([], environment))
+        languages.use(choose(["--lang", "en"], environment))
 
 
 # ---- the compiled form ------------------------------------------------------------------------------
@@ -470,7 +504,7 @@ def test_no_words_are_no_words() -> None:
 
 def test_plurals() -> None:
     languages.use("es")
-    assert [sentences.earlier_words(HistoryHeader(0, n)) for n in (0, 1, 2)] == [
+    assert [describe(HistoryHeader(0, n)) for n in (0, 1, 2)] == [
         "No hay nada de lo que se dijo antes.",
         "Lo que se dijo antes, el último mensaje:",
         "Lo que se dijo antes, los 2 últimos mensajes:",
@@ -561,7 +595,7 @@ def test_a_ban_says_how_long_it_holds() -> None:
 def test_the_status_is_right_for_any_number() -> None:
     values = ("93784", *"1110", "1234567", *"11111111")
     languages.use("es")
-    lines = sentences.status_words(Status(7, values)).split("\n")
+    lines = describe(Status(7, values)).split("\n")
     assert len(lines) == len(sentences.STATUS_WORDS)
     assert lines[:2] == ["en marcha desde hace: 1 d 2 h", "personas en la sala: 1"]
     assert lines[5] == "sucesos desde el arranque: 1234567"
@@ -569,17 +603,14 @@ def test_the_status_is_right_for_any_number() -> None:
 
 
 def test_a_status_of_a_later_version_is_told_as_far_as_it_is_known() -> None:
-    told = sentences.status_words(Status(7, ("lately", *"2" * 20))).split("\n")
+    told = describe(Status(7, ("lately", *"2" * 20))).split("\n")
     assert told[:2] == ["running for: lately", "people in the room: 2"]
     assert len(told) == len(sentences.STATUS_WORDS)
-    assert sentences.status_words(Status(7, ())) == ""
+    assert describe(Status(7, ())) == ""
 
 
-def test_a_usage_of_the_client_is_told_too() -> None:
-    assert sentences.sentence("usage", ("r",)).endswith("/r TEXT")
-    assert sentences.sentence("not-ignored", ("ana",)) == "'ana' is not ignored."
+def test_a_refusal_is_worded_in_spanish() -> None:
     languages.use("es")
-    assert sentences.sentence("usage", ("search",)).endswith("Se escribe así: /search PALABRAS")
     assert sentences.sentence("nick-scripts", ("Cyrillic", "Tifinagh")).endswith(
         "ese mezcla cirílico y Tifinagh."
     )
@@ -777,7 +808,7 @@ def recorded(form: str, write: Callable[[], None]) -> str:
 def some_records() -> None:
     log.info(N_("%s is now %s"), "ana", "100 %s")
     log.error(
-        N_("the certificate stays as it was: %s"), database._error("room.db", OSError("disk I/O error"))
+        N_("the certificate stays as it was: %s"), log_file.explain("room.db", OSError("disk I/O error"))
     )
     log.info(N_("%s; %d here"), sentences.leaving("ana", "lost"), 3)
     log.warning(LazyText(N_("there is no password file '{path}': make it, with one line"), path="x"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import os
@@ -21,19 +22,11 @@ from support import DEADLINE, ROOT, LineClient
 from support.documents import anchors, first_column, section
 from support.scripted import AT, FakeServer
 
+from charla import protocol
 from charla.client.network.events import Ended, Ending
 from charla.client.script.jsonlines import COMMANDS, MAX_ID, MESSAGES, OWN, encode_event
-from charla.protocol.messages import (
-    HISTORY_ASKED,
-    Goodbye,
-    HistoryEntry,
-    Ping,
-    Pong,
-    Said,
-    Say,
-    Welcome,
-    WhoPage,
-)
+from charla.protocol.commands import HISTORY_ASKED, Ping, Pong, Say
+from charla.protocol.messages import Goodbye, HistoryEntry, Said, Welcome, WhoPage
 
 BOTS = (ROOT / "docs/BOTS.md").read_text()
 
@@ -114,6 +107,12 @@ def address(server: RunningServer) -> tuple[str, str]:
 
 def test_the_bot_in_python_has_under_40_lines() -> None:
     assert len(DICE.splitlines()) < 40
+
+
+def test_the_bot_in_python_builds_on_what_is_promised() -> None:
+    imports = [node for node in ast.walk(ast.parse(DICE)) if isinstance(node, ast.ImportFrom)]
+    assert {node.module for node in imports} == {"protocol"}
+    assert {alias.name for node in imports for alias in node.names} <= set(protocol.__all__)
 
 
 def test_the_bot_in_python_answers_in_the_room_and_in_private(

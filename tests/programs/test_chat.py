@@ -18,26 +18,19 @@ from support.clients import WITHOUT_GNU, ConsoleKind, Start, start_piped
 from support.scripted import AT, FakeServer, Seat
 from support.terminal import Terminal
 
+from charla.protocol.commands import Ban, History, Leave, Ping, Pong, Say, Tell, Who
 from charla.protocol.messages import (
     Acted,
-    Ban,
     Goodbye,
-    History,
     HistoryEntry,
     HistoryHeader,
     Joined,
-    Leave,
     Left,
     Moderated,
-    Ping,
-    Pong,
     Refusal,
     Renamed,
     Said,
-    Say,
-    Tell,
     Told,
-    Who,
     WhoPage,
 )
 
@@ -144,7 +137,7 @@ def test_what_is_not_confirmed_for_long_is_named_once(
     fake: FakeServer, stack: ExitStack, kind: ConsoleKind
 ) -> None:
     impatient = (
-        "from charla.client.chat import participant as talker; talker.OVERDUE_AFTER = 0.2; "
+        "from charla.client.chat import participant; participant.OVERDUE_AFTER = 0.2; "
         "import sys; from charla.client import app as client; sys.exit(client.main())"
     )
     start = Start(stack)

@@ -28,38 +28,32 @@ from support.terminal import Line, Terminal, rows_of
 
 from charla.client import app
 from charla.client import options as client_options
-from charla.client.chat import join as joining
+from charla.client.chat.join import Fatal
 from charla.client.network import link
 from charla.client.script import script
-from charla.client.terminal import console
-from charla.protocol import NATIVE, sentences, turn_away
+from charla.client.terminal.pipe import PipeConsole
+from charla.protocol import sentences
+from charla.protocol.commands import NEW_SESSION, Act, Hello, History, Leave, Ping, Say, Tell, Who
+from charla.protocol.greeting import turn_away
 from charla.protocol.messages import (
-    NEW_SESSION,
-    Act,
     Acted,
     AlreadyDone,
     DeliveryPending,
     Goodbye,
-    Hello,
-    History,
     HistoryEntry,
     HistoryHeader,
     Joined,
-    Leave,
     Left,
     Message,
-    Ping,
     Refusal,
     Renamed,
     Said,
-    Say,
-    Tell,
     Token,
     Told,
     Welcome,
-    Who,
     WhoPage,
 )
+from charla.protocol.native import NATIVE
 
 Serve = Callable[..., RunningServer]
 StartProgram = Callable[..., ServerProgram]
@@ -784,7 +778,7 @@ def test_what_was_not_confirmed_is_listed_when_the_connection_is_lost(
 def test_a_server_that_does_not_answer_is_not_waited_for_for_ever(fake: FakeServer, start: Start) -> None:
     impatient = (
         "import sys; from charla.client import app as client; "
-        "from charla.client.chat import participant as talker; talker.ANSWER_TIME = 0.3; "
+        "from charla.client.chat import participant; participant.ANSWER_TIME = 0.3; "
         "sys.exit(client.main())"
     )
     ana, seat = start.seated(fake, program=("-c", impatient))  # type: ignore[arg-type]
@@ -1321,8 +1315,8 @@ def test_what_the_network_says_is_told_in_words(
 
     monkeypatch.setattr(link.Connector, "dial", fail)
     options = client_options.parse_options(["--host", "far", "--port", "9", "--nick", "ana"])
-    with pytest.raises(joining.Fatal, match=re.escape(words)) as fatal:
-        app.talk(options, console.PipeConsole())
+    with pytest.raises(Fatal, match=re.escape(words)) as fatal:
+        app.talk(options, PipeConsole())
     assert fatal.value.status == 3
 
 

@@ -15,23 +15,11 @@ from pathlib import Path
 import pytest
 from support import DEADLINE, ROOT, LineClient, ServerProgram, eventually
 
-from charla.protocol import NATIVE
-from charla.protocol.messages import (
-    NEW_SESSION,
-    Act,
-    Hello,
-    History,
-    HistoryEntry,
-    HistoryHeader,
-    Leave,
-    Ping,
-    Pong,
-    Said,
-    Say,
-    Tell,
-)
+from charla.protocol.commands import NEW_SESSION, Act, Hello, History, Leave, Ping, Pong, Say, Tell
+from charla.protocol.messages import HistoryEntry, HistoryHeader, Said
+from charla.protocol.native import NATIVE
 from charla.server.storage.database import Storage
-from charla.server.storage.event_log import Logged
+from charla.server.storage.entries import Logged
 
 Start = Callable[..., ServerProgram]
 Serve = Callable[..., object]

@@ -11,9 +11,11 @@ import pytest
 from conftest import RunningServer
 from support import DEADLINE, LineClient, ServerProgram, eventually
 
+from charla.client.display.phrases import sentence
 from charla.common.passwords import Password
-from charla.protocol.messages import NEW_SESSION, Hello, Refusal, Resumed, Said, Say, Token
-from charla.protocol.sentences import GOODBYES, sentence
+from charla.protocol.commands import NEW_SESSION, Hello, Say
+from charla.protocol.messages import Refusal, Resumed, Said, Token
+from charla.protocol.sentences import GOODBYES
 from charla.server import app as server_module
 from charla.server.app import Limits
 from charla.server.delivery.fanout import Fanout

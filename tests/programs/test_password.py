@@ -18,9 +18,10 @@ from support import DEADLINE, LineClient, ServerProgram
 
 from charla.common import passwords
 from charla.common.passwords import GuessThrottle, Password
-from charla.protocol.messages import NEW_SESSION, CaughtUp, Hello, Resumed, Said, Say, Token
-from charla.server.network import reader
-from charla.server.network.reader import PasswordCheck
+from charla.protocol.commands import NEW_SESSION, Hello, Say
+from charla.protocol.messages import CaughtUp, Resumed, Said, Token
+from charla.server.network import password_check
+from charla.server.network.password_check import PasswordCheck
 
 Serve = Callable[..., RunningServer]
 Start = Callable[..., ServerProgram]
@@ -252,7 +253,7 @@ def test_who_would_have_to_wait_long_is_told_for_how_long_and_takes_no_place(
     server: RunningServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guard = watch(server, monkeypatch, 5.0)
-    monkeypatch.setattr(reader, "PATIENCE", 1.0)
+    monkeypatch.setattr(password_check, "PATIENCE", 1.0)
     eva = connect(server)
     eva.send("wrong\n")
     eva.expect("PASSWORD", WRONG, "PASSWORD")
@@ -271,7 +272,7 @@ def test_a_moderator_beside_one_who_guesses_is_told_so_and_can_go_on(
     server: RunningServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passwords, "FIRST_DELAY", 5.0)
-    monkeypatch.setattr(reader, "PATIENCE", 1.0)
+    monkeypatch.setattr(password_check, "PATIENCE", 1.0)
     server.server._moderators_check = PasswordCheck(Password("more-secret"))
     ana, eva = (unlock(connect(server)) for _ in range(2))
     eva.join_plain("eva")

@@ -23,7 +23,7 @@ from support import DEADLINE, ROOT, Program
 from support.table import Table
 
 from charla.common.tls import TlsError, own_certificate
-from charla.protocol.messages import Tell
+from charla.protocol.commands import Tell
 
 MARK = "planted"
 """In every secret, in some case: one search finds them all."""

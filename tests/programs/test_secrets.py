@@ -19,23 +19,25 @@ from support.clients import WITHOUT_GNU, WITHOUT_READLINE, Start, start_piped, t
 from support.scripted import AT, FakeServer, Seat, fingerprint_of, make_pair
 from support.terminal import Terminal
 
-from charla.protocol import turn_away
-from charla.protocol.messages import (
+from charla.protocol.commands import (
     Announce,
     AskBans,
     AskStatus,
     AskTopic,
-    Banned,
-    Goodbye,
     Hello,
     Kick,
     Leave,
     Mod,
+    Say,
+    SetTopic,
+)
+from charla.protocol.greeting import turn_away
+from charla.protocol.messages import (
+    Banned,
+    Goodbye,
     Moderated,
     Refusal,
     Said,
-    Say,
-    SetTopic,
     Status,
     Token,
     Topic,

@@ -25,15 +25,16 @@ import pytest
 from conftest import RunningServer
 from support import DEADLINE, ROOT, LineClient, Program, ServerProgram, eventually
 
-from charla import protocol
+from charla import __version__
 from charla.protocol import sentences
-from charla.protocol.messages import Goodbye, Leave, Refusal, Said, Say, Tell, Told
+from charla.protocol.commands import Leave, Say, Tell
+from charla.protocol.messages import Goodbye, Refusal, Said, Told
 from charla.protocol.text import MAX_TEXT
 from charla.server import app
-from charla.server.delivery.fanout import Connection, Fanout
-from charla.server.delivery.requests import Item
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import Fanout
+from charla.server.delivery.requests import Item, Work
 from charla.server.network import acceptor
-from charla.server.network.reader import Work
 
 Serve = Callable[..., RunningServer]
 Start = Callable[..., ServerProgram]
@@ -735,7 +736,7 @@ def test_a_privileged_port_is_one_clear_line_and_status_2() -> None:
 
 
 def test_help_and_version() -> None:
-    for options, says in ((["--help"], "examples:"), (["--version"], f"Charla {protocol.__version__}")):
+    for options, says in ((["--help"], "examples:"), (["--version"], f"Charla {__version__}")):
         with Program("server.py", *options) as process:
             assert process.status() == 0
             assert any(says in line for line in process.output)
@@ -878,7 +879,7 @@ def test_a_failure_in_the_middle_of_a_batch_leaves_nobody_waiting(monkeypatch: p
             to_gather.clear()
             while len(entries) < 4:
                 entries += take(poller, DEADLINE)
-            entries.sort(key=lambda entry: callable(entry) or Say("fail") not in entry[1])
+            entries.sort(key=lambda entry: not isinstance(entry, tuple) or Say("fail") not in entry[1])
         return entries
 
     def fail(connection: Connection, items: list[Item]) -> None:
@@ -902,9 +903,9 @@ def test_a_failure_in_the_middle_of_a_batch_leaves_nobody_waiting(monkeypatch: p
             eva.until("here:")
             to_gather.set()
             ana.send("fail\n")
-            beto.send("/history\n")  # an errand
+            beto.send("/history\n")  # a request
             eva.close()  # the end of a reader
-            leo.send("leo\n")  # another errand
+            leo.send("leo\n")  # another request
             for person in (ana, beto, leo):
                 person.rest()
     thread.join(DEADLINE)

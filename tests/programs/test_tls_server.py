@@ -18,25 +18,16 @@ import pytest
 from conftest import RunningServer
 from support import DEADLINE, LineClient, ServerProgram, eventually
 
+from charla.client.display.phrases import sentence
 from charla.common.passwords import Password
 from charla.common.tls import certificate_fingerprint, client_context, own_certificate, server_context
-from charla.protocol.messages import (
-    NEW_SESSION,
-    CaughtUp,
-    Goodbye,
-    Hello,
-    Joined,
-    Leave,
-    Resumed,
-    Said,
-    Say,
-    Tell,
-    Token,
-    Told,
-)
-from charla.protocol.sentences import GOODBYES, sentence
+from charla.protocol.commands import NEW_SESSION, Hello, Leave, Say, Tell
+from charla.protocol.messages import CaughtUp, Goodbye, Joined, Resumed, Said, Token, Told
+from charla.protocol.sentences import GOODBYES
 from charla.protocol.text import MAX_TEXT
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.fanout import Fanout
+from charla.server.delivery.requests import Item
 from charla.server.network import reader
 
 Start = Callable[..., ServerProgram]
@@ -304,15 +295,20 @@ def test_a_line_that_is_cut_off_is_no_leave(secure: Serve, join: Connect) -> Non
     ana.expect("* beto joined", "* beto left (connection lost)")
 
 
-def test_who_ends_the_stream_and_still_listens_gets_its_answers(secure: Serve, join: Connect) -> None:
+def test_who_ends_the_stream_and_still_listens_gets_its_answers(
+    secure: Serve, join: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = secure()
     beto = join(server).join_plain("beto")
     gate = threading.Event()
 
-    def be_late() -> None:
-        gate.wait(DEADLINE)
+    handle = server.server._room.handle
 
-    server.server._inbox.put(be_late)  # the room: the end is there before it has answered
+    def be_late(connection: Connection, items: list[Item]) -> None:
+        gate.wait(DEADLINE)
+        handle(connection, items)
+
+    monkeypatch.setattr(server.server._room, "handle", be_late)  # the end is there before it has answered
     beto.send("beto: psst\n/exit\n")
     with socket.fromfd(beto.sock.fileno(), socket.AF_INET, socket.SOCK_STREAM) as raw:
         raw.shutdown(socket.SHUT_WR)  # as ncat --ssl does at the end of its input

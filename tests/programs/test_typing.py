@@ -20,8 +20,10 @@ from support.clients import ConsoleKind, Start
 from support.terminal import Line, Terminal
 
 from charla.client.display.screen import Screen
-from charla.protocol import NATIVE, LineFramer, decode_line
-from charla.protocol.messages import Message, Said, Say
+from charla.protocol.commands import Say
+from charla.protocol.framing import LineFramer, decode_line
+from charla.protocol.messages import Message, Said
+from charla.protocol.native import NATIVE
 
 RATE = 200
 """Messages a second."""

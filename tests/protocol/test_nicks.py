@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charla.protocol.confusables import PROTOTYPES
+from charla.client.display.phrases import sentence
+from charla.protocol.confusables import prototypes
 from charla.protocol.nicks import RESERVED_NICKS, check_nick, like_a_nick, look, nick_key, script_of
-from charla.protocol.sentences import sentence
 from charla.protocol.text import Refused, clean
 
 
@@ -313,7 +313,7 @@ def test_two_ordinary_names_can_be_there_together(one: str, other: str) -> None:
     assert nick_key(one) != nick_key(other)
 
 
-@given(st.text(st.sampled_from([*LETTERS, *map(chr, PROTOTYPES), *"IlLiOo01aA._-"]), max_size=24))
+@given(st.text(st.sampled_from([*LETTERS, *map(chr, prototypes()), *"IlLiOo01aA._-"]), max_size=24))
 def test_look_is_stable_and_the_same_in_every_form(nick: str) -> None:
     assert look(nick) == look(nick)
     assert look(look(nick)) == look(nick)
@@ -322,8 +322,8 @@ def test_look_is_stable_and_the_same_in_every_form(nick: str) -> None:
 
 
 def test_a_prototype_is_at_the_end_of_its_way() -> None:
-    for code, shape in PROTOTYPES.items():
-        assert shape.translate(PROTOTYPES) == shape
+    for code, shape in prototypes().items():
+        assert shape.translate(prototypes()) == shape
         assert unicodedata.normalize("NFKD", chr(code)) == chr(code)
         assert look(chr(code)) == look(shape)
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from charla.protocol import NATIVE
-from charla.protocol.messages import Command, Hello, Message, Welcome
+from charla.protocol.commands import Command, Hello
+from charla.protocol.messages import Message, Welcome
+from charla.protocol.native import NATIVE
 
 _Self = TypeVar("_Self")
 

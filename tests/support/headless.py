@@ -18,7 +18,8 @@ from charla.client.network.session import Session
 from charla.client.network.thread import Network
 from charla.client.network.trust import Trust
 from charla.common.passwords import Password
-from charla.protocol.messages import NEW_SESSION, Hello, Message, Said, Say, Token, Welcome, WhoPage
+from charla.protocol.commands import NEW_SESSION, Hello, Say
+from charla.protocol.messages import Message, Said, Token, Welcome, WhoPage
 from support import DEADLINE
 from support.scripted import AT, FakeServer, Seat
 

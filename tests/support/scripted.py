@@ -11,19 +11,10 @@ from pathlib import Path
 import pytest
 
 from charla.common import tls
-from charla.protocol import NATIVE, turn_away
-from charla.protocol.messages import (
-    NEW_SESSION,
-    CaughtUp,
-    Command,
-    Event,
-    Hello,
-    Message,
-    Resumed,
-    Token,
-    Welcome,
-    WhoPage,
-)
+from charla.protocol.commands import NEW_SESSION, Command, Hello
+from charla.protocol.greeting import turn_away
+from charla.protocol.messages import CaughtUp, Event, Message, Resumed, Token, Welcome, WhoPage
+from charla.protocol.native import NATIVE
 from support import DEADLINE, LineClient
 
 AT = 1_700_000_000_000  # 14 November 2023, 22:13:20 UTC

@@ -5,23 +5,28 @@ from __future__ import annotations
 import socket
 from queue import SimpleQueue
 
-from charla.protocol import NATIVE, PLAIN, Dialect
-from charla.protocol.messages import NEW_SESSION, Hello
-from charla.server.delivery.fanout import Connection, Fanout
+from charla.protocol.commands import NEW_SESSION, Hello
+from charla.protocol.dialect import Dialect
+from charla.protocol.native import NATIVE
+from charla.protocol.plain import PLAIN
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import (
     CatchUp,
     Chunk,
     Connected,
     Promote,
-    ReplaySlice,
     Reply,
     Request,
     TakeSeat,
 )
+from charla.server.records import Counters
 from charla.server.room.lobby import Lobby
 from charla.server.room.room import Room
+from charla.server.room.sessions import Session
 from charla.server.storage.database import Storage
 from charla.server.storage.event_log import EventLog
+from charla.server.storage.slices import ReplaySlice
 
 GRACE = 60.0  # seconds
 HANDSHAKE = 20.0
@@ -84,6 +89,7 @@ class Table:
         self.now = 100.0
         self.unix = 1_763_600_000_000
         self.fanout = Fanout(backlog_limit=backlog_limit, close_time=2.0, clock=lambda: self.now)
+        self.counters = Counters()
         self.room = Room(
             self.fanout,
             EventLog(history, storage, wall_clock=lambda: self.unix * 1_000_000),
@@ -94,11 +100,13 @@ class Table:
             has_moderators=has_moderators,
             lobby=Lobby(
                 self.fanout,
+                self.counters,
                 has_password=has_password,
                 limit=max_waiting,
                 timeout=HANDSHAKE,
                 clock=lambda: self.now,
             ),
+            counters=self.counters,
             crowd=crowd,
             clock=lambda: self.now,
             wall_clock=lambda: self.unix / 1000,
@@ -119,12 +127,12 @@ class Table:
     def seat(self, connection: Connection, nick: str, dialect: Dialect = PLAIN) -> bool:
         return self.ask(connection, TakeSeat(Hello(nick, history=0), dialect, SimpleQueue())) is True
 
-    def ask(self, connection: Connection, errand: Request) -> Reply:
-        """Hand over an errand; return its answer, which may come with the flush."""
-        self.room.handle(connection, [errand])
-        if errand.answer.empty():
+    def ask(self, connection: Connection, request: Request) -> Reply:
+        """Hand over a request; return the reply, which may come with the flush."""
+        self.room.handle(connection, [request])
+        if request.reply.empty():
             self.room.flush()
-        return errand.answer.get_nowait()
+        return request.reply.get_nowait()
 
     def join(self, nick: str, dialect: Dialect = PLAIN, origin: str = "") -> Connection:
         """Seat somebody, with everything told and forgotten."""
@@ -155,6 +163,10 @@ class Table:
         text, sock.sent = sock.sent.decode(), b""
         return text.splitlines()
 
+    def session(self, connection: Connection) -> Session | None:
+        """Return whose connection it is."""
+        return self.room._seats.get(connection)
+
     # ---- sessions that outlive their connection ----------------------------------------------------
 
     def begin(self, nick: str, history: int = 0, origin: str = "") -> tuple[Connection, str]:
@@ -177,12 +189,8 @@ class Table:
         return connection
 
     def read(self, connection: Connection, read: ReplaySlice) -> Reply:
-        """Do what a reader does with a Read, in one chunk; return what comes next."""
-        entries = read.entries
-        if entries is None:
-            assert self.storage is not None
-            entries = self.storage.events_after(read.after, read.upto, read.session, 10_000)
-        data = b"".join(logged.line_for(read.session) for logged in entries)
+        """Do what a reader does with a slice, in one chunk; return what comes next."""
+        data = b"".join(logged.line_for(read.session) for logged in read)
         assert self.ask(connection, Chunk(data, SimpleQueue())) is True
         return self.ask(connection, CatchUp(read.upto, SimpleQueue()))
 

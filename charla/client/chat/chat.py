@@ -1,8 +1,7 @@
 """A person in the room: what they type goes out, what arrives is shown.
 
 The main thread reads lines (`Chat.run`) and does what they ask for; the network thread tells what comes
-(the Listener's methods).  What both use: `Roster` and `Scrollback` (each has a lock), the screen, and a few
-values that one of them writes and the other only reads.
+(the Listener's methods).  Attributes that both touch say so.
 """
 
 from __future__ import annotations
@@ -23,10 +22,12 @@ from charla.client.chat.commands import (
     complete,
     parse_line,
 )
-from charla.client.chat.participant import Participant, doubts, down_words, may_hold_password, opening_order
+from charla.client.chat.participant import Participant, may_hold_password, opening_order
 from charla.client.chat.roster import Roster
 from charla.client.chat.scrollback import Scrollback
+from charla.client.display import prompt
 from charla.client.display.mentions import names
+from charla.client.display.phrases import down_words, sentence
 from charla.client.display.screen import Screen
 from charla.client.exits import ExitStatus
 from charla.client.network.events import Arrival, Back
@@ -34,25 +35,19 @@ from charla.client.network.outbox import Tagged
 from charla.client.terminal.console import Console, Question, Stopped, Terminated
 from charla.common.passwords import PasswordError
 from charla.i18n import N_, _, ngettext
-from charla.protocol import sentences as wording
+from charla.protocol.commands import HISTORY_AT_JOIN, Command, Leave, Mod, Tell
 from charla.protocol.messages import (
-    HISTORY_AT_JOIN,
     Acted,
     AlreadyDone,
-    Command,
     HistoryEntry,
     HistoryHeader,
-    Leave,
     Message,
-    Mod,
     Moderated,
     Refusal,
     Said,
-    Tell,
     Told,
 )
 from charla.protocol.nicks import nick_key
-from charla.protocol.sentences import sentence
 from charla.protocol.text import MAX_TEXT, Refused, clean
 
 CONFIRM_TIME = 0.05
@@ -88,11 +83,11 @@ class Chat(Participant):
     def __init__(self, console: Console, screen: Screen, options: argparse.Namespace) -> None:
         history = HISTORY_AT_JOIN if options.history is None else options.history
         super().__init__(console, options, history=history, give_up_after=None)
-        self._screen = screen
+        self._screen = screen  # both threads: see screen.py
         host = f"[{options.host}]" if ":" in options.host else options.host  # RFC 3986, 3.2.2: of IPv6
-        self._room = f"{host}:{options.port}"
+        self._server_address = f"{host}:{options.port}"
         self._encrypted = bool(options.tls or options.tls_ca or options.tls_fingerprint)
-        self._roster = Roster()
+        self._roster = Roster()  # both threads, like the next: each has a lock
         self._scrollback = Scrollback()
         self._bell: str = options.bell  # main writes, the network thread reads
         self._typed = ""  # main, like what follows: what stands in the line that is read next
@@ -101,7 +96,7 @@ class Chat(Participant):
 
     def run(self, opening: list[Message]) -> ExitStatus:
         """Talk until somebody ends it; return the exit status."""
-        self.console.show(self._opening(opening))
+        self.show_opening(opening)
         self.network.start()
         try:
             self._type()
@@ -133,7 +128,9 @@ class Chat(Participant):
             found, sure = self._roster.find(to)
             to, nobody = found or to, sure and not found
         unsent = len(self.outbox.unsent())
-        return self._screen.prompt(self.nick, unsent=unsent, reconnecting=self.is_down, to=to, nobody=nobody)
+        return prompt.prompt(
+            self.nick, self.console.width(), unsent=unsent, reconnecting=self.is_down, to=to, nobody=nobody
+        )
 
     def shown(self) -> None:
         """Let /r answer who wrote last; but an answer that is being typed is for whom it was begun for."""
@@ -141,8 +138,9 @@ class Chat(Participant):
             self._roster.note_shown()
 
     def status(self) -> str:
-        return self._screen.status(
-            room=self._room,
+        return prompt.status(
+            self.console.width(),
+            server_address=self._server_address,
             nick=self.nick,
             people=self._roster.count(),
             connection=self._state(),
@@ -329,27 +327,19 @@ class Chat(Participant):
         text = down_words(reason)
         if not self.leaving:
             text += " " + _("You can go on typing.")
-        self.show(self._screen.notice(text))
+        self.tell(text)
 
     def back(self, back: Back) -> None:
-        self.nick = back.nick
         if back.lost:
             self._roster.missed()
-        if self.is_down or back.lost:
-            self.is_down = False
-            self.show(self._screen.notice(wording.back_words(back.missed, back.seconds, back.lost)))
+        super().back(back)
 
-    def joined_anew(self, opening: list[Message], doubtful: list[str], seconds: float) -> None:
-        self.is_down = False
-        self.doubtful += len(doubtful)
-        self.show(self._opening(opening))
-        self.show(self._screen.notice(wording.anew_words(self.nick, seconds)))
-        if doubtful:
-            self.show(self._screen.error("\n".join(doubts(doubtful))))
+    def tell(self, text: str) -> None:
+        self.show(self._screen.notice(text))
 
-    def _opening(self, opening: list[Message]) -> list[str]:
-        """Return the lines of an opening; before the network thread runs, main's."""
-        return [line for message in opening_order(opening) for line in self._take(message, None)]
+    def show_opening(self, opening: list[Message]) -> None:
+        lines = [line for message in opening_order(opening) for line in self._take(message, None)]
+        self.console.show(lines)
 
     def _take(self, message: Message, line: str | None) -> list[str]:
         """Take note of a message, which answers `line` if any; return the lines to show for it."""

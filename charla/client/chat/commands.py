@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from charla.client.display import help_topics
-from charla.protocol.messages import Command, Tell
+from charla.protocol.commands import Command, Tell
 from charla.protocol.text import Refused, clean
 from charla.protocol.typed import COMMANDS, message_text, nearest, parse_typed
 
@@ -21,7 +21,7 @@ BELLS = ("off", "private", "mention", "all")
 
 @dataclass(frozen=True, slots=True)
 class HelpOn:
-    """Show what can be typed; `topic` is one of topics.TOPICS, or empty for all but the moderators'."""
+    """Show what can be typed; `topic` is one of help_topics.TOPICS, or empty for all but the moderators'."""
 
     topic: str = ""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 
+from charla.client.display.phrases import sentence
 from charla.client.exits import REMOVED, ExitStatus, diagnose
 from charla.client.network.connect import NoConnection
 from charla.client.network.events import Ended, Ending
@@ -19,9 +20,10 @@ from charla.client.network.trust import Distrusted
 from charla.client.terminal.console import Console, Question
 from charla.common.passwords import Password, PasswordError
 from charla.i18n import N_, LazyText, _
-from charla.protocol.messages import Leave, Message
+from charla.protocol.commands import Leave
+from charla.protocol.messages import Message
 from charla.protocol.nicks import check_nick
-from charla.protocol.sentences import goodbye_words, sentence
+from charla.protocol.sentences import goodbye_words
 from charla.protocol.text import Refused
 from charla.protocol.typed import parse_typed
 

@@ -1,14 +1,4 @@
-"""What a person (chat.py) and a script (script.py) have in common: a network, leaving, and how it ends.
-
-Who owns what:
-
-    thread     owns                                                     blocks in
-    main       the console (typing and drawing)                         reading a line
-    network    the connection, and everything about it (thread.py)      the connection
-
-Between them: `Outbox`, what was said and is not confirmed yet (it has a lock), and the console's
-`show`, which any thread may call.
-"""
+"""What a person (chat.py) and a script (script.py) have in common: a network, leaving, and how it ends."""
 
 from __future__ import annotations
 
@@ -20,18 +10,20 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from charla.client.chat.join import LOST
-from charla.client.exits import REMOVED, ExitStatus, silence_output
+from charla.client.display.phrases import anew_words, back_words, doubts, sentence
+from charla.client.exits import REMOVED, ExitStatus, diagnose
 from charla.client.network.connect import ANSWER_TIME, Route
-from charla.client.network.events import Ended, Ending, Listener
+from charla.client.network.events import Back, Ended, Ending, Listener
 from charla.client.network.session import OVERDUE_AFTER, Session
 from charla.client.network.thread import Network
-from charla.client.options import password_of, trust_of
+from charla.client.network.trust import trust_of
 from charla.client.terminal.console import Console
 from charla.common.passwords import Password
-from charla.i18n import N_, _, ngettext
-from charla.protocol import sentences as wording
-from charla.protocol.messages import HistoryEntry, HistoryHeader, Message, Mod, Renamed, Welcome
-from charla.protocol.sentences import sentence
+from charla.common.stdio import silence_output
+from charla.i18n import N_, _
+from charla.protocol.commands import Mod
+from charla.protocol.messages import HistoryEntry, HistoryHeader, Message, Renamed, Welcome
+from charla.protocol.sentences import goodbye_words
 from charla.protocol.text import Refused, clean
 
 MODERATOR_PASSWORD = "CHARLA_MODERATOR_PASSWORD"  # noqa: S105 - where it is, not what it is
@@ -57,7 +49,7 @@ class Participant(Listener):
             options.host,
             options.port,
             trust=trust_of(options),
-            password=password_of(options),
+            password=server_password(options),
             insecure=options.insecure,
         )
         session = Session(
@@ -71,12 +63,13 @@ class Participant(Listener):
         )
         self.network = Network(route, session, self)
         self.outbox = self.network.outbox
-        self.nick = ""  # written by the network thread once it runs, like what follows
+        # Written by the network thread once it runs, and read by both, like what follows.
+        self.nick = ""
         self.is_down = False  # the connection is, and the user knows
         self.doubtful = 0  # lines of which the user was told that they were perhaps not sent
         self._ended: Ended | None = None
-        self.leaving = False  # written by the main thread, once
-        # Why it ended: set by who knows better than the network.
+        self.leaving = False  # written by the main thread, once; read by both
+        # Why it ended: set by who knows better than the network, in either thread.
         self._without_goodbye = ""
 
     def run(self, opening: list[Message]) -> ExitStatus:
@@ -86,9 +79,17 @@ class Participant(Listener):
     def no_seat(self, ended: Ended) -> None:
         """Take note that it is over before `run`.  Main thread."""
 
-    def complain(self, *sentences: str) -> None:
-        """Tell the user something of the client's own."""
+    def show_opening(self, opening: list[Message]) -> None:
+        """Show what comes with a seat.  Network thread; before it runs, main."""
         raise NotImplementedError
+
+    def complain(self, *sentences: str) -> None:
+        """Tell the user what went wrong.  Either thread."""
+        raise NotImplementedError
+
+    def tell(self, text: str) -> None:
+        """Tell the user how the link is.  Network thread."""
+        self.complain(text)
 
     # ---- main thread -----------------------------------------------------------------------------
 
@@ -147,7 +148,7 @@ class Participant(Listener):
         all_confirmed = not unsent and not (doubtful_counts and self.doubtful)
         success = ExitStatus.REFUSED if refused else ExitStatus.LEFT
         if how is Ending.GOODBYE and code != "left":
-            self.complain(wording.goodbye_words(code))
+            self.complain(goodbye_words(code))
             if code == "closing" and self.leaving and all_confirmed:  # they met
                 return success
             return ExitStatus.REFUSED if code in REMOVED else ExitStatus.CONNECTION_LOST
@@ -169,6 +170,23 @@ class Participant(Listener):
         if not self.leaving:
             self.console.stop()
 
+    def back(self, back: Back) -> None:
+        self.nick = back.nick
+        if self.is_down or back.lost:
+            self.is_down = False
+            self.tell(back_words(back.missed, back.seconds, back.lost))
+
+    def joined_anew(self, opening: list[Message], doubtful: list[str], seconds: float) -> None:
+        self.is_down = False
+        self.doubtful += len(doubtful)
+        try:
+            self.show_opening(opening)
+        except OSError:
+            self.nobody_reads()
+        self.tell(anew_words(self.nick, seconds))
+        if doubtful:
+            self.complain(*doubts(doubtful))
+
     def note_nick(self, message: Message) -> None:
         """Take note of a message that says how we are called; of an opening in the main thread."""
         match message:
@@ -178,14 +196,14 @@ class Participant(Listener):
                 self.nick = nick
 
     def show(self, lines: list[str]) -> None:
-        """Show lines, and end it when there is nobody to show them to.  Network thread."""
+        """Show lines, and end it when there is nobody to show them to.  Either thread."""
         try:
             self.console.show(lines)
         except OSError:
             self.nobody_reads()
 
     def nobody_reads(self) -> None:
-        """End it: standard output is closed, or full."""
+        """End it: standard output is closed, or full.  Either thread."""
         silence_output()
         self._without_goodbye = _(NOBODY_READS)
         self.network.end()
@@ -203,26 +221,6 @@ _ENDINGS = {
 }
 
 
-def down_words(reason: str) -> str:
-    """Return what to tell when the link is lost: `reason` as Listener.down has it."""
-    trying = _("The connection is lost: trying to get it back.")
-    code, *arguments = reason.split(" ")
-    if code in wording.SENTENCES:  # the server is there, but does not let us in yet
-        why = sentence(code, tuple(arguments))
-        return f"{trying} " + _("The server does not let you in yet: {why}").format(why=why)
-    if reason == "slow":
-        return f"{wording.goodbye_words(reason)} " + _("Your seat is kept: trying to get it back.")
-    return wording.goodbye_words(reason) if reason in wording.GOODBYES else trying
-
-
-def doubts(lines: list[str]) -> list[str]:
-    """Return what to tell of lines of which nobody knows whether they were said."""
-    count = ngettext(
-        "Not confirmed, so perhaps not sent ({n}):", "Not confirmed, so perhaps not sent ({n}):", len(lines)
-    )
-    return [count.format(n=len(lines)), *(f"    {line}" for line in lines)]
-
-
 def may_hold_password(line: str, refused: Refused | None = None) -> bool:
     """Say whether somebody may have typed the moderators' password behind /mod, where it does not belong.
 
@@ -230,6 +228,14 @@ def may_hold_password(line: str, refused: Refused | None = None) -> bool:
     """
     mistyped = refused is not None and refused.code == "unknown-command" and refused.arguments[1:] == ("mod",)
     return mistyped or _MAY_HOLD_PASSWORD.search(clean(line)) is not None
+
+
+def server_password(options: argparse.Namespace) -> Password | None:
+    """Return the server's password, if there is one in a file or in the environment; PasswordError."""
+    if options.password_file is not None:
+        return Password.read(options.password_file, diagnose)
+    typed = os.environ.get("CHARLA_PASSWORD")
+    return Password(typed) if typed else None
 
 
 def moderator_password() -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import signal
 
+from charla.client.display.phrases import CLIENT_USAGE
 from charla.i18n import N_, _
-from charla.protocol.sentences import CLIENT_USAGE, MODERATORS_USAGE, USAGE, usage_words
+from charla.protocol.sentences import MODERATORS_USAGE, USAGE, usage_words
 
 TOPICS = ("talk", "people", "screen", "keys", "mod")
 """What can follow /help, in every language; or the word for it in the one that is spoken (`words`)."""
@@ -26,7 +27,7 @@ COMMANDS = {
     "people": ("who", "nick", "ignore", "unignore", "topic", "exit"),
     "screen": ("history", "search", "bell", "time", "clear", "help-topics"),
 }
-"""The keys of wording.USAGE and CLIENT_USAGE, by topic; "help-topics" stands for "help", too."""
+"""The keys of USAGE and CLIENT_USAGE, by topic; "help-topics" stands for "help", too."""
 
 _KEYS = (
     (N_("Up, Down"), N_("what you typed before")),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from charla.protocol.messages import MAX_NICK
-from charla.protocol.nicks import nick_key
+from charla.protocol.nicks import MAX_NICK, nick_key
 
 _WORD = re.compile(r"[\w.-]+")
 _AT_ONCE = 500  # characters that are normalized together: of marks that takes the square of their number

@@ -23,27 +23,28 @@ def prompt(
 
     `to` is who alone is to read it; `nobody`: there is none of that nick.  These two are told to the last.
     """
-    room = columns // 2 + 2 if columns else UNLIMITED
+    columns_left = columns // 2 + 2 if columns else UNLIMITED
     to = clean(to).replace("\n", " ")
     if to and nobody:
-        steps = _to_nobody(nick, _state(unsent, reconnecting), to, room)
+        steps = _to_nobody(nick, _state(unsent, reconnecting), to, columns_left)
     elif to:
-        steps = _to_one(nick, _state(unsent, reconnecting), to, room)
+        steps = _to_one(nick, _state(unsent, reconnecting), to, columns_left)
     else:
-        steps = _to_all(nick, unsent, reconnecting, room)
-    return next((row for row in steps if display_width(row) <= room), "> ")
+        steps = _to_all(nick, unsent, reconnecting, columns_left)
+    return next((row for row in steps if display_width(row) <= columns_left), "> ")
 
 
-def status(columns: int, *, room: str, nick: str, people: int, connection: str, unsent: int) -> str:
+def status(columns: int, *, server_address: str, nick: str, people: int, connection: str, unsent: int) -> str:
     """Return the row for a status line: at most `columns`, where these are not 0.
 
-    `room` is its address, `connection` how that is ("connected, TLS"); `people` are here, 0: not known.
+    `server_address` is host and port, `connection` how the link is ("connected, TLS");
+    `people` are here, 0: not known.
     """
     here = ngettext("{n} here", "{n} here", people).format(n=people) if people else ""
     waiting = ngettext("{n} unsent", "{n} unsent", unsent).format(n=unsent) if unsent else ""
     steps = [
-        (room, nick, here, connection, waiting or _("nothing unsent")),
-        (room, nick, here, connection, waiting),
+        (server_address, nick, here, connection, waiting or _("nothing unsent")),
+        (server_address, nick, here, connection, waiting),
         (nick, here, connection, waiting),
         (here, connection, waiting),
         (connection, waiting),
@@ -62,40 +63,40 @@ def _state(unsent: int, reconnecting: bool) -> list[str]:
     return [_("reconnecting"), *([waiting] if unsent else [])]
 
 
-def _to_all(nick: str, unsent: int, reconnecting: bool, room: int) -> list[str]:
+def _to_all(nick: str, unsent: int, reconnecting: bool, columns_left: int) -> list[str]:
     state = _state(unsent, reconnecting)
     brief = [_("down")] if reconnecting else []
     briefer = [*brief, *([str(unsent)] if unsent else [])]
     return [
         _row(who, state_told)
         for state_told in (state, state[:1], briefer)
-        for who in (nick, shortened(nick, room // 2), "")
+        for who in (nick, shortened(nick, columns_left // 2), "")
         if who or state_told
     ] + [_row("", briefer[:1])]
 
 
-def _to_one(nick: str, state: list[str], to: str, room: int) -> list[str]:
+def _to_one(nick: str, state: list[str], to: str, columns_left: int) -> list[str]:
     private = [_("private")]
     return [
         _row(f"{_with(nick, state)} -> {to}", private),
         _row(f"{nick} -> {to}", private),
         _row(f"-> {to}", private),
-        _row(f"-> {_cut(to, room - display_width(_row('-> ', private)))}", private),
+        _row(f"-> {_cut(to, columns_left - display_width(_row('-> ', private)))}", private),
         _row("", private),
-        f"-> {_cut(to, room - len('-> > '))}> ",
+        f"-> {_cut(to, columns_left - len('-> > '))}> ",
         "-> > ",
         "->> ",
     ]
 
 
-def _to_nobody(nick: str, state: list[str], to: str, room: int) -> list[str]:
+def _to_nobody(nick: str, state: list[str], to: str, columns_left: int) -> list[str]:
     words = _("nobody is called {nick}")
-    left = room - display_width(_row("", [words.format(nick="")]))
+    for_nick = columns_left - display_width(_row("", [words.format(nick="")]))
     return [
         _row(nick, [*state, words.format(nick=to)]),
         _row(nick, [words.format(nick=to)]),
         _row("", [words.format(nick=to)]),
-        _row("", [words.format(nick=_cut(to, left))]),
+        _row("", [words.format(nick=_cut(to, for_nick))]),
         _row("", [_("nobody")]),
         "?> ",
     ]

@@ -14,19 +14,17 @@ import time
 from collections.abc import Callable, Sequence
 
 from charla.client.display import help_topics, screen_reader
-from charla.client.display import prompt as prompts
-from charla.client.display.colors import BOLD, DIM, MARKED, Palette, has_many_colors, paint, use_color
+from charla.client.display.colors import BOLD, DIM, MARKED, Palette, has_many_colors, paint
 from charla.client.display.dates import clock, day_of, day_words, when
-from charla.client.display.mentions import names, spans
+from charla.client.display.mentions import spans
 from charla.client.display.widths import UNLIMITED, cuts, display_width, shortened, wrap
 from charla.i18n import _
+from charla.protocol.describe import describe
 from charla.protocol.messages import (
     Acted,
     Banned,
     Crowd,
-    DeliveryPending,
     HistoryEntry,
-    HistoryHeader,
     Joined,
     Left,
     Message,
@@ -34,32 +32,21 @@ from charla.protocol.messages import (
     Notice,
     Renamed,
     Said,
-    Status,
     Told,
     Topic,
     Unread,
     Welcome,
-    WhoPage,
 )
-from charla.protocol.sentences import (
-    banned_words,
-    crowd_words,
-    earlier_words,
-    here_words,
-    left_words,
-    moderated_words,
-    notice_words,
-    status_words,
-    topic_words,
-    unread_words,
-    waits_words,
-)
-
-__all__ = ["Screen", "names", "use_color"]
 
 _MARGIN = 6  # columns: the width of a time and a space
 _NARROW_HELP = 50  # columns: in fewer the help begins at the left
 _MEANING = 24  # columns that the help's right column has at least, or it goes under the left one
+
+_TIMED = (Joined, Left, Renamed, Crowd, Unread, Notice, Welcome, Moderated)
+"""What has a time to be told; what else is not talk is an answer."""
+
+_TYPED = (Moderated, Topic, Banned)
+"""What ends in a text that somebody has typed."""
 
 
 class Screen:
@@ -79,7 +66,7 @@ class Screen:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.time_shown = True  # main writes; each method reads it once: either is as good
-        self._width = width
+        self._width = width  # like what follows up to `_now`, never changed
         self._palette = Palette(has_many_colors(os.environ)) if color else None
         self._plain = plain
         self._terminal = terminal
@@ -98,50 +85,18 @@ class Screen:
         match message:
             case Said(_id, at) | Acted(_id, at) | Told(_id, at):
                 return self._new_day(at) + self._talk(message, me, self._time())
-            case Joined(_id, at, nick):
-                text = _("{nick} joined").format(nick=nick)
-            case Left(_id, at, nick, reason):
-                text = left_words(nick, reason)
-            case Renamed(_id, at, _tag, old, nick):
-                words = _("you are now {nick}") if nick == me else _("{old} is now {nick}")
-                text = words.format(old=old, nick=nick)
-            case Crowd(_id, at):
-                text = crowd_words(message)
-            case Unread(_id, at):
-                text = unread_words(message)
-            case Notice(_id, at):
-                text = notice_words(message)
-            case Welcome(_id, at, nick, _roster, text):
-                hint = _("You are {nick}. /help tells what you can type.").format(nick=nick)
-                text = f"{text or _('Welcome to Charla.')}\n{hint}"
-            case Moderated(_id, at, action=action):
-                day, color = self._new_day(at), BOLD if action == "announce" else DIM
-                return day + self._notice(color, self._time(), moderated_words(message), under=True)
-            case _:
-                return self._untimed(message, me)
-        return self._new_day(at) + self._notice(DIM, self._time(), text)
-
-    def _untimed(self, message: Message, me: str) -> list[str]:
-        """Return the same for what has no time of its own, or is of another one."""
-        match message:
             case HistoryEntry(event):
                 return self._past(event, me)
-            case WhoPage():
-                return self.notice(here_words(message))
-            case HistoryHeader():
-                return self.notice(earlier_words(message))
-            case DeliveryPending():
-                return self.notice(waits_words(message))
-            case Topic() if self._plain:
-                return topic_words(message).split("\n")  # each says that it is the topic
-            case Topic():
-                return self._notice(DIM, self._margin(), topic_words(message), under=True)
-            case Banned():
-                return self._notice(DIM, self._margin(), banned_words(message), under=True)
-            case Status():
-                return self.notice(status_words(message))
-            case _:
-                return []
+        text = describe(message, me)
+        if not text:
+            return []
+        day, begin = [], self._margin()
+        if isinstance(message, _TIMED):
+            day, begin = self._new_day(message.time), self._time()
+        elif isinstance(message, Topic) and self._plain:
+            return text.split("\n")  # each says that it is the topic
+        color = BOLD if isinstance(message, Moderated) and message.action == "announce" else DIM
+        return day + self._notice(color, begin, text, under=isinstance(message, _TYPED))
 
     def found(self, messages: Sequence[Said | Acted | Told], me: str) -> list[str]:
         """Return the lines for messages from before, as those of the history are."""
@@ -156,7 +111,7 @@ class Screen:
         return screen_reader.error(text) if self._plain else self._marked("", self._margin(), "! ", text)
 
     def help(self, topic: str = "", *, alt_enter: bool = False) -> list[str]:
-        """Return what can be typed: on one of topics.TOPICS, or on all but what is for moderators.
+        """Return what can be typed: on one of help_topics.TOPICS, or on all but what is for moderators.
 
         `alt_enter`: the console breaks a line at Alt+Enter.
         """
@@ -174,20 +129,6 @@ class Screen:
             for typed, meaning in rows:
                 lines += self._usage(typed, meaning, column)
         return lines
-
-    def prompt(
-        self, nick: str, *, unsent: int = 0, reconnecting: bool = False, to: str = "", nobody: bool = False
-    ) -> str:
-        """Return what stands before what is typed: see prompt.py."""
-        return prompts.prompt(
-            nick, self._width(), unsent=unsent, reconnecting=reconnecting, to=to, nobody=nobody
-        )
-
-    def status(self, *, room: str, nick: str, people: int, connection: str, unsent: int) -> str:
-        """Return the row for a status line: see prompt.py."""
-        return prompts.status(
-            self._width(), room=room, nick=nick, people=people, connection=connection, unsent=unsent
-        )
 
     # ---- times and days ------------------------------------------------------------------------------
 
@@ -290,11 +231,12 @@ class Screen:
         """Lay out a row of the help: in two columns, or one under the other."""
         columns = self._columns()
         margin = " " * (2 if columns < _NARROW_HELP else len(self._margin()) + 2)
-        room = columns - len(margin)
-        if room - column < _MEANING:
-            lines = [*wrap(typed, room, room), *(f"  {line}" for line in wrap(meaning, room - 2, room - 2))]
+        columns_left = columns - len(margin)
+        if columns_left - column < _MEANING:
+            meanings = wrap(meaning, columns_left - 2, columns_left - 2)
+            lines = [*wrap(typed, columns_left, columns_left), *(f"  {line}" for line in meanings)]
         else:
-            first, *others = wrap(meaning, room - column, room - column)
+            first, *others = wrap(meaning, columns_left - column, columns_left - column)
             lines = [typed + " " * (column - display_width(typed)) + first]
             lines += [" " * column + line for line in others]
         return [margin + line for line in lines]

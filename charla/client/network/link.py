@@ -19,8 +19,10 @@ from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
 
 from charla.common.tls import TlsSocket, fingerprint
-from charla.protocol import NATIVE, LineFramer, decode_line, read_greeting
+from charla.protocol.framing import LineFramer, decode_line
+from charla.protocol.greeting import read_greeting
 from charla.protocol.messages import AskNick, AskPassword, Goodbye, Message, Refusal
+from charla.protocol.native import NATIVE
 from charla.protocol.text import Refused
 
 

@@ -11,31 +11,33 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from charla.protocol.messages import (
+from charla.protocol.commands import (
     Act,
-    Acted,
-    AlreadyDone,
     AskBans,
     AskStatus,
     AskTopic,
-    Banned,
     History,
+    Mod,
+    Rename,
+    Ruling,
+    Say,
+    Tell,
+    Who,
+)
+from charla.protocol.messages import (
+    Acted,
+    AlreadyDone,
+    Banned,
     HistoryEntry,
     HistoryHeader,
     Message,
-    Mod,
     Moderated,
     Refusal,
-    Rename,
     Renamed,
-    Ruling,
     Said,
-    Say,
     Status,
-    Tell,
     Told,
     Topic,
-    Who,
     WhoPage,
 )
 

@@ -23,24 +23,16 @@ from enum import Enum, auto
 
 from charla.client.network.events import Arrival, Back, Down, Ended, Ending, JoinedAnew, Overdue, Telling
 from charla.client.network.outbox import Outbox
-from charla.protocol import NATIVE
+from charla.protocol.commands import HISTORY_AT_JOIN, NEW_SESSION, Command, Hello, Leave, Mod, Ping, Pong
 from charla.protocol.messages import (
-    HISTORY_AT_JOIN,
-    NEW_SESSION,
     Acted,
     AskNick,
     CaughtUp,
-    Command,
     Event,
     Goodbye,
-    Hello,
     HistoryEntry,
     HistoryHeader,
-    Leave,
     Message,
-    Mod,
-    Ping,
-    Pong,
     Refusal,
     Renamed,
     Resumed,
@@ -50,6 +42,7 @@ from charla.protocol.messages import (
     Welcome,
     WhoPage,
 )
+from charla.protocol.native import NATIVE
 from charla.protocol.text import Refused
 
 HANDSHAKE_TIME = 10.0

@@ -6,6 +6,7 @@ it is remembered from the first time, as ssh does it (`FirstUse`, with `KnownHos
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import errno
 import ipaddress
@@ -132,6 +133,16 @@ class FirstUse:
 
     def _remembered(self) -> KnownHosts:
         return self._known_hosts or KnownHosts(known_hosts_path(os.environ))
+
+
+def trust_of(options: argparse.Namespace) -> Trust | None:
+    """Return whom the client's options trust; None without TLS."""
+    if options.tls_ca is not None:
+        return Authority(options.tls_ca)
+    if options.tls_fingerprint is not None:
+        where = _("{host}, port {port},").format(host=options.host, port=options.port)
+        return Pinned(where, options.tls_fingerprint)
+    return FirstUse(options.host, options.port) if options.tls else None
 
 
 class KnownHosts:

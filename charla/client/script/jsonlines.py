@@ -2,7 +2,7 @@
 
 docs/BOTS.md has every type with its fields.  Pure: text in and out, no I/O, no thread.
 
-* The fields of an object are those of the message or command (messages.py), under the same names.
+* The fields of an object are those of the message or command (messages.py, commands.py), with the same names.
 * A tag stays between client and server.  A program gives a command an "id" of its own, anything; it comes
   back as "re" in what answers that command.  In an event "own" says whether this client has caused it.
 * What a program writes is judged as strictly as what comes from the network: one exception, `Refused`.
@@ -19,51 +19,9 @@ from enum import Enum
 from typing import Any, NamedTuple, NoReturn, TypeAlias, get_type_hints
 
 from charla.client.network.outbox import Tagged
-from charla.protocol.messages import (
-    MAX_NUMBER,
-    Act,
-    Acted,
-    AlreadyDone,
-    Announce,
-    AskBans,
-    AskStatus,
-    AskTopic,
-    Ban,
-    Banned,
-    Command,
-    Crowd,
-    DeliveryPending,
-    Help,
-    History,
-    HistoryEntry,
-    HistoryHeader,
-    Joined,
-    Kick,
-    Leave,
-    Left,
-    Message,
-    Mod,
-    Moderated,
-    Mute,
-    Notice,
-    Refusal,
-    Rename,
-    Renamed,
-    Said,
-    Say,
-    SetQuiet,
-    SetTopic,
-    Status,
-    Tell,
-    Told,
-    Topic,
-    Unban,
-    Unmute,
-    Unread,
-    Welcome,
-    Who,
-    WhoPage,
-)
+from charla.protocol import commands, messages
+from charla.protocol.commands import MAX_NUMBER, AskTopic, Command, Help, Leave
+from charla.protocol.messages import Acted, HistoryEntry, Message, Moderated, Renamed, Said, Told
 from charla.protocol.native import NativeDialect
 from charla.protocol.text import MAX_LINE, MAX_TEXT, Refused, clean
 from charla.protocol.typed import parse_typed
@@ -87,26 +45,26 @@ class Line:
 
 # What the room tells, by "type".  The other messages are the network's own matter, and a Token is secret.
 MESSAGES: dict[str, type] = {
-    "said": Said,
-    "acted": Acted,
-    "told": Told,
-    "joined": Joined,
-    "left": Left,
-    "renamed": Renamed,
-    "crowd": Crowd,
-    "unread": Unread,
-    "notice": Notice,
-    "moderated": Moderated,
-    "welcome": Welcome,
-    "earlier": HistoryHeader,
-    "past": HistoryEntry,
-    "topic": Topic,
-    "banned": Banned,
-    "status": Status,
-    "waits": DeliveryPending,
-    "done": AlreadyDone,
-    "here": WhoPage,
-    "refused": Refusal,
+    "said": messages.Said,
+    "acted": messages.Acted,
+    "told": messages.Told,
+    "joined": messages.Joined,
+    "left": messages.Left,
+    "renamed": messages.Renamed,
+    "crowd": messages.Crowd,
+    "unread": messages.Unread,
+    "notice": messages.Notice,
+    "moderated": messages.Moderated,
+    "welcome": messages.Welcome,
+    "earlier": messages.HistoryHeader,
+    "past": messages.HistoryEntry,
+    "topic": messages.Topic,
+    "banned": messages.Banned,
+    "status": messages.Status,
+    "waits": messages.DeliveryPending,
+    "done": messages.AlreadyDone,
+    "here": messages.WhoPage,
+    "refused": messages.Refusal,
 }
 
 # What the client tells of itself: the fields of each (events.py).
@@ -119,25 +77,25 @@ OWN: dict[str, tuple[str, ...]] = {
 
 # What a program may ask for.  A field with a default may be missing.  {"type": "topic"} without a text asks.
 COMMANDS: dict[str, type] = {
-    "say": Say,
-    "act": Act,
-    "tell": Tell,
-    "nick": Rename,
-    "who": Who,
-    "history": History,
-    "topic": SetTopic,
-    "mod": Mod,
-    "kick": Kick,
-    "ban": Ban,
-    "bans": AskBans,
-    "unban": Unban,
-    "mute": Mute,
-    "unmute": Unmute,
-    "announce": Announce,
-    "quiet": SetQuiet,
-    "status": AskStatus,
+    "say": commands.Say,
+    "act": commands.Act,
+    "tell": commands.Tell,
+    "nick": commands.Rename,
+    "who": commands.Who,
+    "history": commands.History,
+    "topic": commands.SetTopic,
+    "mod": commands.Mod,
+    "kick": commands.Kick,
+    "ban": commands.Ban,
+    "bans": commands.AskBans,
+    "unban": commands.Unban,
+    "mute": commands.Mute,
+    "unmute": commands.Unmute,
+    "announce": commands.Announce,
+    "quiet": commands.SetQuiet,
+    "status": commands.AskStatus,
     "line": Line,
-    "leave": Leave,
+    "leave": commands.Leave,
 }
 
 _TYPES = {kind: name for name, kind in MESSAGES.items()}

@@ -5,7 +5,7 @@
     JsonScript   --json: an object a line, both ways (jsonlines.py)
 
 All of them wait, at the end, until what they said is confirmed, and tell by their exit status whether it
-was.  Threads as in participant.py.
+was.
 """
 
 from __future__ import annotations
@@ -16,37 +16,32 @@ from contextlib import suppress
 from charla.client.chat.participant import (
     NOBODY_READS,
     Participant,
-    doubts,
-    down_words,
     may_hold_password,
     moderator_password,
     opening_order,
 )
+from charla.client.display.phrases import doubts, down_words, sentence
 from charla.client.display.screen import Screen
-from charla.client.exits import ExitStatus, diagnose, silence_output
+from charla.client.exits import ExitStatus, diagnose
 from charla.client.network.events import Arrival, Back, Ended, Ending
 from charla.client.network.outbox import Tagged
 from charla.client.script import jsonlines
 from charla.client.terminal.console import Console, Question, Stopped
 from charla.common.passwords import PasswordError
+from charla.common.stdio import silence_output
 from charla.i18n import _
-from charla.protocol import sentences as wording
+from charla.protocol.commands import Command, Help, Leave, Mod
 from charla.protocol.messages import (
     AlreadyDone,
     Banned,
-    Command,
-    Help,
     HistoryEntry,
     HistoryHeader,
-    Leave,
     Message,
-    Mod,
     Refusal,
     Status,
     Topic,
     WhoPage,
 )
-from charla.protocol.sentences import sentence
 from charla.protocol.text import Refused, clean
 from charla.protocol.typed import parse_typed
 
@@ -69,14 +64,14 @@ class Script(Participant):
     def __init__(self, console: Console, screen: Screen, options: argparse.Namespace) -> None:
         # What a script reads is what is said from now on, if it does not ask for more.
         super().__init__(console, options, history=options.history or 0, give_up_after=GIVE_UP_AFTER)
-        self._screen = screen
+        self._screen = screen  # both threads: see screen.py
         self._refused = False  # something was: set by either thread
         self._unread = False  # nobody reads the output any more: set by either thread
         self._behind_mod = False  # main: the next line may be a password that nobody asked for
 
     def run(self, opening: list[Message]) -> ExitStatus:
         """Say everything, and leave; return the exit status."""
-        self._tell_opening(opening)
+        self.show_opening(opening)
         self.network.start()
         try:
             self._say_all()
@@ -176,7 +171,7 @@ class Script(Participant):
 
     # ---- network thread; before it runs, main ------------------------------------------------------
 
-    def _tell_opening(self, opening: list[Message]) -> None:
+    def show_opening(self, opening: list[Message]) -> None:
         self._tell([Arrival(message) for message in opening_order(opening)])
 
     def arrived(self, arrivals: list[Arrival]) -> None:
@@ -214,24 +209,7 @@ class Script(Participant):
 
     def down(self, reason: str) -> None:
         self.is_down = True
-        self.complain(down_words(reason))
-
-    def back(self, back: Back) -> None:
-        self.nick = back.nick
-        if self.is_down or back.lost:
-            self.is_down = False
-            self.complain(wording.back_words(back.missed, back.seconds, back.lost))
-
-    def joined_anew(self, opening: list[Message], doubtful: list[str], seconds: float) -> None:
-        self.is_down = False
-        self.doubtful += len(doubtful)
-        try:
-            self._tell_opening(opening)
-            self.complain(wording.anew_words(self.nick, seconds))
-            if doubtful:
-                self.complain(*doubts(doubtful))
-        except OSError:
-            self.nobody_reads()
+        self.tell(down_words(reason))
 
 
 class Sender(Script):
@@ -259,7 +237,7 @@ class Sender(Script):
         self.complain(*doubts(self._texts[::-1]))  # a signal came before these had their turn
         return status or ExitStatus.CONNECTION_LOST
 
-    def _tell_opening(self, opening: list[Message]) -> None:
+    def show_opening(self, opening: list[Message]) -> None:
         for message in opening:
             self._take(message, None)
 
@@ -324,7 +302,7 @@ class JsonScript(Script):
         if line:
             self.show([line])
 
-    def _tell_opening(self, opening: list[Message]) -> None:
+    def show_opening(self, opening: list[Message]) -> None:
         self._tell([Arrival(message) for message in opening])  # as it came
 
     def _tell(self, arrivals: list[Arrival]) -> None:
@@ -352,7 +330,7 @@ class JsonScript(Script):
         self.is_down = False
         self.doubtful += len(doubtful)
         try:
-            self._tell_opening(opening)
+            self.show_opening(opening)
         except OSError:
             self.nobody_reads()
         self._write(jsonlines.encode_event("joined-anew", nick=self.nick, doubtful=doubtful))

@@ -6,7 +6,8 @@ import os
 import sys
 from importlib.util import find_spec
 
-from charla.client.terminal.console import Console, PipeConsole
+from charla.client.terminal.console import Console
+from charla.client.terminal.pipe import PipeConsole
 
 
 def open_console(plain: bool = False, kind: str = "auto") -> Console:

@@ -2,7 +2,7 @@
 
 Behind one interface there are
 
-* `PipeConsole` (here), for scripts: lines in, lines out;
+* `PipeConsole` (pipe.py), for scripts: lines in, lines out;
 * `PromptConsole` (prompt_console.py), for people, with prompt_toolkit;
 * `ReadlineConsole` (readline_console.py), for people, with what stock Python has;
 * `PlainConsole` (plain_console.py), for screen readers: nothing is ever drawn again;
@@ -14,7 +14,6 @@ SIGTERM and SIGHUP meanwhile (`Interruptible`).
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import os
 import signal
@@ -24,9 +23,6 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Protocol
-
-from charla.protocol.framing import LineFramer, decode_line
-from charla.protocol.text import MAX_LINE
 
 WAKE_AGAIN = 0.02
 """Seconds after which a main thread that has not stopped reading is signalled again: a signal that comes
@@ -99,7 +95,10 @@ class Question:
 
 
 class Console(Protocol):
-    """What the client asks of a console: `show` and `stop` from any thread, the rest from the main one."""
+    """What the client asks of a console.
+
+    `show`, `ring`, `stop` and `width` from any thread, the rest from the main one.
+    """
 
     interactive: bool
     """Whether a person sits there."""
@@ -140,7 +139,7 @@ class Console(Protocol):
         """
 
     def ring(self) -> None:
-        """Ring the terminal's bell.  Any thread."""
+        """Ring the terminal's bell."""
 
     def clear(self) -> None:
         """Let what is on the screen scroll off, up into what the terminal keeps."""
@@ -247,48 +246,6 @@ def interruption(number: int) -> type[KeyboardInterrupt]:
 def _look_again_every(seconds: float) -> None:
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
-
-
-class PipeConsole(Interruptible):
-    """For scripts: lines from standard input, messages to standard output, nothing else to either."""
-
-    interactive = False
-    keeps_text = False
-
-    def __init__(self, longest: int = MAX_LINE) -> None:
-        super().__init__()
-        self._framer = LineFramer(longest)
-        self._lines: collections.deque[bytes | None] = collections.deque()
-
-    def read_line(self, typing: Typing, text: str = "") -> str:  # noqa: ARG002 - nobody would see it
-        while not self._lines:
-            with self._may_be_interrupted():
-                data = os.read(sys.stdin.fileno(), 65536)
-            if not data and not self._framer.unfinished:
-                raise EOFError
-            self._lines.extend(self._framer.feed(data or b"\n"))  # a file's last line may have no end
-        return decode_line(self._lines.popleft())
-
-    def read_secret(self, prompt: str) -> str:  # noqa: ARG002 - nobody would see it
-        raise EOFError
-
-    def forget_line(self) -> None:
-        pass
-
-    def drop_typed(self) -> None:
-        pass
-
-    def show(self, lines: list[str]) -> None:
-        write("".join(f"{line}\n" for line in lines))
-
-    def ring(self) -> None:
-        pass
-
-    def clear(self) -> None:
-        pass
-
-    def width(self) -> int:
-        return 0
 
 
 def write(text: str) -> None:

@@ -34,11 +34,11 @@ from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-from charla.client.exits import silence_output
 from charla.client.terminal.console import MAIN_THREAD, Question, Stopped, Typing, interruption
 from charla.client.terminal.keyboard import keys_one_by_one
 from charla.client.terminal.prompt_editor import LineEditor, Reader, SecretReader
 from charla.client.terminal.terminal_console import TerminalConsole, scroll_off
+from charla.common.stdio import silence_output
 from charla.protocol.text import Refused, clean
 
 try:

@@ -33,7 +33,7 @@ class WindowsConsole(TerminalConsole):
     def __init__(self, plain: bool = False) -> None:
         super().__init__()
         self._plain = plain
-        self._erases = False  # whether the terminal can erase a row
+        self._erases = False  # main thread: whether the terminal can erase a row
 
     def _set_up(self) -> None:
         self._erases = not self._plain and enable_colors()

@@ -18,19 +18,13 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
-from charla.protocol import PLAIN, Dialect
+from charla.protocol.dialect import Dialect
 from charla.protocol.messages import Event, Goodbye, Message
-
-if TYPE_CHECKING:
-    from charla.common.tls import TlsSocket
-    from charla.server.room.sessions import Session
+from charla.server.delivery.connection import Connection
 
 BACKLOG_LIMIT = 256 * 1024
 """Bytes that wait for one connection before it is dropped: some 4,000 lines of talk."""
@@ -45,65 +39,6 @@ CLOSE_TIME = 2.0
 _DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)  # where there is none (Windows), server.py does not start
 
 
-@dataclass(eq=False, slots=True)
-class Connection:
-    """One TCP link of a client.
-
-    `sock` is received from and closed by its reader alone, sent on and shut down by the room alone.
-    Everything from `dialect` on belongs to the room thread.
-    """
-
-    sock: socket.socket | TlsSocket
-    peer: str  # address and port, for the record
-    origin: str = ""  # who counts as one (admission.py): what is limited, slowed down and banned
-    tls: TlsSocket | None = None  # the same as `sock`, where that speaks TLS
-    _closing: threading.Lock = field(default_factory=threading.Lock)  # held until it is closing or gone
-    _released: threading.Lock = field(default_factory=threading.Lock)  # held until the room lets go
-
-    dialect: Dialect = PLAIN  # what an undecided client is spoken to in
-    session: Session | None = None  # the seat it uses, once it has one
-    inserts: list[tuple[int, int, bytes]] = field(default_factory=list)  # (place, lines replaced, bytes)
-    first: int = 0  # its part of this batch's lines begins here...
-    last: int | None = 0  # ...and ends here; None: open, as for every member
-    touched: bool = False  # its part of this batch differs from the others'
-    backlog: list[bytes] = field(default_factory=list)
-    backlog_size: int = 0
-    closing: bool = False  # nothing more is taken from it: it is told goodbye, then end of stream
-    half_closed: bool = False  # end of stream has been sent
-    ended: bool = False  # its reader has handed over all there was
-    dropped: bool = False  # it did not read: after what it gets yet there is nothing for it
-    gone: bool = False  # let go: the room does not touch the socket any more
-
-    def __post_init__(self) -> None:
-        self._closing.acquire()
-        self._released.acquire()
-
-    def begin_closing(self) -> None:
-        """Tell the reader that nothing more is taken from it.  Room thread, any number of times."""
-        if not self.closing:
-            self.closing = True
-            self._closing.release()
-
-    def wait_closing(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds for the end of the talk; say whether it came.  Reader thread."""
-        if self._closing.acquire(timeout=timeout):
-            self._closing.release()
-            return True
-        return False
-
-    def release(self) -> None:
-        """Tell the reader that the room is done with the socket.  Room thread, once."""
-        self.begin_closing()
-        self._released.release()
-
-    def wait_released(self, timeout: float = -1) -> bool:
-        """Wait up to `timeout` seconds (-1: for ever) for `release`; say whether it came.  Reader thread."""
-        if self._released.acquire(timeout=timeout):
-            self._released.release()
-            return True
-        return False
-
-
 class _Channel:
     """The members that speak one dialect, and the lines that this batch has for all of them."""
 
@@ -113,7 +48,10 @@ class _Channel:
 
 
 class Fanout:
-    """Delivers what the room tells; see the module's text.  `backlog_limit` in bytes, times in seconds."""
+    """Delivers what the room tells; see the module's text.  `backlog_limit` in bytes, times in seconds.
+
+    Every method and attribute is the room thread's.
+    """
 
     def __init__(
         self,
@@ -122,17 +60,18 @@ class Fanout:
         close_time: float = CLOSE_TIME,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.poller = select.poll()  # the sockets that were full (and the inbox)
-        self.full: dict[int, Connection] = {}  # the same, by descriptor
         self._backlog_limit = backlog_limit
         self._close_time = close_time
         self._clock = clock
-        self._channels: dict[Dialect, _Channel] = {}
-        self._size = 0  # bytes in all the lines and inserts of this batch
-        self._touched: list[Connection] = []
         self.connections: dict[Connection, None] = {}  # all whose reader or socket is still in use
+        self.poller = select.poll()  # the sockets that were full (and the inbox)
+        self.full: dict[int, Connection] = {}  # the same, by descriptor
         self._deadlines: dict[Connection, float] = {}  # of those closing or ended; the earliest first
-        self._broken: list[tuple[Connection, str]] = []
+        self._broken: list[tuple[Connection, str]] = []  # for `take_broken`
+        # Of this batch.
+        self._channels: dict[Dialect, _Channel] = {}
+        self._size = 0  # bytes in all the lines and inserts
+        self._apart: list[Connection] = []  # with inserts, a member for a part of it only, or closing
         # Since the start, for /status.
         self.deliveries = 0  # lines handed to sockets or backlogs, one for each client
         self.drops = 0  # connections that did not read
@@ -147,7 +86,7 @@ class Fanout:
         """From here on `connection` gets what is told to everyone, in its dialect."""
         channel = self._channels.setdefault(connection.dialect, _Channel())
         channel.members[connection] = None
-        self._touch(connection)
+        self._set_apart(connection)
         connection.first, connection.last = len(channel.lines), None
 
     def unsubscribe(self, connection: Connection) -> None:
@@ -155,7 +94,7 @@ class Fanout:
         channel = self._channels.get(connection.dialect)
         if channel is not None and connection in channel.members:
             del channel.members[connection]
-            self._touch(connection)
+            self._set_apart(connection)
             connection.last = len(channel.lines)
 
     def broadcast(self, event: Event, author: Connection | None = None) -> None:
@@ -185,10 +124,10 @@ class Fanout:
         if connection.gone:
             return
         self._deadlines.setdefault(connection, self._clock() + self._close_time)
-        self._touch(connection)
+        self._set_apart(connection)
 
     def end(self, connection: Connection) -> None:
-        """Let go of a connection whose reader has ended, once what is queued is sent or its time is up."""
+        """Release a connection whose reader has ended, once what is queued is sent or its time is up."""
         connection.ended = True
         if connection.gone:
             del self.connections[connection]
@@ -204,15 +143,15 @@ class Fanout:
         self.hang_up(connection)
 
     def _insert(self, connection: Connection, place: int, replaces: int, data: bytes) -> None:
-        if not connection.touched:
-            self._touch(connection)
+        if not connection.apart:
+            self._set_apart(connection)
         connection.inserts.append((place, replaces, data))
         self._size += len(data)
 
-    def _touch(self, connection: Connection) -> None:
-        if not connection.touched:
-            connection.touched = True
-            self._touched.append(connection)
+    def _set_apart(self, connection: Connection) -> None:
+        if not connection.apart:
+            connection.apart = True
+            self._apart.append(connection)
 
     @property
     def batch_is_large(self) -> bool:
@@ -223,23 +162,23 @@ class Fanout:
 
     def flush(self) -> None:
         """Send everybody what this batch has for them.  Afterwards ask `take_broken`."""
-        touched, self._touched = self._touched, []
+        apart, self._apart = self._apart, []
         for dialect, channel in self._channels.items():
             data = b"".join(channel.lines)
             self.deliveries += len(channel.lines) * len(channel.members)
-            if touched:
-                self._send([member for member in channel.members if not member.touched], data)
+            if apart:
+                self._send([member for member in channel.members if not member.apart], data)
                 offsets = [0, *accumulate(map(len, channel.lines))]
-                for connection in touched:
+                for connection in apart:
                     if connection.dialect is dialect:
                         self._send_spliced(connection, data, offsets)
             else:
                 self._send(channel.members, data)
             channel.lines.clear()
-        for connection in touched:
+        for connection in apart:
             if connection.inserts:  # of a dialect that nobody is a member of yet
                 self._send_spliced(connection, b"", [0])
-            connection.touched = False
+            connection.apart = False
             self._settle(connection)
         self._size = 0
 
@@ -268,7 +207,7 @@ class Fanout:
             return
         for connection in connections:
             if connection.backlog:
-                self._keep(connection, data)
+                self._add_to_backlog(connection, data)
                 continue
             try:
                 sent = connection.sock.send(data, _DONTWAIT)
@@ -278,9 +217,9 @@ class Fanout:
                 self._break(connection)
                 continue
             if sent != size or (connection.tls is not None and connection.tls.pending):
-                self._keep(connection, data[sent:])
+                self._add_to_backlog(connection, data[sent:])
 
-    def _keep(self, connection: Connection, data: bytes) -> None:
+    def _add_to_backlog(self, connection: Connection, data: bytes) -> None:
         """Add what the socket did not take to the backlog; drop the connection when that is full.
 
         With TLS that may be nothing, when only ciphertext waits: the poller tells when that can go, too.
@@ -356,7 +295,7 @@ class Fanout:
             with contextlib.suppress(OSError):
                 connection.sock.shutdown(socket.SHUT_WR)
             if connection.tls is not None and connection.tls.pending:  # its goodbye could not all go
-                self._keep(connection, b"")
+                self._add_to_backlog(connection, b"")
                 return
         if connection.ended:
             self.hang_up(connection)

@@ -1,15 +1,15 @@
-"""What readers hand the room, besides the commands of their clients, and what the room answers.
+"""What readers hand the room, besides the commands of their clients, and what it replies.
 
 A reader does all that one connection costs.  So where a client asks for much (a long resume, a history),
-the room only tells its reader what to read, and the reader comes back with bytes, a chunk at a time:
+the room only gives its reader a slice of the log, and the reader comes back with bytes, a chunk at a time:
 
     reader                              room
-    TakeSeat (with a token)  ------>    where the session stands: Read this
-    Chunk, Chunk...          ------>    each is answered when the client's socket has taken it
-    CatchUp                  ------>    what has happened meanwhile: Read this, too; or, when it is
-                                        little, the room sends it and lets the session live
+    TakeSeat (with a token)  ------>    where the session stands: a ReplaySlice
+    Chunk, Chunk...          ------>    each is replied to when the client's socket has taken it
+    CatchUp                  ------>    what has happened meanwhile: another ReplaySlice; or, when it is
+                                        little, the room sends it, and the session is live
 
-Every item with an `answer` is answered once; the reader waits for that, and reads nothing meanwhile.
+Every item with a `reply` is replied to once; the reader waits for that, and reads nothing meanwhile.
 """
 
 from __future__ import annotations
@@ -18,36 +18,17 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from charla.protocol import Dialect
-from charla.protocol.messages import Command, Hello
+from charla.protocol.commands import Command, Hello
+from charla.protocol.dialect import Dialect
 from charla.protocol.text import Refused
-from charla.server.storage.event_log import Logged
-
-
-@dataclass(frozen=True, slots=True)
-class ReplaySlice:
-    """Read events for `session` and hand them over; then CatchUp from `upto`.
-
-    `entries` are those in memory; None: they are on disk, those with after < id <= upto.
-    """
-
-    session: int
-    after: int
-    upto: int
-    entries: list[Logged] | None
-
-
-@dataclass(frozen=True, slots=True)
-class HistorySlice:
-    """Hand over these public messages, and before them the `more` newest on disk, of ids below `before`."""
-
-    entries: list[Logged]
-    before: int
-    more: int
-
+from charla.server.delivery.connection import Connection
+from charla.server.storage.slices import HistorySlice, ReplaySlice
 
 Reply: TypeAlias = bool | ReplaySlice | HistorySlice
-"""True: done, go on.  False: not done, there is no seat or no client any more."""
+"""True: done, go on.  False: not done, there is no seat or no client any more.
+
+A slice is to be read and handed over, in Chunks; that of a replay is followed by CatchUp.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +72,7 @@ class TakeSeat:
 
     hello: Hello
     dialect: Dialect
-    answer: SimpleQueue[Reply]
+    reply: SimpleQueue[Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +85,16 @@ class NoSeat:
 
 @dataclass(frozen=True, slots=True)
 class CatchUp:
-    """The client has been sent every event up to `after`: what next?  `failed`: the disk cannot be read.
+    """The client has been sent every event up to `after` that the log had: what next?
 
-    `began`: the id from which on the disk was read for it, if it was.
+    `failed`: the disk cannot be read any further.  `lost`: so many events, at the most, were deleted before
+    the reader came to them.
     """
 
     after: int
-    answer: SimpleQueue[Reply]
+    reply: SimpleQueue[Reply]
     failed: bool = False
-    began: int | None = None
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +102,15 @@ class AskHistory:
     """The client wants to see the newest `count` public messages."""
 
     count: int
-    answer: SimpleQueue[Reply]
+    reply: SimpleQueue[Reply]
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Send these bytes; answered when the socket has taken all that waits for it."""
+    """Send these bytes; replied to when the socket has taken all that waits for it."""
 
     data: bytes
-    answer: SimpleQueue[Reply]
+    reply: SimpleQueue[Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +139,22 @@ Item: TypeAlias = (
     | Ended
     | Request
 )
+
+
+@dataclass(frozen=True, slots=True)
+class MakePlace:
+    """From the acceptor: descriptors or threads have run out, so connections that only wait have to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """From the acceptor: record how it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """From the acceptor, once, its last: tell everybody that the server closes, and close all connections."""
+
+
+Work: TypeAlias = tuple[Connection, list[Item]] | MakePlace | Report | Close
+"""What is in the inbox: what one chunk of a connection asked for, in order; or what the acceptor asks for."""

@@ -16,17 +16,18 @@ import ssl
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Protocol
 
-from charla import protocol
+from charla.common.addresses import origin_of
 from charla.common.tls import TlsSocket
 from charla.i18n import N_, system_words
+from charla.protocol.greeting import turn_away
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
-from charla.server.delivery.requests import Connected, Ended, Item
-from charla.server.network.admission import Admission, origin
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.requests import Connected, Ended, MakePlace, Work
+from charla.server.network.admission import Admission
+from charla.server.network.inbox import Inbox
 from charla.server.network.reader import Reader
-from charla.server.records import ThrottledLogger, record_turned_away
+from charla.server.records import Counters, ThrottledLogger, record_turned_away
 
 log = logging.getLogger("charla")
 
@@ -51,16 +52,6 @@ _TRANSIENT = frozenset(
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN})
 """Errors of accept that pass when somebody leaves."""
-
-
-class Room(Protocol):
-    """What the acceptor has to say to the room; from another thread, so it goes through the inbox."""
-
-    def put(self, connection: Connection, items: list[Item]) -> None:
-        """Hand over items of a connection, behind what was handed over before."""
-
-    def make_place(self) -> None:
-        """Have connections that only wait let go of their threads and descriptors."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -92,21 +83,22 @@ class Acceptor:
     def __init__(
         self,
         listener: socket.socket,
-        room: Room,
-        door: Admission,
+        inbox: Inbox[Work],
+        admission: Admission,
         make_reader: Callable[[Connection], Reader],
         do_asked: Callable[[], None],
+        counters: Counters,
         *,
         keep_alive: tuple[float, float],
         context: ssl.SSLContext | None = None,
     ) -> None:
         self.context = context  # of TLS, for new connections; None: no TLS
-        self.turned_away = 0  # since the start; read by the room, for /status
         self._listener = listener
-        self._room = room
-        self._door = door
+        self._inbox = inbox
+        self._admission = admission
         self._make_reader = make_reader
         self._do_asked = do_asked
+        self._counters = counters
         self._keep_alive_times = keep_alive
         self._throttled = ThrottledLogger(log)
         self._stopping = False  # set by any thread, once
@@ -160,7 +152,7 @@ class Acceptor:
                         many = len(self._readers)
                         why = system_words(error)
                         log.error(N_("cannot accept (%s): %d connections; trying on"), why, many)
-                    self._room.make_place()
+                    self._inbox.put(MakePlace())
                     # The listener stays readable: without a pause this would be a busy loop.
                     selector.unregister(self._listener)
                     selector.select(ACCEPT_PAUSE)
@@ -197,32 +189,32 @@ class Acceptor:
             sock.close()
             return True
         address, port, *_ = peer
-        refused = self._door.come_in(address)
+        refused = self._admission.come_in(address)
         if refused is not None:
-            self._turn_away(sock, origin(address), refused)
+            self._turn_away(sock, origin_of(address), refused)
             return True
         try:
             connection = self._connection(sock, address, port)
         except OSError:  # already reset
-            self._door.gone(address)
+            self._admission.gone(address)
             sock.close()
             return True
         self._start(connection, address)
         return True
 
     def _turn_away(self, sock: socket.socket, who: str, refused: Refused) -> None:
-        self.turned_away += 1
+        self._counters.turned_away += 1
         record_turned_away(self._throttled, who, refused.code)
         with sock, contextlib.suppress(OSError):
             if self.context is None:
-                sock.send(protocol.turn_away(refused.code, *refused.arguments), socket.MSG_DONTWAIT)
+                sock.send(turn_away(refused.code, *refused.arguments), socket.MSG_DONTWAIT)
 
     def _connection(self, sock: socket.socket, address: str, port: int) -> Connection:
         # One send per batch: to wait for more to go with it (Nagle) would only delay it.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self._keep_alive(sock)
-        who = origin(address)
+        who = origin_of(address)
         peer = host_port(address.removeprefix("::ffff:") if "." in address else address, port)
         if self.context is None:
             return Connection(sock, peer, who)
@@ -236,14 +228,14 @@ class Acceptor:
             target=self._run_reader, args=(reader,), name=f"reader {connection.peer}", daemon=True
         )
         # Before anything that the reader puts.
-        self._room.put(connection, [Connected(secured=connection.tls is None)])
+        self._inbox.put((connection, [Connected(secured=connection.tls is None)]))
         self._readers[thread] = address
         try:
             thread.start()
         except RuntimeError:  # can't start new thread
             del self._readers[thread]
-            self._door.gone(address)
-            self._room.put(connection, [Ended("error")])
+            self._admission.gone(address)
+            self._inbox.put((connection, [Ended("error")]))
             connection.wait_released()
             connection.sock.close()
             raise OSError(errno.EAGAIN, N_("no more threads")) from None
@@ -275,4 +267,4 @@ class Acceptor:
         while not self._finished.empty():
             thread = self._finished.get()
             thread.join()
-            self._door.gone(self._readers.pop(thread))
+            self._admission.gone(self._readers.pop(thread))

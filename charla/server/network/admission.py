@@ -1,16 +1,11 @@
-"""Who knocks: which addresses are one origin, and how many connections an origin may have.
-
-An *origin* is what one subscriber of the internet can be told by: an IPv4 address, or the /64 network of
-an IPv6 address.  Limits, bans and the delays after wrong passwords go by it.
-"""
+"""Who may connect: how many connections an origin (addresses.py) may have, and how many new ones a minute."""
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections.abc import Callable
-from functools import lru_cache
 
+from charla.common.addresses import is_near, origin_of
 from charla.protocol.text import Refused
 
 PER_ADDRESS = 32
@@ -23,50 +18,6 @@ MAX_ORIGINS = 10_000
 """Origins whose last minute is remembered; with more, the one that has been quiet longest is forgotten."""
 
 _MINUTE = 60.0
-
-_NEAR = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),  # RFC 1918
-        *("169.254.0.0/16", "fe80::/10"),  # link-local: RFC 3927, RFC 4291
-        "fc00::/7",  # unique local addresses: RFC 4193
-    )
-)
-# Not ipaddress's is_private: what that says of the networks for documentation, among others, depends
-# on the version of Python.
-
-
-def _read(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Return the address without its scope id, an IPv4 address where it stands for one."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return parsed if mapped is None else mapped
-
-
-@lru_cache(maxsize=1024)  # to read an address takes 20 us, and a flood comes from few
-def origin(address: str) -> str:
-    """Return whom a numeric address belongs to, as `accept` gives it; ValueError if it is none.
-
-    An IPv4 address stays; so does one in IPv6 clothes (::ffff:192.0.2.1, what a dual-stack socket shows),
-    without these.  Other IPv6 addresses are their /64 network, "2001:db8:1:2::/64": the lower half is an
-    interface's own to choose (RFC 4291, 2.5.4), and a subscriber has one such network at least (RFC 6177).
-    """
-    parsed = _read(address)
-    if isinstance(parsed, ipaddress.IPv4Address) or parsed.is_loopback:
-        return str(parsed)
-    return str(ipaddress.IPv6Network((parsed, 64), strict=False))
-
-
-def is_loopback(address: str) -> bool:
-    """Say whether a numeric address is of this machine; ValueError if it is none."""
-    return _read(address).is_loopback
-
-
-@lru_cache(maxsize=1024)
-def is_near(address: str) -> bool:
-    """Say whether a numeric address is of this machine or of a private network; ValueError if it is none."""
-    parsed = _read(address)
-    return parsed.is_loopback or any(parsed in network for network in _NEAR)
 
 
 class Admission:
@@ -95,7 +46,7 @@ class Admission:
         near = is_near(address)
         from_one = self._limit(self._per_address, near, PER_ADDRESS)
         a_minute = self._limit(self._per_minute, near, PER_MINUTE)
-        who = origin(address)
+        who = origin_of(address)
         if from_one and self._connections.get(who, 0) >= from_one:
             return Refused("too-many-from-address", str(from_one))
         if a_minute and not self._charge(who, a_minute):
@@ -106,7 +57,7 @@ class Admission:
 
     def gone(self, address: str) -> None:
         """A connection that came in from `address` has ended."""
-        who = origin(address)
+        who = origin_of(address)
         left = self._connections.get(who, 0) - 1
         if left > 0:
             self._connections[who] = left

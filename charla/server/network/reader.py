@@ -2,79 +2,60 @@
 
     recv -> TLS -> LineFramer -> its rate limit -> decode_line -> Dialect.decode_command -> the room's inbox
 
-Nothing here is shared but what says so: a reader and its rate limit belong to one thread.  It talks to
-the room through the inbox alone, and hears from it in three ways: the answers to its errands (requests.py),
-`wait_closing` (nothing more is taken) and `wait_released` (the socket may be closed).
-
-Passwords are judged here: they never come into the room.
+It talks to the room through the inbox alone, and hears from it in three ways: the replies to its requests
+(requests.py), `wait_closing` (nothing more is taken) and `wait_released` (the socket may be closed).
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
-import math
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import replace
+from queue import SimpleQueue
 
-from charla.common.passwords import GuessThrottle, Password
 from charla.i18n import N_, LazyText
-from charla.protocol import NATIVE, PLAIN, Dialect, LineFramer, decode_line, is_native, read_answer, turn_away
-from charla.protocol.messages import Command, Hello, History, HistoryEntry, HistoryHeader, Leave, Mod
+from charla.protocol.commands import Command, Hello, History, Leave, Mod
+from charla.protocol.dialect import Dialect
+from charla.protocol.framing import LineFramer, decode_line
+from charla.protocol.greeting import is_native, read_answer, turn_away
+from charla.protocol.native import NATIVE
 from charla.protocol.nicks import LEAVE_WORDS, check_nick
+from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import (
     AskForPassword,
-    AskHistory,
-    CatchUp,
-    Chunk,
     Ended,
-    HistorySlice,
     Item,
     NoSeat,
     PasswordGiven,
     Promote,
-    ReplaySlice,
     Reply,
     Request,
     Secured,
     Silent,
     TakeSeat,
+    Work,
 )
 from charla.server.network.inbox import Inbox
+from charla.server.network.password_check import PASSWORD_TRIES, PasswordCheck, typed_password
+from charla.server.network.rate_limit import RateLimit
+from charla.server.network.replay_reader import ReplayReader
 from charla.server.records import ThrottledLogger, log_fields
-from charla.server.storage.event_log import Logged, StorageError
-
-if TYPE_CHECKING:
-    from charla.server.storage.database import Storage
 
 log = logging.getLogger("charla")
 
 RECEIVE_SIZE = 4096
 """Bytes of one recv: allocated, for every idle client, before it blocks."""
 
-BURST = 20
-"""Lines a client may send at once before the rate limit slows it down."""
-
 PING_AFTER = 30.0
 """Seconds of silence after which a client is asked whether it is there."""
 
 DEAD_AFTER = 90.0
 """Seconds of silence, or without taking anything, after which a link is taken for dead."""
-
-CHUNK_SIZE = 16 * 1024
-"""Bytes that a client who catches up is sent at a time: a hundred of these, and the room's next batch, are
-what somebody else's message may have to wait for."""
-
-PASSWORD_TRIES = 3
-"""Wrong room passwords after which a connection is closed."""
 
 HELLO_TIME = 3.0
 """Seconds in which a client must begin to speak TLS, before it is told that this server does."""
@@ -87,56 +68,12 @@ EMPTY_READS = 3
 """Receptions in a row without the end of a line that are charged as one: our longest line comes in as many.
 With TLS one can hold 150 KeyUpdates, each of which is to be answered."""
 
-PATIENCE = 10.0
-"""Seconds that a password may wait for others from its address that were wrong, before it is sent away."""
-
-_ROWS = 200  # read from the disk at a time
-
-Entry: TypeAlias = tuple[Connection, list[Item]]
-"""What is in the inbox: what one chunk of a connection asked for, in order."""
-
-
-Work: TypeAlias = Entry | Callable[[], None]
-"""What is in the inbox: that, or something that the room's thread is to call."""
-
-
-class RateLimit:
-    """`rate` lines a second with a burst: says how long each line has to wait.  One reader's own.
-
-    A token bucket kept as one number, the time at which it would be full again (the generic cell rate
-    algorithm of ATM networks).
-    """
-
-    def __init__(self, rate: float, burst: int = BURST, clock: Callable[[], float] = time.monotonic) -> None:
-        self._interval = 1 / rate if rate else 0.0
-        self._tolerance = (burst - 1) * self._interval
-        self._clock = clock
-        self._full_at = 0.0
-
-    def charge(self) -> float:
-        """Charge one line; return the seconds to wait before it may be handed on (0: at once)."""
-        if not self._interval:
-            return 0.0
-        now = self._clock()
-        full_at = max(self._full_at, now)
-        self._full_at = full_at + self._interval
-        delay = full_at - self._tolerance - now
-        return delay if delay > 0.001 else 0.0  # a shorter sleep is not worth the rounding
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordCheck:
-    """A password, and what slows down who guesses.  Shared by all readers; the guard has a lock."""
-
-    password: Password
-    guard: GuessThrottle = field(default_factory=GuessThrottle)
-
 
 class Reader:
     """Reads one connection: all that a client's bytes cost, and nothing of anybody else's.
 
     A thread of its own runs `run`; what it understands it puts into the room's inbox, a chunk's worth
-    at a time.  It closes the socket, after the room has let go of it.
+    at a time.  It closes the socket, after the room has released it.
     """
 
     def __init__(
@@ -145,7 +82,6 @@ class Reader:
         inbox: Inbox[Work],
         rate_limit: RateLimit,
         *,
-        storage: Storage | None = None,
         replay_lock: threading.Lock | None = None,
         room_check: PasswordCheck | None = None,
         moderators_check: PasswordCheck | None = None,
@@ -153,23 +89,20 @@ class Reader:
         ping_after: float = PING_AFTER,
         dead_after: float = DEAD_AFTER,
     ) -> None:
+        # Shared with other threads: each has a lock, or is one, or says who may touch what (Connection).
         self._connection = connection
         self._inbox = inbox
-        self._rate_limit = rate_limit
-        self._storage = storage
-        # Held while a chunk is made, one reader at a time: of a hundred that come back at once, the
-        # others wait without the interpreter's lock, and the room has one to wait for, not a hundred.
         self._replay_lock = replay_lock or threading.Lock()
+        self._room_check = room_check
+        self._moderators_check = moderators_check
+        self._throttled = throttled or ThrottledLogger(log)  # outsiders can cause records at any rate
+        # This reader's alone.
+        self._rate_limit = rate_limit
         self._ping_after = ping_after
         self._dead_after = dead_after
         self._framer = LineFramer()
         self._empty = 0  # receptions since the last end of a line
         self._dialect: Dialect | None = None  # None until the first line has chosen it
-        self._room_check = room_check
-        self._moderators_check = moderators_check
-        self._throttled = throttled or ThrottledLogger(
-            log
-        )  # shared by all readers: outsiders can cause it at any rate
         self._locked = room_check is not None  # the room's password has not come yet
         self._tries = 0  # at it
         self._mod_tag: int | None = None  # the tag of a /mod whose password is to come
@@ -316,7 +249,7 @@ class Reader:
         if isinstance(item, Hello):
             item = Refused("malformed", "HELLO")
         if isinstance(item, History):
-            self._show_history(item)
+            self._replay_reader().show_history(item, self._dialect, self._charge_rate_limit)
         elif isinstance(item, Mod):
             self._become_moderator(item)
         elif item is not None:
@@ -337,38 +270,44 @@ class Reader:
             return
         assert self._dialect is not None
         # Whether the next line is a message or another try depends on the answer.
-        step = self._do(TakeSeat(hello, self._dialect, SimpleQueue()))
-        while isinstance(step, ReplaySlice):
-            step = self._replay(step)
-        self._seated = step is True
+        reply = self._ask(TakeSeat(hello, self._dialect, SimpleQueue()))
+        self._seated = self._replay_reader().catch_up(reply)
         if self._seated and hello.session:
             self._return_from_recv_after(self._ping_after)
 
-    def _do(self, errand: Request) -> Reply:
-        """Hand the room an errand, behind all that came before; return its answer."""
-        self._pending.append(errand)
+    def _decode_answer(self, text: str) -> Command | None:
+        if self._dialect is NATIVE:
+            return self._dialect.decode_command(text)
+        self._dialect = NATIVE if is_native(text) else PLAIN
+        return read_answer(text)[1]
+
+    def _ask(self, request: Request, timeout: float | None = None) -> Reply:
+        """Hand the room a request, behind all that came before; return its reply.
+
+        Empty when there is none after `timeout` seconds (None: wait for ever).
+        """
+        self._pending.append(request)
         self._hand_over()
-        return errand.answer.get()
+        return request.reply.get(timeout=timeout)
+
+    def _replay_reader(self) -> ReplayReader:
+        return ReplayReader(self._ask, self._replay_lock, self._dead_after)
 
     # ---- passwords -------------------------------------------------------------------------------
 
     def _read_password(self, line: bytes | None) -> None:
         """Take a line that answers PASSWORD, before there is a seat."""
         assert self._room_check is not None
-        typed = _typed_password(line)
+        typed = typed_password(line)
         if typed.strip().lower().removeprefix("/") in LEAVE_WORDS:
             self._pending.append(Leave())
             return
         self._tries += 1
-        given = PasswordGiven()
-        try:
-            self._judge(self._room_check, typed)
-            self._locked = False
-        except Refused as refused:
-            if refused.code == "wrong-password" and self._tries >= PASSWORD_TRIES:
-                refused = Refused("too-many-passwords")
-            given = PasswordGiven(refused, may_try=refused.code == "wrong-password")
-        self._pending.append(given)
+        refused = self._judge(self._room_check, typed)
+        self._locked = refused is not None
+        if refused is not None and refused.code == "wrong-password" and self._tries >= PASSWORD_TRIES:
+            refused = Refused("too-many-passwords")
+        self._pending.append(PasswordGiven(refused, refused is None or refused.code == "wrong-password"))
         self._hand_over()
 
     def _become_moderator(self, mod: Mod) -> None:
@@ -385,144 +324,18 @@ class Reader:
         """Take the line behind a /mod: whatever it is, it is never shown or said."""
         assert self._mod_tag is not None
         tag, self._mod_tag = self._mod_tag, None
-        self._promote(_typed_password(line), tag)
+        self._promote(typed_password(line), tag)
 
     def _promote(self, password: str, tag: int) -> None:
         assert self._moderators_check is not None
-        item: Item = Promote(tag)
-        try:
-            self._judge(self._moderators_check, password)
-        except Refused as refused:
+        refused = self._judge(self._moderators_check, password)
+        if refused is not None:
             refused.tag = tag
-            item = refused
-        self._pending.append(item)
+        self._pending.append(refused or Promote(tag))
 
-    def _judge(self, check: PasswordCheck, typed: str) -> None:
-        """Refuse a password that is not right, after the time that wrong ones from there have earned.
-
-        Refused, too, when that would be too long: a reader that waits reads nothing, not even a goodbye.
-        """
-        origin = self._connection.origin
-        right = check.password.matches(typed)
-        give_up = time.monotonic() + PATIENCE
-        while delay := check.guard.judge(origin, right):
-            if time.monotonic() + delay > give_up or not self._wait(delay):
-                raise Refused("too-many-guesses", str(math.ceil(delay)))
-        if not right:
+    def _judge(self, check: PasswordCheck, typed: str) -> Refused | None:
+        """Return why a password is refused, None when it is right; a wrong one is recorded."""
+        refused = check.judge(typed, self._connection.origin, self._wait)
+        if refused is not None and refused.code == "wrong-password":
             self._record("wrong-password", N_("wrong password from %s"))
-            raise Refused("wrong-password")
-
-    # ---- what was before -------------------------------------------------------------------------
-
-    def _replay(self, read: ReplaySlice) -> Reply:
-        """Send the client the events that it is to read; return what the room wants next."""
-        reached, failed = read.after, False
-
-        def lines() -> Iterator[bytes]:
-            nonlocal reached, failed
-            try:
-                for logged in self._entries(read):
-                    reached = logged.id
-                    yield logged.line_for(read.session)
-            except StorageError as error:  # what was read before it is sent
-                log.error("%s", error)
-                failed = True
-
-        for chunk in self._chunks(lines()):
-            if not self._send(chunk):
-                return False
-        if failed:
-            return self._do(CatchUp(reached, SimpleQueue(), failed=True))
-        began = read.after if read.entries is None else None
-        return self._do(CatchUp(read.upto, SimpleQueue(), began=began))
-
-    def _entries(self, read: ReplaySlice) -> Iterator[Logged]:
-        if read.entries is not None:
-            yield from read.entries
-            return
-        assert self._storage is not None
-        after = read.after
-        while entries := self._storage.events_after(after, read.upto, read.session, _ROWS):
-            yield from entries
-            after = entries[-1].id
-
-    def _show_history(self, history: History) -> None:
-        """Send the client the newest public messages."""
-        read = self._do(AskHistory(history.count, SimpleQueue()))
-        if not isinstance(read, HistorySlice):
-            return
-        for chunk in self._chunks(self._history_lines(read, history.tag)):
-            # Twelve bytes ask for megabytes: each chunk counts as a line.
-            if not (self._charge_rate_limit() and self._send(chunk)):
-                return
-
-    def _history_lines(self, read: HistorySlice, tag: int) -> Iterator[bytes]:
-        """Yield the lines of a history, as far as the disk can be read."""
-        assert self._dialect is not None
-        first, found = read.before, 0
-        try:
-            if read.more and self._storage is not None:
-                first, found = self._storage.find_public(read.before, read.more)
-        except StorageError as error:
-            log.error("%s", error)
-        yield self._dialect.encode(HistoryHeader(tag, found + len(read.entries)))
-        try:
-            for logged in itertools.chain(self._past(first, read.before), read.entries):
-                yield self._dialect.encode(HistoryEntry(logged.event))  # type: ignore[arg-type] # public ones are such
-        except StorageError as error:
-            log.error("%s", error)
-
-    def _past(self, first: int, before: int) -> Iterator[Logged]:
-        """Yield the public messages on disk with first <= id < before."""
-        while first < before:
-            assert self._storage is not None
-            entries = self._storage.public_between(first, before, _ROWS)
-            yield from entries
-            first = entries[-1].id + 1 if entries else before
-
-    def _chunks(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """Join lines to chunks of some CHUNK_SIZE bytes, each made in this reader's turn."""
-        iterator = iter(lines)
-        ended = False
-        while not ended:
-            chunk: list[bytes] = []
-            size = 0
-            with self._replay_lock:
-                while size < CHUNK_SIZE:
-                    line = next(iterator, None)
-                    if line is None:
-                        ended = True
-                        break
-                    chunk.append(line)
-                    size += len(line)
-            if chunk:
-                yield b"".join(chunk)
-
-    def _send(self, chunk: bytes) -> bool:
-        """Have the room send a chunk; return when the client has taken it, or False when it is gone.
-
-        TimeoutError when it takes nothing for so long that its link must be dead.
-        """
-        errand = Chunk(chunk, SimpleQueue())
-        self._pending.append(errand)
-        self._hand_over()
-        try:
-            return errand.answer.get(timeout=self._dead_after) is True
-        except Empty:
-            raise TimeoutError(
-                LazyText(N_("has not taken what it was sent for %g s"), self._dead_after)
-            ) from None
-
-    def _decode_answer(self, text: str) -> Command | None:
-        if self._dialect is NATIVE:
-            return self._dialect.decode_command(text)
-        self._dialect = NATIVE if is_native(text) else PLAIN
-        return read_answer(text)[1]
-
-
-def _typed_password(line: bytes | None) -> str:
-    """Return what stands in a line, also where that can be no password: it is a wrong one then."""
-    try:
-        return decode_line(line)
-    except Refused:
-        return ""
+        return refused

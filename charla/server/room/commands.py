@@ -10,34 +10,29 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from charla.i18n import N_
-from charla.protocol import NATIVE
+from charla.protocol.commands import WHO_PAGE, Act, Help, Rename, Say, Tell, Who
 from charla.protocol.messages import (
-    WHO_PAGE,
-    Act,
     Acted,
     AlreadyDone,
     DeliveryPending,
     Event,
-    Help,
     HelpText,
     Message,
     Refusal,
-    Rename,
     Renamed,
     Said,
-    Say,
-    Tell,
     Told,
-    Who,
     WhoPage,
 )
+from charla.protocol.native import NATIVE
 from charla.protocol.nicks import check_nick
 from charla.protocol.text import Refused
 from charla.server.delivery.fanout import Fanout
 from charla.server.room.moderator_commands import ModeratorCommands
 from charla.server.room.private_messages import PrivateMessages
 from charla.server.room.sessions import Mail, Resumable, Session, Sessions
-from charla.server.storage.event_log import EventLog, Logged
+from charla.server.storage.entries import Logged
+from charla.server.storage.event_log import EventLog
 
 log = logging.getLogger("charla")
 

@@ -14,11 +14,12 @@ import logging
 import time
 from collections.abc import Callable
 
-from charla.protocol import turn_away
+from charla.protocol.greeting import turn_away
 from charla.protocol.messages import AskNick, AskPassword, Goodbye
-from charla.server.delivery.fanout import Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import PasswordGiven
-from charla.server.records import ThrottledLogger, record_turned_away
+from charla.server.records import Counters, ThrottledLogger, record_turned_away
 
 log = logging.getLogger("charla")
 
@@ -35,14 +36,15 @@ class Lobby:
     def __init__(
         self,
         fanout: Fanout,
+        counters: Counters,
         *,
         has_password: bool = False,
         limit: int = MAX_WAITING,
         timeout: float = HANDSHAKE_TIMEOUT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.refused = 0  # connections, since the start
         self._fanout = fanout
+        self._counters = counters
         self._has_password = has_password
         self._limit = limit
         self._timeout = timeout
@@ -67,7 +69,7 @@ class Lobby:
         if given.refused is None:
             self._fanout.send_to(connection, AskNick())
             return
-        self.refused += 1
+        self._counters.refused += 1
         self._fanout.send_raw(connection, turn_away(given.refused.code, *given.refused.arguments))
         if given.may_try:
             self._fanout.send_to(connection, AskPassword())
@@ -96,7 +98,7 @@ class Lobby:
     def _take_out(self, connection: Connection, reason: str) -> None:
         """Take out one that has to go; count and record it: outsiders can cause that at any rate."""
         self.leave(connection)
-        self.refused += 1
+        self._counters.refused += 1
         record_turned_away(self._throttled, connection.origin or connection.peer, reason)
 
     def end(self) -> None:

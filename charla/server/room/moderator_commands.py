@@ -12,32 +12,27 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from charla.common.addresses import is_loopback
 from charla.i18n import N_
-from charla.protocol.messages import (
+from charla.protocol.commands import (
     BANS_SHOWN,
     Announce,
     AskBans,
-    AskPassword,
     AskStatus,
     AskTopic,
     Ban,
-    Banned,
-    Event,
     Kick,
-    Moderated,
     Mute,
     SetQuiet,
     SetTopic,
-    Status,
-    Topic,
     Unban,
     Unmute,
 )
+from charla.protocol.messages import AskPassword, Banned, Event, Moderated, Status, Topic
 from charla.protocol.nicks import check_nick
 from charla.protocol.text import Refused
 from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import AskForPassword, Promote
-from charla.server.network.admission import is_loopback
 from charla.server.records import log_fields
 from charla.server.room import rules as moderation
 from charla.server.room.sessions import Session, Sessions

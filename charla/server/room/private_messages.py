@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from charla.protocol.text import Refused
 from charla.server.room.sessions import Mail, Session
-from charla.server.storage.event_log import Logged
+from charla.server.storage.entries import Logged
 
 MAILBOX_LIMIT = 2000
 """Private messages that one session may not have acknowledged, before more are refused."""

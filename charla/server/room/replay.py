@@ -1,12 +1,12 @@
 """Catching up: what a client is sent of what happened before, the history and what a resume has missed.
 
-All of it are reads of the log.  Little is sent by the room thread itself; what may be long is read by
-the reader of that connection, chunk by chunk, as fast as its client takes it (requests.py tells how).
+All of it is read from the log.  What is little the room thread sends itself; what may be long is read by the
+connection's reader, a chunk at a time, as fast as its client takes it (requests.py tells how).
 
-The seam between what is replayed and what is live: a session that catches up is not told what happens;
-all of it is in the log.  When so little is left that the room can send it itself, it does so and admits
-the connection to the fan-out in one step, between two events.  So nothing is in both parts and nothing in
-neither.
+The seam between what is replayed and what is live: a session that catches up is not told what happens; all
+of it is in the log.  When so little is left that the room can send it itself, it does so and subscribes the
+connection to the fan-out in one step, between two events.  So each event is replayed or live, never both and
+never neither.
 
 Belongs to the room thread.
 """
@@ -15,12 +15,15 @@ from __future__ import annotations
 
 from queue import SimpleQueue
 
-from charla.protocol import Dialect
+from charla.protocol.dialect import Dialect
 from charla.protocol.messages import CaughtUp, HistoryEntry, HistoryHeader, Resumed
-from charla.server.delivery.fanout import FLUSH_SIZE, Connection, Fanout
-from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, HistorySlice, ReplaySlice, Reply
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import FLUSH_SIZE, Fanout
+from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, Reply
 from charla.server.room.sessions import Session, Sessions
-from charla.server.storage.event_log import EventLog, Logged
+from charla.server.storage.entries import Logged
+from charla.server.storage.event_log import EventLog
+from charla.server.storage.slices import MemorySlice
 
 SEAM = 500
 """Events that a client may lack for the room to send them itself: a millisecond's work."""
@@ -60,90 +63,75 @@ class CatchingUp:
 
     def history(self, item: AskHistory) -> None:
         """Have the reader show the history: it may be long, and on disk."""
-        entries = self._log.newest_public(item.count)
-        before = entries[0].id if entries else self._log.last_id + 1
-        more = item.count - len(entries) if self._log.storage is not None else 0
-        item.answer.put(HistorySlice(entries, before, more))
+        item.reply.put(self._log.history(item.count))
 
     # ---- resume ----------------------------------------------------------------------------------
 
-    def begin(self, session: Session, after: int, answer: SimpleQueue[Reply]) -> None:
+    def begin(self, session: Session, after: int, reply: SimpleQueue[Reply]) -> None:
         """Tell a session, which has a connection again, that it goes on, and what it has missed."""
-        self._go_on(session, after, answer, resumed=True)
+        self._go_on(session, after, reply, resumed=True)
 
     def go_on(self, session: Session, item: CatchUp) -> None:
         """Have the reader send on, or send the rest and let the session live."""
-        storage = self._log.storage
-        pruned = 0  # while the disk was read: at the most so many of what was to be read
-        if storage is not None and item.began is not None:
-            pruned = max(0, storage.floor - item.began)
-        self._go_on(session, item.after, item.answer, from_disk=not item.failed, lost=pruned)
+        self._go_on(session, item.after, item.reply, from_disk=not item.failed, lost=item.lost)
 
     def _go_on(
         self,
         session: Session,
         after: int,
-        answer: SimpleQueue[Reply],
+        reply: SimpleQueue[Reply],
         *,
         from_disk: bool = True,
         resumed: bool = False,
         lost: int = 0,
     ) -> None:
-        connection, events, storage = session.connection, self._log, self._log.storage
+        connection = session.connection
         assert connection is not None
-        # What neither the memory nor the disk has ends here.
-        floor = events.floor if storage is None or not from_disk else min(events.floor, storage.floor)
-        mail = _waiting_mail(session, after, floor)  # for it alone, and held apart from the log
-        lost += max(0, floor - after - len(mail))
+        floor = self._log.lowest(on_disk=from_disk)
+        waiting = _waiting_messages(session, after, floor)
+        lost += max(0, floor - after - len(waiting))
         if lost or resumed:
             self._fanout.send_to(connection, Resumed(session.nick, len(self._sessions), lost))
-        if floor < events.floor and after < events.floor:
-            if mail:
-                answer.put(ReplaySlice(session.id, after, floor, mail))
-                return
-            # All that is on disk, and not up to the memory's floor: that moves on, and would never be passed.
-            after = max(after, floor)
-            answer.put(ReplaySlice(session.id, after, max(after, events.stored_id), None))
-            return
-        entries = mail + events.after(max(after, floor))
-        if len(entries) <= SEAM:
-            data = b"".join([logged.line_for(session.id) for logged in entries])
+        missed = self._log.missed(session.id, after, floor, waiting)
+        newest = self._log.last_id
+        if isinstance(missed, MemorySlice) and missed.upto == newest and len(missed.entries) <= SEAM:
+            data = b"".join([logged.line_for(session.id) for logged in missed])
             if len(data) <= FLUSH_SIZE:
                 self._fanout.send_raw(connection, data)
-                self._fanout.send_to(connection, CaughtUp(events.last_id))
+                self._fanout.send_to(connection, CaughtUp(newest))
                 self._fanout.subscribe(connection)
                 session.live = True
-                answer.put(True)
+                reply.put(True)
                 return
-        answer.put(ReplaySlice(session.id, after, events.last_id, entries))
+        reply.put(missed)
 
     # ---- chunks ----------------------------------------------------------------------------------
 
     def send(self, connection: Connection, chunk: Chunk) -> None:
-        """Send what a reader has prepared; it is answered when the socket has taken it."""
+        """Send what a reader has prepared; it is replied to when the socket has taken it."""
         self._fanout.send_raw(connection, chunk.data)
-        self._chunks.append((connection, chunk.answer))
+        self._chunks.append((connection, chunk.reply))
 
     def answer_chunks(self) -> None:
         """Tell the readers whose client has taken what waited for it to go on.  After each flush."""
         if not self._chunks:
             return
         waiting = []
-        for connection, answer in self._chunks:
+        for connection, reply in self._chunks:
             if connection.backlog:
-                waiting.append((connection, answer))
+                waiting.append((connection, reply))
             else:
-                answer.put(connection.session is not None)
+                reply.put(not connection.closing)
         self._chunks = waiting
 
     def abandon(self) -> None:
-        """Let no reader wait for an answer."""
-        for _, answer in self._chunks:
-            answer.put(False)
+        """Let no reader wait for a reply."""
+        for _, reply in self._chunks:
+            reply.put(False)
         self._chunks = []
 
 
-def _waiting_mail(session: Session, after: int, upto: int) -> list[Logged]:
-    """Return the private messages that wait for a session though the log has moved on."""
+def _waiting_messages(session: Session, after: int, upto: int) -> list[Logged]:
+    """Return the private messages that wait for a session though the log does not hold them any more."""
     assert session.resumable is not None
     return [mail.logged for mail in session.resumable.mail if after < mail.logged.id <= upto]

@@ -11,23 +11,20 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from charla.i18n import N_, LazyText
+from charla.protocol.commands import Hello, Leave, Ping, Pong
 from charla.protocol.messages import (
     Acted,
     AskNick,
     Crowd,
     Event,
     Goodbye,
-    Hello,
     Joined,
-    Leave,
     Left,
     Moderated,
     Notice,
-    Ping,
-    Pong,
     Refusal,
     Said,
     Token,
@@ -36,34 +33,36 @@ from charla.protocol.messages import (
 )
 from charla.protocol.sentences import LEAVE_REASONS, STATUS_WORDS, leaving
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection, Fanout
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import (
     AskHistory,
     CatchUp,
     Chunk,
+    Close,
     Connected,
     Ended,
     Item,
+    MakePlace,
     NoSeat,
     PasswordGiven,
     Reply,
+    Report,
     Request,
     Secured,
     Silent,
     TakeSeat,
 )
-from charla.server.records import ThrottledLogger, log_fields
+from charla.server.records import Counters, ThrottledLogger, log_fields
 from charla.server.room.commands import Commands
 from charla.server.room.lobby import Lobby
 from charla.server.room.moderator_commands import ModeratorCommands
 from charla.server.room.private_messages import PrivateMessages
 from charla.server.room.replay import CatchingUp
 from charla.server.room.sessions import Resumable, Session, Sessions, new_token
-from charla.server.storage.event_log import NOBODY, EventLog, Logged, StorageError
+from charla.server.storage.entries import NOBODY, Logged, StorageError, Stored
+from charla.server.storage.event_log import EventLog
 from charla.server.storage.transcript import Transcript
-
-if TYPE_CHECKING:
-    from charla.server.storage.database import Stored
 
 log = logging.getLogger("charla")
 
@@ -96,6 +95,7 @@ class Room:
         max_people: int = MAX_PEOPLE,
         max_absent: int = MAX_PEOPLE,
         lobby: Lobby | None = None,
+        counters: Counters | None = None,
         transcript: Transcript | None = None,
         crowd: int = CROWD,
         clock: Callable[[], float] = time.monotonic,
@@ -107,16 +107,16 @@ class Room:
         self._grace = grace
         self._max_people = max_people
         self._max_absent = max_absent
-        self.lobby = Lobby(fanout, clock=clock) if lobby is None else lobby
+        self.counters = counters or Counters()
+        self.lobby = Lobby(fanout, self.counters, clock=clock) if lobby is None else lobby
         self._transcript = transcript
         self._spoken: list[Said | Acted | Moderated] = []  # for the transcript, once it is in the log
         self._crowd = crowd
         self._clock = clock
         self._began = clock()
-        self._refused = 0  # lines, since the start
         self._first_id = self._log.last_id
-        self.turned_away: Callable[[], int] = lambda: 0  # by the acceptor, since the start
         self._sessions = Sessions()
+        self._seats: dict[Connection, Session] = {}  # whose connection each is
         self._absent: dict[Session, float] = {}  # whose link is down, and until when; the earliest first
         self._mail = PrivateMessages(grace, clock, self._erase)
         self._storage = self._log.storage  # to erase from, also when it cannot be written any more
@@ -154,9 +154,10 @@ class Room:
 
     def handle(self, connection: Connection, items: Iterable[Item]) -> None:
         """Do what the items ask, in order.  A bug in here costs this one connection, never the room."""
+        seats = self._seats
         for item in items:
             try:
-                session = connection.session
+                session = seats.get(connection)
                 if session is None or connection.closing:
                     self._handle_without_seat(connection, item)
                 else:
@@ -173,9 +174,9 @@ class Room:
 
     @staticmethod
     def _cannot(item: Item) -> None:
-        """Answer an errand that could not be done: its reader waits."""
+        """Reply to a request that could not be done: its reader waits."""
         if isinstance(item, Request):
-            item.answer.put(False)
+            item.reply.put(False)
 
     def _handle_without_seat(self, connection: Connection, item: Item) -> None:
         """Do what an item asks of a connection that has no seat: not yet, or not any more."""
@@ -190,7 +191,7 @@ class Room:
             case TakeSeat() if not over:
                 self._take_seat(connection, item)
             case TakeSeat() | CatchUp() | AskHistory() | Chunk():
-                item.answer.put(False)
+                item.reply.put(False)
             case Ended(reason):
                 self._ended(connection, reason)
             case _ if over:
@@ -205,6 +206,16 @@ class Room:
                 raise item
             case _:
                 raise AssertionError(f"{type(item).__name__} before a seat")
+
+    def obey(self, order: MakePlace | Report | Close) -> None:
+        """Do what the acceptor asks for."""
+        match order:
+            case MakePlace():
+                self.lobby.make_place()
+            case Report():
+                self._record_status()
+            case Close():
+                self._close()
 
     def flush(self) -> None:
         """Send what has been told; people whose connection breaks on it leave, which is told in turn."""
@@ -257,7 +268,7 @@ class Room:
         hello = item.hello
         connection.dialect = item.dialect
         if hello.resumes:
-            self._resume(connection, hello, item.answer)
+            self._resume(connection, hello, item.reply)
             return
         try:
             self.check_free(hello.nick)
@@ -270,7 +281,7 @@ class Room:
                 self.fanout.send_to(connection, AskNick())
             else:
                 self._say_goodbye(connection, "refused")
-            item.answer.put(False)
+            item.reply.put(False)
             return
         self.lobby.leave(connection)
         number, at = self._log.next()
@@ -279,7 +290,7 @@ class Room:
         if hello.session and self._grace:
             token, digest = new_token()
             session.resumable = Resumable(digest)
-        connection.session = session
+        self._seats[connection] = session
         self._sessions.add(session)
         self._log.save_session(number, session.row())
         self._tell_coming_or_going(Joined(number, at, hello.nick))
@@ -297,7 +308,7 @@ class Room:
         if self._not_stored:
             notice = Notice(*self._log.next(), "not-stored", (self._not_stored,))
             self.tell_alone(session, self._log.append(notice, to=number))
-        item.answer.put(True)
+        item.reply.put(True)
         log.info(
             N_("%s joined from %s (%s); %d here"),
             *(hello.nick, connection.peer, item.dialect.name, people),
@@ -337,14 +348,15 @@ class Room:
 
     def _drop(self, connection: Connection, reason: str) -> None:
         """Say goodbye and hang up, as far as that goes; `reason` is in GOODBYES and LEAVE_REASONS."""
-        if connection.session is not None:
-            self._end(connection.session, reason)
+        session = self._seats.get(connection)
+        if session is not None:
+            self._end(session, reason)
         self._say_goodbye(connection, reason)
 
     def _gone(self, connection: Connection, reason: str) -> None:
         """The link is lost, dropped or has ended by itself: the session waits for another, if it may."""
         self.lobby.leave(connection)
-        session = connection.session
+        session = self._seats.get(connection)
         if session is None:
             if not connection.closing:
                 log.debug(N_("%s went without a nick"), connection.peer)
@@ -377,7 +389,8 @@ class Room:
         """Part a session from its connection."""
         connection = session.connection
         if connection is not None:
-            session.connection = connection.session = None
+            del self._seats[connection]
+            session.connection = None
             session.live = False
             self.fanout.unsubscribe(connection)
 
@@ -428,7 +441,7 @@ class Room:
         self.fanout.send_to(connection, Goodbye(reason))
         self.fanout.close(connection)
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Tell everyone that the server closes, and close every connection (`idle` when all are)."""
         self._closing = True
         self._crowd_due = None
@@ -436,7 +449,7 @@ class Room:
         self.lobby.end()
         for connection in self.fanout.connections:
             if not connection.closing:
-                session = connection.session
+                session = self._seats.get(connection)
                 stays = (
                     session is not None and session.resumable is not None and self._log.storage is not None
                 )
@@ -475,7 +488,7 @@ class Room:
         if self._absent:
             log.info(N_("seats kept for those who come back: %d"), len(self._absent))
 
-    def _resume(self, connection: Connection, hello: Hello, answer: SimpleQueue[Reply]) -> None:
+    def _resume(self, connection: Connection, hello: Hello, reply: SimpleQueue[Reply]) -> None:
         """Give a session its new connection, and begin to send what that has missed."""
         session = self._sessions.resumed_with(hello.session)
         newest = self._log.last_id
@@ -489,7 +502,7 @@ class Room:
                 if older is not None:
                     self._say_goodbye(older, "replaced")
             self._refuse(connection, Refused("no-session"))
-            answer.put(False)
+            reply.put(False)
             return
         try:
             self._moderators.check_may_enter(session.nick, connection.origin)
@@ -497,7 +510,7 @@ class Room:
             self.expel(session, "banned")
             self._refuse(connection, refused)
             self._say_goodbye(connection, "refused")
-            answer.put(False)
+            reply.put(False)
             return
         self.lobby.leave(connection)
         session.origin = connection.origin
@@ -508,7 +521,8 @@ class Room:
         if older is not None:
             self._say_goodbye(older, "replaced")
         self._absent.pop(session, None)
-        session.connection, connection.session = connection, session
+        session.connection = connection
+        self._seats[connection] = session
         last = max(hello.last, session.id)
         self._mail.acknowledge(session, last)
         log.info(
@@ -516,7 +530,7 @@ class Room:
             *(session.nick, connection.peer, last, newest),
             extra=log_fields("resumed", nick=session.nick, peer=connection.peer),
         )
-        self._catching_up.begin(session, last, answer)
+        self._catching_up.begin(session, last, reply)
         self._mail.ask_soon(session)
 
     def _catch_up(self, session: Session, item: CatchUp) -> None:
@@ -557,12 +571,13 @@ class Room:
         raise refused
 
     def _refuse(self, connection: Connection, refused: Refused) -> None:
-        who = connection.session.nick if connection.session else connection.origin or connection.peer
+        session = self._seats.get(connection)
+        who = session.nick if session is not None else connection.origin or connection.peer
         # The arguments of other codes may be what somebody typed by mistake: not for the record.
         what = (
             " ".join((refused.code, *refused.arguments)) if refused.code.startswith("nick") else refused.code
         )
-        self._refused += 1
+        self.counters.refused += 1
         self._throttled.record(
             logging.INFO,
             f"{who} {refused.code}",
@@ -611,13 +626,13 @@ class Room:
             len(backlogs),
             sum(backlogs),
             self.fanout.drops,
-            self._refused + self.lobby.refused + self.turned_away(),
+            self.counters.refused + self.counters.turned_away,
             len(self._rules.bans()),
             len(self._rules.mutes()),
         )
         return tuple(map(str, values))
 
-    def record_status(self) -> None:
+    def _record_status(self) -> None:
         """Write the same into the record."""
         values = dict(zip(STATUS_WORDS, map(int, self.status()), strict=True))
         words = " ".join(f"{name}={value}" for name, value in values.items())

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from charla.protocol.messages import Refusal
 from charla.protocol.nicks import look, nick_key
-from charla.server.delivery.fanout import Connection
-from charla.server.storage.event_log import Logged, SessionRow
+from charla.server.delivery.connection import Connection
+from charla.server.storage.entries import Logged, SessionRow
 
 FORMER_KEPT = 1000
 """Nicks of whom it is known who had them: moderators may be slower than those that they mean."""
@@ -55,7 +55,7 @@ class Session:
     live: bool = False  # it is told what happens, when it happens
     over: bool = False  # it has ended
     moderator: bool = False
-    origin: str = ""  # of its last connection (admission.py); not known after a restart
+    origin: str = ""  # of its last connection (addresses.py); not known after a restart
 
     def row(self) -> SessionRow:
         """Return what is stored of it."""

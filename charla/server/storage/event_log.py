@@ -3,9 +3,7 @@
 The newest events are in memory; with --db all of them are on disk as well (database.py).  Delivery,
 confirmation, history and resume are reads of this log.
 
-An EventLog belongs to the room thread.  A Logged never changes once it is made, but for the line that it
-remembers having encoded (whoever encodes it twice gets the same): so the room may hand some to a reader,
-which turns them into bytes for its client, off the room's thread.
+An EventLog belongs to the room thread; the slices that it returns are for readers.
 """
 
 from __future__ import annotations
@@ -14,113 +12,23 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from charla.i18n import N_, LazyText
-from charla.protocol import NATIVE
 from charla.protocol.messages import Acted, Event, Said
-from charla.protocol.text import Refused
-
-if TYPE_CHECKING:
-    from charla.server.storage.database import Storage, Stored
+from charla.server.storage.database import Storage
+from charla.server.storage.entries import EVERYONE, Logged, SessionRow, Stored
+from charla.server.storage.slices import DiskSlice, HistorySlice, MemorySlice, ReplaySlice
 
 HISTORY = 1000
 """Events, and public messages, that are held in memory."""
-
 
 BATCH = 1000
 """Events in memory at the least, when there is a disk: more than are committed at a time."""
 
 
-class StorageError(Exception):
-    """The log cannot be opened, read or written: a sentence that says why and what to do, and a `code`."""
-
-    def __init__(self, sentence: LazyText | str, code: str = "error") -> None:
-        super().__init__(sentence)
-        self.code = code
-
-
-EVERYONE = 0
-NOBODY = -1  # told as a count, in a Crowd
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRow:
-    """A session as it is stored: its token is a SHA-256, empty when it ends with its connection."""
-
-    id: int
-    token: bytes
-    nick: str
-    last_tag: int
-    claimed: int = 0  # see Kept in sessions.py
-    refused: tuple[int, ...] = ()  # tags; filled in when it is read
-    moderator: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class Logged:
-    """An event in the log, and whom it concerns.  Sessions are named by their id, that of their join.
-
-    `author`: the session whose command caused it, 0 for none.  `to`: EVERYONE, NOBODY, or the session that
-    it is for, which shares it with the author alone.  `tag` is the author's.
-    """
-
-    id: int
-    time: int
-    author: int
-    to: int
-    tag: int
-    _event: Event | None = None
-    _line: bytes = b""
-
-    @classmethod
-    def of(cls, event: Event, author: int, to: int) -> Logged:
-        """Return the entry for an event that happens now."""
-        return cls(event.id, event.time, author, to, getattr(event, "tag", 0), event)
-
-    @classmethod
-    def from_line(cls, number: int, at: int, author: int, to: int, tag: int, line: bytes) -> Logged:
-        """Return the entry that was stored with this `line`."""
-        return cls(number, at, author, to, tag, None, line)
-
-    @property
-    def event(self) -> Event:
-        """The event; one that comes from the disk has no tag."""
-        if self._event is None:
-            try:
-                self._event = NATIVE.decode(self._line[:-1].decode())  # type: ignore[assignment]
-            except (Refused, UnicodeDecodeError) as error:
-                raise StorageError(
-                    LazyText(N_("event {number} of the log is damaged"), number=self.id), "damaged"
-                ) from error
-        assert self._event is not None
-        return self._event
-
-    @property
-    def line(self) -> bytes:
-        """The event in the native dialect, as those are told who did not cause it."""
-        if not self._line:
-            self._line = NATIVE.encode(self.event)
-        return self._line
-
-    def is_visible_to(self, session: int) -> bool:
-        """Whether `session` is told of it."""
-        return self.to in (EVERYONE, session) or (self.author == session and self.to != NOBODY)
-
-    def line_for(self, session: int) -> bytes:
-        """Return what `session` is told, in the native dialect: b"" when it does not concern it."""
-        if self.author == session and self.tag and self.to != NOBODY:
-            # Every event that has a tag has it behind verb, id and time.
-            verb, number, at, _, rest = self.line.split(b" ", 4)
-            return b"%b %b %b %d %b" % (verb, number, at, self.tag, rest)
-        return self.line if self.is_visible_to(session) else b""
-
-
 class EventLog:
     """The log of one room; `limit` is how many events, and how many public messages, stay in memory.
 
-    Every method is for the room thread.
+    Every method and attribute is the room thread's.
     """
 
     def __init__(
@@ -129,14 +37,14 @@ class EventLog:
         storage: Storage | None = None,
         wall_clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.storage = storage
+        self.storage = storage  # None: there is no disk, or it could not be written any more
+        self.stored: Stored  # what was on disk at the beginning, with storage
         # A batch that is not committed yet has to be in memory: it cannot be read from the disk.
         self._limit = limit if storage is None else max(limit, BATCH)
         self._wall_clock = wall_clock
         self.last_id = 0
         self.floor = 0  # events with a higher id are in memory, but for those that were erased
-        self.stored_id = 0  # the newest that is committed; nothing else is read from the disk
-        self.stored: Stored  # what was on disk at the beginning, with storage
+        self._stored_id = 0  # the newest that is committed; nothing else is read from the disk
         self._last_time = 0  # ms; never goes back, even when the clock is set
         self._recent: deque[Logged] = deque()
         self._public: deque[Logged] = deque(maxlen=limit)
@@ -148,7 +56,7 @@ class EventLog:
         self._new_state: dict[tuple[str, str], str | None] = {}  # by kind and key; None: it goes
         if storage is not None:
             self.stored = stored = storage.load(self._limit)
-            self.last_id = self.stored_id = stored.last_id
+            self.last_id = self._stored_id = stored.last_id
             self._last_time = stored.last_time
             self._recent.extend(stored.recent)
             self._public.extend(stored.public)
@@ -202,7 +110,7 @@ class EventLog:
         self.storage.write(
             self._new_events, self._new_rows, self._new_refusals, self._forgotten, self._new_state
         )
-        self.stored_id = self.last_id
+        self._stored_id = self.last_id
         self._forget_new()
 
     def give_up_storage(self) -> None:
@@ -218,6 +126,36 @@ class EventLog:
         self._new_state = {}
 
     # ---- reading ---------------------------------------------------------------------------------
+
+    def lowest(self, *, on_disk: bool = True) -> int:
+        """Return the id up to which events are gone from memory, and from the disk if that is read, too.
+
+        Private messages are apart: they may be held longer (private_messages.py).
+        """
+        if self.storage is None or not on_disk:
+            return self.floor
+        return min(self.floor, self.storage.floor)
+
+    def missed(self, session: int, after: int, floor: int, waiting: list[Logged]) -> ReplaySlice:
+        """Return what a session that has every event up to `after` is to be sent next.
+
+        `floor` is what `lowest` says, `waiting` the private messages for the session that are older.
+        """
+        if floor >= self.floor or after >= self.floor:
+            entries = (*waiting, *self.after(max(after, floor)))
+            return MemorySlice(session, after, self.last_id, entries)
+        if waiting:
+            return MemorySlice(session, after, floor, tuple(waiting))
+        assert self.storage is not None
+        # All that is on disk, and not up to the memory's floor: that moves on, and would never be passed.
+        after = max(after, floor)
+        return DiskSlice(session, after, max(after, self._stored_id), self.storage)
+
+    def history(self, count: int) -> HistorySlice:
+        """Return the newest public messages, in memory or on disk, `count` at the most."""
+        entries = self.newest_public(count)
+        before = entries[0].id if entries else self.last_id + 1
+        return HistorySlice(tuple(entries), before, count - len(entries), self.storage)
 
     def after(self, number: int) -> list[Logged]:
         """Return the events in memory with an id higher than `number`, in order."""

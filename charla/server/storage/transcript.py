@@ -81,20 +81,22 @@ class Transcript:
     """
 
     def __init__(self, path: str) -> None:
+        # For all threads.
         self._path = path
-        try:
-            self._file: int | None = _open(path)  # the transcript's thread's, once that runs
-        except (OSError, ValueError) as error:
-            raise TranscriptError(_explain(path, error)) from None
         self._queue: SimpleQueue[_Entry] = SimpleQueue()
         self._urgent: SimpleQueue[None] = SimpleQueue()  # something in it ends a pause between attempts
         self._thread = threading.Thread(target=self._run, name="transcript", daemon=True)
-        self._closing = False  # set by `close`, once
-        # How much waits is the difference of two numbers, each with one thread that writes it.
-        self._put = 0  # bytes: the room's
-        self._taken = 0  # bytes: the transcript's thread's
-        self._left_out = 0  # messages that are not told of yet: the room's, and `close`'s after its end
-        # The rest belongs to the transcript's thread.
+        # One thread writes each, and others read it.  How much waits is the difference of the first two.
+        self._put = 0  # bytes: the room
+        self._taken = 0  # bytes: the transcript's thread
+        self._closing = False  # `close`, once
+        # The room's, and after the room's end `close`'s.
+        self._left_out = 0  # messages that are not told of yet
+        # The transcript's thread's, once that runs.
+        try:
+            self._file: int | None = _open(path)
+        except (OSError, ValueError) as error:
+            raise TranscriptError(_explain(path, error)) from None
         self._chunk = b""  # whole lines...
         self._at = 0  # ...of which so many bytes are written
         self._failing = False  # the file does not take anything, and that is recorded
@@ -214,7 +216,7 @@ class Transcript:
         if self._file is not None:
             with suppress(
                 OSError
-            ):  # some disks complain of earlier writes here; they are closed all the same
+            ):  # some disks report errors of earlier writes here, and close it all the same
                 os.close(self._file)
         self._file = None
         if self._at < len(self._chunk):

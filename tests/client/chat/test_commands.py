@@ -22,9 +22,10 @@ from charla.client.chat.commands import (
     parse_line,
 )
 from charla.client.display import help_topics
-from charla.protocol import typed as grammar
-from charla.protocol.messages import Command, Help, History, Say, Tell, Who
-from charla.protocol.sentences import CLIENT_USAGE, sentence, usage_words
+from charla.client.display.phrases import CLIENT_USAGE, sentence
+from charla.protocol import typed
+from charla.protocol.commands import Command, Help, History, Say, Tell, Who
+from charla.protocol.sentences import usage_words
 from charla.protocol.text import Refused
 
 
@@ -195,8 +196,8 @@ def test_tab_offers_commands_choices_and_nicks(before: str, replacements: list[s
 
 
 def test_the_grammar_knows_the_commands_of_the_client() -> None:
-    assert {*grammar.CLIENT_COMMANDS, "help"} == set(OWN_COMMANDS)
-    assert not set(grammar.CLIENT_COMMANDS) & set(grammar.COMMANDS)
+    assert {*typed.CLIENT_COMMANDS, "help"} == set(OWN_COMMANDS)
+    assert not set(typed.CLIENT_COMMANDS) & set(typed.COMMANDS)
 
 
 def test_every_command_is_offered_once() -> None:

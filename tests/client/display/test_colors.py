@@ -91,7 +91,7 @@ def test_a_nick_has_one_colour_however_it_is_written(many: bool) -> None:
 
 
 def test_a_nick_has_the_same_colour_in_every_run() -> None:
-    code = "from charla.client.display import colors as palette; print(palette.Palette(True).of_nick('ana'))"
+    code = "from charla.client.display import colors; print(colors.Palette(True).of_nick('ana'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == Palette(True).of_nick("ana")
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from charla import i18n as languages
+from charla import i18n
 from charla.client.display.dates import MONTHS, SHORT_MONTHS, WEEKDAYS, clock, day_of, day_words, when
 from charla.i18n import _
-from charla.protocol.messages import MAX_NUMBER
+from charla.protocol.commands import MAX_NUMBER
 
 SATURDAY = 1_795_266_000_000  # 21 November 2026, 13:00 UTC
 DAY = 24 * 60 * 60 * 1000
@@ -36,9 +36,9 @@ def test_a_time_has_its_day_when_that_is_another() -> None:
     assert when(SATURDAY, SATURDAY / 1000 + 60 * 86_400) == "21 Nov 2026 13:00"
 
 
-@pytest.mark.parametrize("code", languages.available())
+@pytest.mark.parametrize("code", i18n.available())
 def test_every_language_has_the_days_and_the_months(code: str) -> None:
-    languages.use(code)
+    i18n.use(code)
     for table, count in ((WEEKDAYS, 7), (MONTHS, 12), (SHORT_MONTHS, 12)):
         words = _(table).split(", ")
         assert len(set(words)) == count
@@ -50,7 +50,7 @@ def test_every_language_has_the_days_and_the_months(code: str) -> None:
 
 
 def test_spanish_days_are_told_as_in_spanish() -> None:
-    languages.use("es")
+    i18n.use("es")
     assert "21 de noviembre de 2026" in day_words(SATURDAY)[0]
 
 

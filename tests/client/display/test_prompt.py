@@ -83,7 +83,7 @@ def test_what_is_typed_as_a_nick_cannot_steer_the_terminal() -> None:
     )
 
 
-ROOM = "192.168.1.20:9000"
+ADDRESS = "192.168.1.20:9000"
 
 
 @pytest.mark.parametrize(
@@ -103,16 +103,23 @@ ROOM = "192.168.1.20:9000"
     ],
 )
 def test_the_status_tells_what_there_is_room_for(columns: int, unsent: int, row: str) -> None:
-    told = status(columns, room=ROOM, nick="ana", people=12, connection="connected, TLS", unsent=unsent)
+    told = status(
+        columns, server_address=ADDRESS, nick="ana", people=12, connection="connected, TLS", unsent=unsent
+    )
     assert told == row
 
 
 def test_the_status_leaves_out_what_is_not_known() -> None:
-    assert status(80, room="", nick="ana", people=0, connection="x", unsent=0) == " ana · x · nothing unsent"
+    assert (
+        status(80, server_address="", nick="ana", people=0, connection="x", unsent=0)
+        == " ana · x · nothing unsent"
+    )
 
 
 @many
 @given(NICKS, st.integers(1, 200), st.integers(0, 1000), st.integers(0, 1000))
 def test_a_status_is_never_wider_than_the_terminal(nick: str, columns: int, people: int, unsent: int) -> None:
-    row = status(columns, room=ROOM, nick=nick, people=people, connection="connected", unsent=unsent)
+    row = status(
+        columns, server_address=ADDRESS, nick=nick, people=people, connection="connected", unsent=unsent
+    )
     assert display_width(row) <= columns

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from charla.client.display import help_topics
 from charla.client.display.mentions import names
+from charla.client.display.phrases import CLIENT_USAGE
 from charla.client.display.screen import Screen
 from charla.client.display.widths import display_width
 from charla.protocol.messages import (
@@ -43,7 +44,7 @@ from charla.protocol.messages import (
     Welcome,
     WhoPage,
 )
-from charla.protocol.sentences import CLIENT_USAGE, MODERATORS_USAGE, USAGE, usage_words
+from charla.protocol.sentences import MODERATORS_USAGE, USAGE, usage_words
 from charla.protocol.text import clean
 
 AT = 1_700_000_000_000  # 14 November 2023, 22:13:20 UTC

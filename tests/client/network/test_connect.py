@@ -29,8 +29,10 @@ from charla.client.network.trust import Authority, Distrusted, FirstUse, KnownHo
 from charla.common import tls
 from charla.common.passwords import Password
 from charla.common.tls import TlsError, TlsSocket
-from charla.protocol import NATIVE, turn_away
-from charla.protocol.messages import Goodbye, Message, Mod, Refusal, Say, Token, Welcome, WhoPage
+from charla.protocol.commands import Mod, Say
+from charla.protocol.greeting import turn_away
+from charla.protocol.messages import Goodbye, Message, Refusal, Token, Welcome, WhoPage
+from charla.protocol.native import NATIVE
 from charla.protocol.text import Refused
 
 Pair = tuple[str, str]

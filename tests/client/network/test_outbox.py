@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from charla.client.network.outbox import Outbox, Tagged
-from charla.protocol.messages import (
+from charla.protocol.commands import (
     Act,
     AskBans,
     AskStatus,

@@ -20,28 +20,22 @@ from charla.client.network import session, thread
 from charla.client.network.connect import NoConnection
 from charla.client.network.events import Arrival, Ended, Ending
 from charla.client.network.link import Connector, LinkLost
-from charla.protocol import turn_away
+from charla.protocol.commands import NEW_SESSION, Hello, Leave, Ping, Pong, Say, Who
+from charla.protocol.greeting import turn_away
 from charla.protocol.messages import (
-    NEW_SESSION,
     CaughtUp,
     Event,
     Goodbye,
-    Hello,
     HistoryEntry,
     HistoryHeader,
     Joined,
-    Leave,
     Message,
-    Ping,
-    Pong,
     Refusal,
     Resumed,
-    Say,
     Token,
     Told,
     Topic,
     Welcome,
-    Who,
     WhoPage,
 )
 from charla.protocol.text import Refused

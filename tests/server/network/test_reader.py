@@ -1,106 +1,27 @@
-"""A reader on one end of a socketpair, and a list instead of the room."""
+"""A reader: what it understands of the bytes that come, at which rate, and how it notices silence."""
 
 from __future__ import annotations
 
-import logging
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import DEADLINE
+from support.reading import ListInbox, Running, release
 
-from charla.protocol import NATIVE
-from charla.protocol.messages import Leave, Said, Say, Tell, Who
-from charla.protocol.text import MAX_LINE, Refused
-from charla.server.delivery.fanout import Connection
+from charla.protocol.commands import Leave, Say, Tell, Who
+from charla.protocol.native import NATIVE
+from charla.protocol.text import Refused
 from charla.server.delivery.requests import (
-    AskHistory,
-    CatchUp,
-    Chunk,
     Ended,
-    HistorySlice,
     Item,
     NoSeat,
-    ReplaySlice,
-    Reply,
-    Request,
     Silent,
     TakeSeat,
 )
-from charla.server.network.reader import CHUNK_SIZE, Entry, RateLimit, Reader
-from charla.server.storage.event_log import EVERYONE, Logged, StorageError
-
-
-def release(connection: Connection) -> None:
-    """Do what the room does when it is done with a connection."""
-    connection.gone = True
-    connection.release()
-
-
-class ListInbox:
-    """Keeps the items; answers whether a seat is free."""
-
-    def __init__(self, taken: tuple[str, ...] = ()) -> None:
-        self.items: list[Item] = []
-        self.chunks: list[list[Item]] = []
-        self.changed = threading.Condition()
-        self._taken = taken
-        self.steps: list[Reply] = []  # what comes instead of True
-        self.takes_chunks = True
-
-    def put(self, entry: Entry | None) -> None:
-        assert entry is not None
-        connection, items = entry
-        with self.changed:
-            self.items += items
-            self.chunks.append(items)
-            self.changed.notify_all()
-        for item in items:
-            if isinstance(item, (TakeSeat, CatchUp, AskHistory, Chunk)):
-                self.answer(item)
-            if isinstance(item, Ended) and not connection.gone:
-                release(connection)
-
-    def answer(self, errand: Request) -> None:
-        """Do an errand of the reader as the room does."""
-        if isinstance(errand, TakeSeat):
-            errand.answer.put(self.steps.pop(0) if self.steps else errand.hello.nick not in self._taken)
-        elif isinstance(errand, Chunk):
-            if self.takes_chunks:
-                errand.answer.put(True)
-        else:
-            errand.answer.put(self.steps.pop(0) if self.steps else True)
-
-    def wait_for(self, condition: Callable[[], bool]) -> None:
-        with self.changed:
-            assert self.changed.wait_for(condition, DEADLINE)
-
-
-class Running:
-    """A reader in its thread, and the client's end of its socket."""
-
-    def __init__(self, inbox: ListInbox, rate_limit: RateLimit | None = None, **options: Any) -> None:
-        self.client, server = socket.socketpair()
-        self.connection = Connection(server, "peer")
-        self.inbox = inbox
-        limit = rate_limit or RateLimit(0)
-        reader = Reader(self.connection, inbox, limit, **options)  # type: ignore[arg-type]
-        self._thread = threading.Thread(target=reader.run)
-        self._thread.start()
-
-    def finish(self) -> list[Item]:
-        """End the stream; return all items but the seat's, once the thread has ended."""
-        self.client.shutdown(socket.SHUT_WR)
-        self._thread.join(DEADLINE)
-        assert not self._thread.is_alive()
-        assert self.connection.sock.fileno() == -1
-        self.client.close()
-        return [item for item in self.inbox.items if not isinstance(item, TakeSeat)]
+from charla.server.network.rate_limit import RateLimit
 
 
 def read(stream: bytes, taken: tuple[str, ...] = ()) -> list[Item]:
@@ -211,22 +132,6 @@ def test_the_verdict_does_not_depend_on_how_it_was_cut_into_packets(cuts: list[i
 # ---- the rate limit ------------------------------------------------------------------------------
 
 
-def test_a_burst_is_free_and_then_lines_are_spaced() -> None:
-    now = 0.0
-    limit = RateLimit(5, burst=20, clock=lambda: now)
-    assert [limit.charge() for _ in range(20)] == [0.0] * 20
-    assert limit.charge() == pytest.approx(0.2)
-    now += 0.2
-    assert limit.charge() == pytest.approx(0.2)
-    now += 100
-    assert [limit.charge() for _ in range(20)] == [0.0] * 20
-
-
-def test_no_limit_is_no_limit() -> None:
-    limit = RateLimit(0)
-    assert {limit.charge() for _ in range(10_000)} == {0.0}
-
-
 @pytest.fixture
 def slow() -> Iterator[Running]:
     """A reader that lets a line in a hundred seconds through, after a burst of three."""
@@ -254,116 +159,6 @@ def test_what_was_delayed_is_not_lost() -> None:
     running.client.sendall(b"ana\n" + b"".join(b"line %d\n" % n for n in range(40)))
     items = running.finish()
     assert items == [*(Say(f"line {n}") for n in range(40)), Ended("left")]
-
-
-# ---- what was before -----------------------------------------------------------------------------
-
-
-def logged(numbers: range, text: str = "hola") -> list[Logged]:
-    return [Logged.of(Said(n, 1000 + n, 0, "eva", f"{text}{n}"), 0, EVERYONE) for n in numbers]
-
-
-def test_a_resume_is_handed_over_in_chunks_until_the_room_says_that_it_is_live() -> None:
-    inbox = ListInbox()
-    long = logged(range(1, 101), "x" * 1000)
-    inbox.steps = [ReplaySlice(7, 0, 100, long), ReplaySlice(7, 100, 102, logged(range(101, 103))), True]
-    running = Running(inbox)
-    running.client.sendall(b"HELLO 1 ana session=tok last=0\nSAY 1 hola\n")
-    items = running.finish()
-    chunks = [item for item in items if isinstance(item, Chunk)]
-    assert b"".join(chunk.data for chunk in chunks) == b"".join(
-        entry.line for entry in long + logged(range(101, 103))
-    )
-    assert CHUNK_SIZE <= len(chunks[0].data) <= CHUNK_SIZE + MAX_LINE
-    assert [item.after for item in items if isinstance(item, CatchUp)] == [100, 102]
-    assert items[-2:] == [Say("hola", 1), Ended("lost")], "nothing is read before it is live"
-
-
-def test_a_resume_whose_client_is_gone_ends() -> None:
-    inbox = ListInbox()
-    inbox.steps = [ReplaySlice(7, 0, 100, logged(range(1, 101))), False]
-    running = Running(inbox)
-    running.client.sendall(b"HELLO 1 ana session=tok\nSAY 1 hola\n")
-    items = running.finish()
-    assert refused(items[-2])[0] == "hello-first"
-
-
-def test_a_client_that_takes_nothing_of_it_is_taken_for_dead() -> None:
-    inbox = ListInbox()
-    inbox.takes_chunks = False
-    inbox.steps = [ReplaySlice(7, 0, 1, logged(range(1, 2)))]
-    running = Running(inbox, ping_after=0.02, dead_after=0.05)
-    running.client.sendall(b"HELLO 1 ana session=tok\n")
-    inbox.wait_for(lambda: any(isinstance(item, Ended) for item in inbox.items[-1:]))
-    assert running.finish()[-1] == Ended("lost")
-
-
-def test_a_history_goes_out_in_the_clients_dialect() -> None:
-    for hello, header, first in (
-        (b"ana\n/history 2\n", b"* What was said before, the last 2 messages:\n", b"["),
-        (b"HELLO 1 ana\nHISTORY 5 2\n", b"HISTORY 5 2\n", b"PAST SAY 1 1001 - eva hola1\n"),
-    ):
-        inbox = ListInbox()
-        running = Running(inbox)
-        running.client.sendall(hello.split(b"\n")[0] + b"\n")
-        inbox.wait_for(lambda inbox=inbox: len(inbox.items) == 1)  # type: ignore[misc]
-        inbox.steps = [HistorySlice(logged(range(1, 3)), 1, 0)]
-        running.client.sendall(hello.split(b"\n")[1] + b"\n")
-        (chunk,) = [item for item in running.finish() if isinstance(item, Chunk)]
-        lines = chunk.data.splitlines(keepends=True)
-        assert lines[0] == header
-        assert lines[1].startswith(first)
-        assert len(lines) == 3
-        assert [item.count for item in inbox.items if isinstance(item, AskHistory)] == [2]
-
-
-class FailingStorage:
-    """A disk that gives up in the middle."""
-
-    def events_after(self, number: int, *_: int) -> list[Logged]:
-        if number:
-            raise StorageError("the disk fails")
-        return logged(range(1, 4))
-
-    def find_public(self, *_: int) -> tuple[int, int]:
-        return 1, 5
-
-    def public_between(self, first: int, *_: int) -> list[Logged]:
-        if first > 1:
-            raise StorageError("the disk fails")
-        return logged(range(1, 4))
-
-
-def test_a_disk_that_fails_in_the_middle_of_a_resume_costs_only_what_is_behind(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    inbox = ListInbox()
-    inbox.steps = [ReplaySlice(7, 0, 100, None), True]
-    with caplog.at_level(logging.CRITICAL, "charla"):
-        running = Running(inbox, storage=FailingStorage())
-        running.client.sendall(b"HELLO 1 ana session=tok\nSAY 1 hola\n")
-        items = running.finish()
-    (chunk,) = [item for item in items if isinstance(item, Chunk)]
-    assert chunk.data == b"".join(entry.line for entry in logged(range(1, 4)))
-    assert [(item.after, item.failed) for item in items if isinstance(item, CatchUp)] == [(3, True)]
-    assert Say("hola", 1) in items
-
-
-def test_a_disk_that_fails_in_the_middle_of_a_history_does_not_end_the_link(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    inbox = ListInbox()
-    with caplog.at_level(logging.CRITICAL, "charla"):
-        running = Running(inbox, storage=FailingStorage())
-        running.client.sendall(b"HELLO 1 ana\n")
-        inbox.wait_for(lambda: len(inbox.items) == 1)
-        inbox.steps = [HistorySlice([], 6, 5)]
-        running.client.sendall(b"HISTORY 5 5\nSAY 1 hola\n")
-        items = running.finish()
-    (chunk,) = [item for item in items if isinstance(item, Chunk)]
-    assert chunk.data.startswith(b"HISTORY 5 5\nPAST SAY 1 ")
-    assert chunk.data.count(b"\n") == 4
-    assert Say("hola", 1) in items
 
 
 # ---- silence -------------------------------------------------------------------------------------

@@ -9,11 +9,12 @@ from contextlib import ExitStack
 import pytest
 from support.table import HANDSHAKE, Table
 
-from charla.protocol import NATIVE, PLAIN
-from charla.protocol.messages import Leave
+from charla.protocol.commands import Leave
+from charla.protocol.native import NATIVE
+from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
-from charla.server.delivery.requests import Ended, NoSeat, PasswordGiven, Secured
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.requests import Close, Ended, MakePlace, NoSeat, PasswordGiven, Secured
 
 Sit = Callable[..., Table]
 
@@ -147,13 +148,13 @@ def test_when_threads_run_out_a_quarter_makes_place_the_first_ones(sit: Sit) -> 
     table = sit()
     waiting = [table.connect() for _ in range(10)]
     ana = table.join("ana")
-    table.room.lobby.make_place()
+    table.room.obey(MakePlace())
     assert [connection.gone for connection in waiting] == [True] * 3 + [False] * 7
     assert not ana.gone
     for _ in range(10):
-        table.room.lobby.make_place()
+        table.room.obey(MakePlace())
     assert all(connection.gone for connection in waiting)
-    table.room.lobby.make_place()
+    table.room.obey(MakePlace())
     assert not ana.gone
 
 
@@ -163,7 +164,7 @@ def test_a_flood_is_recorded_once_and_counted(sit: Sit, caplog: pytest.LogCaptur
         for _ in range(50):
             table.connect("203.0.113.7")
     assert [record.getMessage() for record in caplog.records] == ["203.0.113.7 turned away: crowded"]
-    assert table.room.lobby.refused == 49
+    assert table.counters.refused == 49
 
 
 # ---- passwords -----------------------------------------------------------------------------------
@@ -193,7 +194,7 @@ def test_a_wrong_password_can_be_given_better_until_it_was_wrong_too_often(sit: 
     assert ana.closing
     table.do(ana, PasswordGiven())
     assert table.told(ana) == []
-    assert table.room.lobby.refused == 2
+    assert table.counters.refused == 2
 
 
 def test_who_leaves_at_the_password_is_told_goodbye(sit: Sit) -> None:
@@ -230,7 +231,7 @@ def test_a_handshake_that_is_done_too_late_is_not_answered(sit: Sit) -> None:
 
 def test_who_connects_while_the_room_closes_is_told(sit: Sit) -> None:
     table = sit(has_password=True)
-    table.room.close()
+    table.room.obey(Close())
     ana = table.connect()
     assert told(table, ana) == ["* The server is closing. Goodbye!"]
     assert len(table.room.lobby) == 0

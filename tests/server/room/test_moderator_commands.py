@@ -13,10 +13,12 @@ from support import LineClient, ServerProgram
 from support.table import Table
 
 from charla.common.passwords import Password
-from charla.protocol import NATIVE, PLAIN, Dialect
+from charla.protocol.dialect import Dialect
+from charla.protocol.native import NATIVE
+from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
-from charla.server.delivery.requests import Ended, Promote
+from charla.server.delivery.connection import Connection
+from charla.server.delivery.requests import Close, Ended, Promote
 from charla.server.storage.database import Storage
 
 Sit = Callable[..., Table]
@@ -59,7 +61,7 @@ def path(tmp_path: Path) -> str:
 
 def restart(table: Table, path: str) -> Storage:
     """End a room that is on disk; return the disk for the one that comes after it."""
-    table.room.close()
+    table.room.obey(Close())
     table.room.flush()
     assert table.storage is not None
     table.storage.close()

@@ -11,8 +11,7 @@ from queue import SimpleQueue
 import pytest
 from support.table import GRACE, Table
 
-from charla.protocol import NATIVE, PLAIN
-from charla.protocol.messages import (
+from charla.protocol.commands import (
     HISTORY_AT_JOIN,
     NEW_SESSION,
     Act,
@@ -20,27 +19,29 @@ from charla.protocol.messages import (
     Leave,
     Ping,
     Pong,
-    Refusal,
     Rename,
     Say,
     Tell,
     Who,
 )
+from charla.protocol.messages import Refusal
+from charla.protocol.native import NATIVE
+from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Connection
+from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import (
     AskHistory,
     CatchUp,
     Chunk,
+    Close,
     Ended,
-    HistorySlice,
-    ReplaySlice,
     Silent,
     TakeSeat,
 )
 from charla.server.room import private_messages
 from charla.server.room import sessions as sessions
 from charla.server.storage.database import Storage
+from charla.server.storage.slices import DiskSlice, HistorySlice, ReplaySlice
 
 Sit = Callable[..., Table]
 
@@ -167,9 +168,10 @@ def test_refusals_are_remembered_without_what_was_typed_and_not_for_ever(
     table.do(ana, *(Tell("nobody", "a secret", tag) for tag in range(1, 9)))
     table.do(ana, *(Tell("nobody", "a secret", 8) for _ in range(3)))
     assert table.told(ana)[-3:] == ["ERROR 8 no-such-user nobody"] * 3
-    assert ana.session is not None
-    assert ana.session.resumable is not None
-    assert ana.session.resumable.refused == {
+    session = table.session(ana)
+    assert session is not None
+    assert session.resumable is not None
+    assert session.resumable.refused == {
         tag: Refusal(tag, "no-such-user", ("nobody",)) for tag in range(4, 9)
     }
     assert storage.load(1).sessions[0].refused == (4, 5, 6, 7, 8)
@@ -283,7 +285,7 @@ def test_one_that_is_dropped_for_not_reading_can_come_back_for_all_of_it(sit: Si
     for n in range(30):
         table.do(eva, Say(f"m{n}"))
     assert ana.closing
-    assert ana.session is None
+    assert table.session(ana) is None
     assert table.told(eva) == []
     table.fanout._backlog_limit = 10_000
     again = table.resume(token, 2)
@@ -340,7 +342,7 @@ def test_a_chunk_is_answered_when_the_socket_has_taken_it(sit: Sit) -> None:
     assert answer.get_nowait() is True
 
 
-def test_an_errand_that_fails_for_a_bug_is_answered(
+def test_a_request_that_fails_for_a_bug_is_answered(
     table: Table, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ana, _ = table.begin("ana")
@@ -349,7 +351,7 @@ def test_an_errand_that_fails_for_a_bug_is_answered(
         assert table.ask(ana, AskHistory(5, SimpleQueue())) is False
 
 
-def test_the_errands_of_a_link_that_is_gone_are_answered(table: Table) -> None:
+def test_the_requests_of_a_link_that_is_gone_are_answered(table: Table) -> None:
     ana, _ = table.begin("ana")
     table.sockets[ana].room = 0
     waiting: SimpleQueue[object] = SimpleQueue()
@@ -357,8 +359,8 @@ def test_the_errands_of_a_link_that_is_gone_are_answered(table: Table) -> None:
     lose(table, ana)
     table.pass_time(10)
     assert waiting.get_nowait() is False
-    for errand in (Chunk(b"x\n", SimpleQueue()), CatchUp(1, SimpleQueue()), AskHistory(5, SimpleQueue())):
-        assert table.ask(ana, errand) is False
+    for request in (Chunk(b"x\n", SimpleQueue()), CatchUp(1, SimpleQueue()), AskHistory(5, SimpleQueue())):
+        assert table.ask(ana, request) is False
 
 
 # ---- private mail --------------------------------------------------------------------------------
@@ -578,8 +580,9 @@ def test_history_that_is_asked_for_is_read_by_the_reader(table: Table) -> None:
     table.do(eva, *(Say(f"m{n}") for n in range(5)))
     read = table.ask(eva, AskHistory(3, SimpleQueue()))
     assert isinstance(read, HistorySlice)
-    assert [logged.line.split()[-1] for logged in read.entries] == [b"m2", b"m3", b"m4"]
-    assert read.more == 0  # there is no disk
+    count, messages = read.read()
+    assert [logged.line.split()[-1] for logged in messages] == [b"m2", b"m3", b"m4"]
+    assert count == 3  # there is no disk
 
 
 # ---- on disk -------------------------------------------------------------------------------------
@@ -673,8 +676,7 @@ def test_a_long_resume_reads_the_disk_and_the_seam_has_neither_gap_nor_overlap(
     table.room.flush()
     again = table.connect()
     step = table.ask(again, TakeSeat(Hello("x", token, 2), NATIVE, SimpleQueue()))
-    assert isinstance(step, ReplaySlice)
-    assert step.entries is None
+    assert isinstance(step, DiskSlice)
     rounds = 0
     while isinstance(step, ReplaySlice):
         table.do(eva, Say("during"))
@@ -706,8 +708,8 @@ def test_what_waits_for_one_comes_though_the_disk_has_moved_on(sit: Sit, storage
     eva = table.join("eva")
     lose(table, ana)
     table.do(eva, Tell("ana", "important"), *(Say(f"m{n}") for n in range(1500)))
-    storage._keeper.execute("DELETE FROM events WHERE id <= 100 AND addressee <= 0")
-    storage.floor = 100
+    storage._housekeeper._connection.execute("DELETE FROM events WHERE id <= 100 AND addressee <= 0")
+    storage._housekeeper.floor = 100
     lines = short(table.told(table.resume(token, 2)))
     assert lines[1:4] == ["RESUMED ana 2 97", "MSG 3 - eva ana important", "SAY 101 - eva m97"]
     assert lines[-2:] == ["SAY 1503 - eva m1499", "LIVE 1503"]
@@ -733,12 +735,11 @@ def test_what_is_pruned_while_one_catches_up_is_told_as_lost(sit: Sit, storage: 
     again = table.connect()
     step = table.ask(again, TakeSeat(Hello("x", token, 2), NATIVE, SimpleQueue()))
     assert isinstance(step, ReplaySlice)
-    storage._keeper.execute("DELETE FROM events WHERE id <= 1000")
-    storage.floor = 1000
-    entries = storage.events_after(step.after, step.upto, step.session, 10_000)
-    data = b"".join(logged.line_for(step.session) for logged in entries)
+    storage._housekeeper._connection.execute("DELETE FROM events WHERE id <= 1000")
+    storage._housekeeper.floor = 1000
+    data = b"".join(logged.line_for(step.session) for logged in step)
     assert table.ask(again, Chunk(data, SimpleQueue())) is True
-    assert table.ask(again, CatchUp(step.upto, SimpleQueue(), began=step.after)) is True
+    assert table.ask(again, CatchUp(step.upto, SimpleQueue(), lost=step.pruned)) is True
     table.room.flush()
     lines = table.told(again)
     assert [line for line in lines if line.startswith("RESUMED")] == ["RESUMED ana 2 0", "RESUMED ana 2 998"]
@@ -751,7 +752,7 @@ def test_what_the_memory_has_is_not_lost_though_the_disk_has_not(sit: Sit, stora
     eva = table.join("eva")
     lose(table, ana)
     table.do(eva, *(Say(f"m{n}") for n in range(5)))
-    storage.floor = 6
+    storage._housekeeper.floor = 6
     lines = table.told(table.resume(token, 2))
     assert lines[1] == "RESUMED ana 2 0"
     assert len(lines) == 8
@@ -810,7 +811,7 @@ def test_a_log_that_cannot_be_written_is_said_in_the_room_and_it_goes_on(
     assert opening(table, Hello("leo", history=0))[-1] == "NOTICE 9 not-stored disk-full"
     lose(table, ana)
     assert "RESUMED ana 3 0" in table.told(table.resume(token, 7))
-    table.room.close()
+    table.room.obey(Close())
     table.room.flush()
     assert table.told(eva)[-1].startswith("* The server is closing.")
 
@@ -876,7 +877,7 @@ def test_one_between_people_who_cannot_ask_again_is_erased_the_grace_period_late
     table.do(ana, Tell("eva", "psst"))
     table.pass_time(GRACE)
     assert ids == [3]
-    assert eva.session is not None
+    assert table.session(eva) is not None
 
 
 def test_one_that_was_never_fetched_is_erased_after_the_session(
@@ -899,7 +900,7 @@ def test_closing_keeps_the_seats_that_are_stored(sit: Sit, storage: Storage) -> 
     table = sit(storage=storage)
     ana, token = table.begin("ana")
     eva = table.join("eva", NATIVE)
-    table.room.close()
+    table.room.obey(Close())
     table.room.flush()
     assert table.told(ana) == ["BYE restart"]
     assert table.told(eva) == ["BYE closing"]
@@ -915,7 +916,7 @@ def test_closing_keeps_the_seats_that_are_stored(sit: Sit, storage: Storage) -> 
 
 def test_without_a_disk_closing_keeps_nothing(table: Table) -> None:
     ana, _ = table.begin("ana")
-    table.room.close()
+    table.room.obey(Close())
     table.room.flush()
     assert table.told(ana) == ["BYE closing"]
 

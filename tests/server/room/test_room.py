@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import pytest
 from support.table import Table
 
-from charla.protocol import NATIVE, PLAIN, sentences
-from charla.protocol.messages import Act, Help, Leave, Rename, Say, Tell, Who
+from charla.protocol import sentences
+from charla.protocol.commands import Act, Help, Leave, Rename, Say, Tell, Who
+from charla.protocol.native import NATIVE
+from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
-from charla.server.delivery.requests import Ended, NoSeat
+from charla.server.delivery.requests import Close, Ended, NoSeat
 
 
 @pytest.fixture
@@ -295,7 +297,7 @@ def test_closing_tells_everyone_once_even_who_has_no_nick(table: Table) -> None:
     ana, nobody, gone = table.join("ana", NATIVE), table.connect(), table.join("gone")
     table.do(gone, Leave())
     table.forget()
-    table.room.close()
+    table.room.obey(Close())
     table.room.flush()
     assert table.told(ana) == ["BYE closing"]
     assert table.told(nobody) == ["* The server is closing. Goodbye!"]

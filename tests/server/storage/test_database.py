@@ -16,9 +16,10 @@ import pytest
 from support import ROOT, eventually
 
 from charla.protocol.messages import Acted, Joined, Said, Told
-from charla.server.storage import database as storage_module
-from charla.server.storage.database import MIGRATIONS, Storage
-from charla.server.storage.event_log import EVERYONE, NOBODY, Logged, SessionRow, StorageError
+from charla.server.storage import housekeeper
+from charla.server.storage.database import Storage
+from charla.server.storage.entries import EVERYONE, NOBODY, Logged, SessionRow, StorageError
+from charla.server.storage.log_file import BUSY_TIME, MIGRATIONS
 
 NOW = int(time.time() * 1000)
 
@@ -44,7 +45,7 @@ def open_storage(path: str, stack: ExitStack) -> Open:
 
 @pytest.fixture
 def _swift_housekeeper(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage_module, "SWEEP_INTERVAL", 0.01)
+    monkeypatch.setattr(housekeeper, "SWEEP_INTERVAL", 0.01)
 
 
 def said(number: int, text: str = "hola", at: int = NOW, author: int = 1) -> Logged:
@@ -157,7 +158,7 @@ def test_it_survives_kill_9(path: str) -> None:
     program = (
         "import os, sys; sys.path.insert(0, sys.argv[1]); "
         "from charla.server.storage.database import Storage\n"
-        "from charla.server.storage.event_log import Logged; from charla.protocol.messages import Said\n"
+        "from charla.server.storage.entries import Logged; from charla.protocol.messages import Said\n"
         "s = Storage(sys.argv[2]); s.start()\n"
         "for n in range(1, 101): s.write([Logged.of(Said(n, n, 0, 'ana', 'hola'), 1, 0)], {}, [])\n"
         "os.kill(os.getpid(), 9)"
@@ -171,7 +172,7 @@ def test_kill_9_leaves_an_event_and_the_state_that_goes_with_it_or_neither(path:
     program = (
         "import itertools, sys; sys.path.insert(0, sys.argv[1]); "
         "from charla.server.storage.database import Storage\n"
-        "from charla.server.storage.event_log import Logged; from charla.protocol.messages import Said\n"
+        "from charla.server.storage.entries import Logged; from charla.protocol.messages import Said\n"
         "s = Storage(sys.argv[2]); s.start()\n"
         "for n in itertools.count(1):\n"
         "    state = {('topic', ''): str(n), ('ban', str(n)): 'x', ('ban', str(n - 1)): None}\n"
@@ -254,7 +255,7 @@ def test_an_erased_message_is_nowhere_in_the_files(path: str, open_storage: Open
 
 def test_every_connection_overwrites_what_it_deletes(open_storage: Open) -> None:
     storage = open_storage()  # some builds of SQLite do so by default: that is why it is asked
-    for connection in (storage._writer, storage._reader, storage._keeper):
+    for connection in (storage._writer, storage._reader, storage._housekeeper._connection):
         assert connection.execute("PRAGMA secure_delete").fetchone() == (1,)
 
 
@@ -273,14 +274,14 @@ def test_who_reads_the_file_meanwhile_stops_neither_the_room_nor_for_ever_the_er
         for number in range(3, 30):
             begun = time.monotonic()
             storage.write([said(number)], {}, [])
-            assert time.monotonic() - begun < storage_module.BUSY_TIME / 2  # it would wait for all of that
+            assert time.monotonic() - begun < BUSY_TIME / 2  # it would wait for all of that
         assert on_disk(path, "secreto-xyzzy")
     eventually(lambda: not on_disk(path, "secreto-xyzzy"), "erasing")
 
 
 @pytest.mark.usefixtures("_swift_housekeeper")
 def test_thousands_are_erased_a_few_at_a_time(open_storage: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage_module, "SWEEP_ROWS", 10)
+    monkeypatch.setattr(housekeeper, "SWEEP_ROWS", 10)
     storage = open_storage()
     storage.write([told(n, "x") for n in range(1, 101)], {}, [])
     storage.erase(list(range(1, 96)))
@@ -325,7 +326,7 @@ def test_without_an_end_everything_stays(open_storage: Open) -> None:
 def test_the_write_ahead_log_does_not_grow_for_ever(
     path: str, open_storage: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage_module, "WAL_LIMIT", 100_000)
+    monkeypatch.setattr(housekeeper, "WAL_LIMIT", 100_000)
     storage = open_storage()
     storage.write([said(n, "x" * 1000) for n in range(1, 501)], {}, [])
     assert os.path.getsize(f"{path}-wal") > 100_000

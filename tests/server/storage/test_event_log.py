@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from charla.protocol import NATIVE
 from charla.protocol.messages import Acted, Event, Joined, Renamed, Said, Told
+from charla.protocol.native import NATIVE
 from charla.server.storage.database import Storage
-from charla.server.storage.event_log import EVERYONE, NOBODY, EventLog, Logged
+from charla.server.storage.entries import EVERYONE, NOBODY, Logged
+from charla.server.storage.event_log import EventLog
 
 NOW = 1_763_600_000_000
 
