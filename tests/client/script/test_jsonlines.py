@@ -99,7 +99,7 @@ def test_it_imports_nothing_that_could_do_io() -> None:
     imported |= {
         alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
     }
-    upward = {"charla.client.network.session", "charla.client.app", "charla.client.script.script"}
+    upward = {"charla.client.network.thread", "charla.client.app", "charla.client.script.script"}
     assert not imported & {"os", "sys", "socket", "threading", *upward}
 
 
