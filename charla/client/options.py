@@ -26,7 +26,8 @@ from charla.common.command_line import ArgumentParser, NotAsArgument, command, e
 from charla.common.config_file import SettingsError, check_names, default_path, read_settings, yes_or_no
 from charla.common.passwords import Password
 from charla.i18n import N_, _
-from charla.protocol.commands import HISTORY_AT_JOIN, HISTORY_LIMIT
+from charla.protocol.commands import HISTORY_AT_JOIN
+from charla.protocol.fields import HISTORY_LIMIT
 from charla.protocol.sentences import sentence
 
 HINTS = N_("""\

@@ -15,8 +15,9 @@ from support import ROOT
 from support.examples import COMMANDS, LIMIT, MESSAGES, NOW, REFUSED, STREAMS, TOLD_ALIKE, TYPED
 
 from charla.protocol import typed as grammar
-from charla.protocol.commands import MAX_NUMBER, MAX_WHY, WHO_PAGE, Act, Command, Hello, Leave, Say, Tell
+from charla.protocol.commands import MAX_NUMBER, WHO_PAGE, Act, Command, Hello, Leave, Say, Tell
 from charla.protocol.dialect import Dialect
+from charla.protocol.fields import MAX_WHY
 from charla.protocol.framing import LineFramer, decode_line
 from charla.protocol.greeting import read_answer, read_greeting, turn_away
 from charla.protocol.messages import (
