@@ -24,7 +24,8 @@ from charla.client.network.trust import read_fingerprint
 from charla.common.command_line import ArgumentParser, NotAsArgument, command, examples
 from charla.common.config_file import SettingsError, check_names, default_path, read_settings, yes_or_no
 from charla.i18n import N_, _
-from charla.protocol.commands import HISTORY_AT_JOIN, HISTORY_LIMIT
+from charla.protocol.commands import HISTORY_AT_JOIN
+from charla.protocol.fields import HISTORY_LIMIT
 from charla.protocol.sentences import sentence
 
 HINTS = N_("""\
