@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Literal, NoReturn, TypeAlias
 
+from charla import __version__
 from charla.i18n import _
 from charla.protocol.text import clean
 
@@ -53,7 +54,7 @@ def examples(typed_and_meant: Iterable[tuple[str, str]]) -> str:
 class ArgumentParser(argparse.ArgumentParser):
     """One of argparse, for options alone: its errors are one line, without the usage of 30 options above it.
 
-    An option is never abbreviated: --password is not short for --password-file.
+    An option is never abbreviated: --password is not short for --password-file.  It has --version, too.
     """
 
     def __init__(self, program: Program, description: str, epilog: str) -> None:
@@ -66,6 +67,9 @@ class ArgumentParser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        self.add_argument("--password", action=NotAsArgument, help=argparse.SUPPRESS)
+        version = f"Charla {__version__}"
+        self.add_argument("--version", action="version", version=version, help=_("show the version and exit"))
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and exit with status 2."""

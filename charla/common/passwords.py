@@ -1,4 +1,4 @@
-"""Passwords: one that a server asks for, and the guard that slows down who guesses.
+"""Passwords: one that a server asks for, and the throttle that slows down who guesses.
 
 No password is ever in a record, an error or a repr.
 """
@@ -40,7 +40,10 @@ MAX_ORIGINS = 10_000
 
 
 class PasswordError(Exception):
-    """A password that cannot be used; its text is a sentence for a person, without the password."""
+    """A password that cannot be used; its text, a `LazyText`, is a sentence without the password in it."""
+
+    def __init__(self, template: str, **fields: object) -> None:
+        super().__init__(LazyText(template, **fields))
 
 
 class Password:
@@ -54,7 +57,7 @@ class Password:
     def __init__(self, text: str) -> None:
         problem = _problem(text)
         if problem:
-            raise PasswordError(LazyText(N_("the password {problem}"), problem=problem))
+            raise PasswordError(N_("the password {problem}"), problem=problem)
         self._text = text
         self._digest = _digest(text)
 
@@ -69,36 +72,29 @@ class Password:
                 status = os.fstat(file.fileno())
                 line = file.readline(MAX_PASSWORD + 10)  # longer is too long, whatever comes
         except FileNotFoundError:
-            words = LazyText(N_("there is no password file '{path}': make it, with one line"), path=path)
-            raise PasswordError(words) from None
+            words = N_("there is no password file '{path}': make it, with one line")
+            raise PasswordError(words, path=path) from None
         except (OSError, ValueError) as error:
             reason = system_words(error) if isinstance(error, OSError) else error
-            words = LazyText(
-                N_("the password file '{path}' cannot be read: {reason}"), path=path, reason=reason
-            )
-            raise PasswordError(words) from None
+            words = N_("the password file '{path}' cannot be read: {reason}")
+            raise PasswordError(words, path=path, reason=reason) from None
         try:
             # Some editors begin a file with a byte order mark, which nobody types.
             text = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8-sig")
         except UnicodeDecodeError:
             if len(line) <= MAX_PASSWORD:  # a longer one may have been cut inside a character
-                words = LazyText(N_("the password in '{path}' is not UTF-8: save it as such"), path=path)
-                raise PasswordError(words) from None
+                words = N_("the password in '{path}' is not UTF-8: save it as such")
+                raise PasswordError(words, path=path) from None
             text = "x" * len(line)
         problem = _problem(text)
         if problem:
-            raise PasswordError(
-                LazyText(N_("the password in '{path}' {problem}"), path=path, problem=problem)
-            )
+            raise PasswordError(N_("the password in '{path}' {problem}"), path=path, problem=problem)
         # systemd keeps credentials in a folder that is the service's alone, with an ACL: that shows as 0440.
         alone = os.path.dirname(path) == os.environ.get("CREDENTIALS_DIRECTORY")
         # On Windows these bits say nothing about who can read it.
         if os.name == "posix" and stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 and not alone:
-            warn(
-                LazyText(
-                    N_("others on this machine can use the password file '{path}': chmod 600 it"), path=path
-                )
-            )
+            words = N_("others on this machine can use the password file '{path}': chmod 600 it")
+            warn(LazyText(words, path=path))
         return cls(text)
 
     def matches(self, typed: str) -> bool:
@@ -154,14 +150,14 @@ class GuessThrottle:
     """Slows down who guesses: after n wrong ones nothing from there is judged for min(8, 0.5 x 2^(n-1)) s.
 
     Nobody reserves anything: of those that wait, the first to ask again is judged; a wrong one has the
-    others wait on, a right one does not.  For every password a guard of its own: who knows one could undo
+    others wait on, a right one does not.  Each password has a throttle of its own: who knows one could undo
     the other's count.  Shared by all readers.  Its lock is a leaf: under it no other lock is taken, and
     nothing is read, written or recorded.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards `_suspects`: every reader comes here
         self._suspects: dict[str, _Suspect] = {}  # who failed longest ago comes first
 
     def judge(self, origin: str, right: bool) -> float:

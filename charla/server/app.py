@@ -73,7 +73,7 @@ def _open_server(options: argparse.Namespace, certificate: tuple[str, str] | Non
         moderator_password = _password(options.moderator_password_file)
         if password is not None and password == moderator_password:
             words = N_("the room's and the moderators' password are the same: choose another one")
-            raise PasswordError(LazyText(words))
+            raise PasswordError(words)
         return Server(
             options.host,
             options.port,

@@ -1,15 +1,15 @@
-"""The options of the server: flags, environment variables, and what is wrong with them, in a sentence."""
+"""The options of the server: the table `OPTIONS`, and what does not go together."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
 
-from charla import __version__
 from charla import i18n as languages
-from charla.common.command_line import ArgumentParser, NotAsArgument, command, examples
-from charla.i18n import _
+from charla.common.command_line import ArgumentParser, command, examples
+from charla.common.config_file import config_folder
+from charla.common.options import Choice, Option, WrongValue, number, one_of, whole, yes_or_no
+from charla.i18n import N_, _
 from charla.protocol.text import MAX_TEXT, clean
 from charla.server.delivery.fanout import BACKLOG_LIMIT, FLUSH_SIZE
 from charla.server.network.admission import PER_ADDRESS, PER_MINUTE
@@ -22,6 +22,189 @@ from charla.server.storage.event_log import HISTORY
 DEFAULT_PORT = 9000
 
 SECONDS_A_DAY = 24 * 60 * 60
+
+LOWEST_BACKLOG = 2 * FLUSH_SIZE // 1024  # KiB: a client that reads must never be dropped for one batch
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+_MOST = 9_999_999
+
+_PORT = whole(N_("'{text}' is not a port: give a number from 0 to 65535"), 0, 65535)
+_CLIENTS = whole(N_("'{text}' is not a number of clients: give 1 or more"), 1, _MOST)
+_LIMIT = whole(N_("'{text}' is not a limit: give a number, or 0 for none"), 0, _MOST)
+_EVENTS = whole(N_("'{text}' is not a number of events: give 0 or more"), 0, _MOST)
+_KIBIBYTES = whole(N_("'{text}' is not a backlog: give {least} KiB or more"), LOWEST_BACKLOG, _MOST, 1024)
+_RATE = number(N_("'{text}' is not a rate: give lines a second, or 0 for no limit"), 1_000_000)
+_SECONDS = number(N_("'{text}' is not a number of seconds: give 0 or more"), 1_000_000)
+_SECONDS_ABOVE_0 = number(
+    N_("'{text}' is not a number of seconds: give more than 0"), 1_000_000, above_0=True
+)
+_DAYS = number(N_("'{text}' is not a number of days: give 0 or more"), 100_000, SECONDS_A_DAY)
+_SYNC = one_of("normal", "full", complaint=N_("'{text}' is not a way to write: give normal or full"))
+_LEVEL = one_of(*LOG_LEVELS, complaint=N_("'{text}' is not a level: give one of {words}"))
+_LOG_FORMAT = one_of("text", "json", complaint=N_("'{text}' is not a format: give text or json"))
+
+
+def _welcome(text: str) -> str:
+    text = clean(text).strip()
+    if len(text.encode()) > MAX_TEXT:
+        raise WrongValue(N_("the welcome is longer than {most} bytes: shorten it"), most=MAX_TEXT)
+    return text
+
+
+def _file(name: str, about: str) -> Option:
+    return Option(name, about, default="", metavar=N_("FILE"))
+
+
+OPTIONS = (
+    Option(
+        "host",
+        N_('where to listen (127.0.0.1: this machine only; 0.0.0.0: everywhere; "::": with IPv6, too)'),
+        default="127.0.0.1",
+        metavar=N_("ADDRESS"),
+    ),
+    Option("port", N_("the port ({default}; 0 takes a free one)"), _PORT, DEFAULT_PORT, "N"),
+    Option("max-clients", N_("people at the same time (1000)"), _CLIENTS, 1000, "N"),
+    Option(
+        "max-waiting",
+        N_("connections without a nickname at the same time ({default}); with more the oldest goes"),
+        _CLIENTS,
+        MAX_WAITING,
+        "N",
+    ),
+    Option(
+        "handshake-timeout",
+        N_("how long a connection may take to give a nickname ({default:g})"),
+        _SECONDS_ABOVE_0,
+        HANDSHAKE_TIMEOUT,
+        N_("SECONDS"),
+    ),
+    Option(
+        "max-per-address",
+        N_(
+            "connections from one address (no limit for this machine and private networks, {usual} for "
+            "others; 0: none for anybody)"
+        ),
+        _LIMIT,
+        None,
+        "N",
+        fields={"usual": PER_ADDRESS},
+    ),
+    Option(
+        "connects-per-minute",
+        N_("new connections a minute from one address (the same, {usual})"),
+        _LIMIT,
+        None,
+        "N",
+        fields={"usual": PER_MINUTE},
+    ),
+    Option(
+        "backlog",
+        N_("KiB that may wait for a client that does not read, before it is dropped ({usual})"),
+        _KIBIBYTES,
+        BACKLOG_LIMIT,
+        "KIB",
+        fields={"usual": BACKLOG_LIMIT // 1024},
+    ),
+    Option(
+        "rate-limit",
+        N_(
+            "lines a second one client may send (5, after a burst of {burst}; 0: no limit); "
+            "what is over waits, and is not lost"
+        ),
+        _RATE,
+        5.0,
+        "N",
+        fields={"burst": BURST},
+    ),
+    Option(
+        "history",
+        N_("events kept in memory, for who joins and who comes back ({default})"),
+        _EVENTS,
+        HISTORY,
+        "N",
+    ),
+    Option(
+        "grace",
+        N_("how long a seat is kept when its connection is lost ({default:g}; 0: not at all)"),
+        _SECONDS,
+        GRACE,
+        N_("SECONDS"),
+    ),
+    _file(
+        "db", N_("keep the log in this file: history and seats survive the end of the server, kill -9 too")
+    ),
+    Option(
+        "sync",
+        N_(
+            "what a confirmed message in --db survives: normal (default): a crash of the server, not a power "
+            "cut; full: a power cut too, and the room waits for the disk at each batch"
+        ),
+        _SYNC,
+        "normal",
+        N_("WHEN"),
+    ),
+    Option(
+        "keep",
+        N_(
+            "how long --db keeps what is said to everyone (30; 0: for ever); private messages only until "
+            "--grace after both ends have them"
+        ),
+        _DAYS,
+        30.0 * SECONDS_A_DAY,
+        N_("DAYS"),
+    ),
+    Option(
+        "ping-after",
+        N_("silence after which a client is asked whether it is there ({default:g})"),
+        _SECONDS,
+        PING_AFTER,
+        N_("SECONDS"),
+    ),
+    Option(
+        "dead-after",
+        N_("silence after which its connection counts as lost ({default:g})"),
+        _SECONDS,
+        DEAD_AFTER,
+        N_("SECONDS"),
+    ),
+    _file("tls-cert", N_("speak TLS, with this certificate (PEM, with what vouches for it behind it)")),
+    _file("tls-key", N_("and this key")),
+    Option(
+        "tls",
+        N_(
+            "speak TLS, with a certificate of one's own that is made and kept in the folder of the user's "
+            "configuration"
+        ),
+        yes_or_no(N_("'{text}' is neither yes nor no: give 1 or 0")),
+        default=False,
+        negative=False,
+    ),
+    _file("password-file", N_("whoever joins has to give the password in the first line of this file")),
+    _file(
+        "moderator-password-file",
+        N_("whoever gives the password in the first line of this file to /mod is a moderator"),
+    ),
+    _file("transcript", N_("write what is said to everyone into this file, one line each")),
+    Option("welcome", N_("what everybody who joins is told first"), _welcome, "", N_("TEXT")),
+    Option(
+        "log-level",
+        N_("what is recorded: debug, info (default), warning, error"),
+        _LEVEL,
+        "info",
+        N_("LEVEL"),
+    ),
+    Option(
+        "log-format", N_("how: text (default), or json, an object a line"), _LOG_FORMAT, "text", N_("FORMAT")
+    ),
+    Option(
+        "lang",
+        N_("the language: {codes} (that of the environment: LANGUAGE, LC_ALL, LANG)"),
+        languages.language,
+        metavar=N_("CODE"),
+        fields={"codes": ", ".join(languages.available())},
+    ),
+)
 
 
 def _epilog() -> str:
@@ -44,352 +227,29 @@ def _epilog() -> str:
     return "\n".join([_("examples:"), shown, "", hints, ""])
 
 
-def _wrong(words: str, text: str, **fields: object) -> argparse.ArgumentTypeError:
-    return argparse.ArgumentTypeError(words.format(text=text, **fields))
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
-        raise _wrong(_("'{text}' is not a port: give a number from 0 to 65535"), text)
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < len(text) <= 7 and int(text) >= 1):
-        raise _wrong(_("'{text}' is not a number of clients: give 1 or more"), text)
-    return int(text)
-
-
-def _policy(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 7):
-        raise _wrong(_("'{text}' is not a limit: give a number, or 0 for none"), text)
-    return int(text)
-
-
-LOWEST_BACKLOG = 2 * FLUSH_SIZE // 1024  # KiB: a client that reads must never be dropped for one batch
-
-
-def _kibibytes(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 7 and int(text) >= LOWEST_BACKLOG):
-        words = _("'{text}' is not a backlog: give {lowest} KiB or more")
-        raise _wrong(words, text, lowest=LOWEST_BACKLOG)
-    return int(text) * 1024
-
-
-def _tls_folder() -> str:
-    """Return where the server's own certificate is (XDG Base Directory Specification).
-
-    Not the folder in which the client remembers servers: own_certificate wants one for itself.
-    """
-    folder = os.environ.get("XDG_CONFIG_HOME", "")
-    if not os.path.isabs(folder):  # the specification: such a one is to be ignored
-        folder = os.path.join(os.path.expanduser("~"), ".config")
-    return os.path.join(folder, "charla", "server")
-
-
-def _rate(text: str) -> float:
-    return _number(text, 1_000_000, _("'{text}' is not a rate: give lines a second, or 0 for no limit"))
-
-
-def _events(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 7):
-        raise _wrong(_("'{text}' is not a number of events: give 0 or more"), text)
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    return _number(text, 1_000_000, _("'{text}' is not a number of seconds: give 0 or more"))
-
-
-def _seconds_above_0(text: str) -> float:
-    seconds = _seconds(text)
-    if not seconds:
-        raise _wrong(_("'{text}' is not a number of seconds: give more than 0"), text)
-    return seconds
-
-
-def _days(text: str) -> float:
-    return _number(text, 100_000, _("'{text}' is not a number of days: give 0 or more")) * SECONDS_A_DAY
-
-
-def _number(text: str, highest: float, complaint: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= highest:
-        raise _wrong(complaint, text)
-    return number
-
-
-def _sync(text: str) -> str:
-    if text.lower() not in ("normal", "full"):
-        raise _wrong(_("'{text}' is not a way to write: give normal or full"), text)
-    return text.lower()
-
-
-def _welcome(text: str) -> str:
-    text = clean(text).strip()
-    if len(text.encode()) > MAX_TEXT:
-        raise _wrong(_("the welcome is longer than {most} bytes: shorten it"), text, most=MAX_TEXT)
-    return text
-
-
-def _level(text: str) -> str:
-    if text.lower() not in LOG_LEVELS:
-        raise _wrong(_("'{text}' is not a level: give one of {levels}"), text, levels=", ".join(LOG_LEVELS))
-    return text.lower()
-
-
-def _log_format(text: str) -> str:
-    if text.lower() not in ("text", "json"):
-        raise _wrong(_("'{text}' is not a format: give text or json"), text)
-    return text.lower()
-
-
-LOG_LEVELS = ("debug", "info", "warning", "error")
-
-
-_YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
-
-_FILES = ("db", "tls_cert", "tls_key", "password_file", "moderator_password_file", "transcript")
-
-
-def _check_different(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+def _check_different(parser: argparse.ArgumentParser, choice: Choice) -> None:
     """Refuse one file for two purposes: but for a PEM file with certificate and key, that is a mistake."""
     seen: dict[str, str] = {}
-    for name in _FILES:
-        path = os.path.realpath(getattr(options, name)) if getattr(options, name) else ""
-        other = seen.setdefault(path, name)
-        if path and other != name and (other, name) != ("tls_cert", "tls_key"):
-            one, two = (f"--{flag.replace('_', '-')}" for flag in (other, name))
-            parser.error(_("{one} and {two} are the same file: give each its own").format(one=one, two=two))
+    for name in (option.name for option in OPTIONS if option.metavar == "FILE" and choice[option.name]):
+        other = seen.setdefault(os.path.realpath(choice[name]), name)
+        if other != name and (other, name) != ("tls-cert", "tls-key"):
+            words = _("{one} and {two} are the same file: give each its own")
+            parser.error(words.format(one=f"--{other}", two=f"--{name}"))
 
 
 def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Return the options; explains itself and exits with status 2 when one is wrong.
+    """Return the options, and tls_folder; explains itself and exits with status 2 when one is wrong.
 
     In the language that is spoken: it has to be chosen before (`languages.speak`).
     """
-    parser = ArgumentParser(
-        "charla-server",
-        description=_("Charla, a chat room for terminals: the server."),
-        epilog=_epilog(),
-    )
-    parser.add_argument("--password", action=NotAsArgument, help=argparse.SUPPRESS)
-
-    kinds: dict[str, Callable[[str], object]] = {}
-    defaults: dict[str, object] = {}
-
-    def add(flag: str, kind: Callable[[str], object], default: object, metavar: str, text: str) -> None:
-        name = flag.strip("-").replace("-", "_")
-        kinds[name], defaults[name] = kind, default
-        variable = f"CHARLA_{name.upper()}"
-        parser.add_argument(flag, type=kind, metavar=metavar, help=f"{text} [{variable}]")
-
-    add(
-        "--host",
-        str,
-        "127.0.0.1",
-        _("ADDRESS"),
-        _('where to listen (127.0.0.1: this machine only; 0.0.0.0: everywhere; "::": with IPv6, too)'),
-    )
-    add(
-        "--port",
-        _port,
-        DEFAULT_PORT,
-        "N",
-        _("the port ({usual}; 0 takes a free one)").format(usual=DEFAULT_PORT),
-    )
-    add("--max-clients", _count, 1000, "N", _("people at the same time (1000)"))
-    add(
-        "--max-waiting",
-        _count,
-        MAX_WAITING,
-        "N",
-        _("connections without a nickname at the same time ({usual}); with more the oldest goes").format(
-            usual=MAX_WAITING
-        ),
-    )
-    add(
-        "--handshake-timeout",
-        _seconds_above_0,
-        HANDSHAKE_TIMEOUT,
-        _("SECONDS"),
-        _("how long a connection may take to give a nickname ({usual:g})").format(usual=HANDSHAKE_TIMEOUT),
-    )
-    add(
-        "--max-per-address",
-        _policy,
-        None,
-        "N",
-        _(
-            "connections from one address (no limit for this machine and private networks, {usual} for "
-            "others; 0: none for anybody)"
-        ).format(usual=PER_ADDRESS),
-    )
-    add(
-        "--connects-per-minute",
-        _policy,
-        None,
-        "N",
-        _("new connections a minute from one address (the same, {usual})").format(usual=PER_MINUTE),
-    )
-    add(
-        "--backlog",
-        _kibibytes,
-        BACKLOG_LIMIT,
-        "KIB",
-        _("KiB that may wait for a client that does not read, before it is dropped ({usual})").format(
-            usual=BACKLOG_LIMIT // 1024
-        ),
-    )
-    add(
-        "--rate-limit",
-        _rate,
-        5.0,
-        "N",
-        _(
-            "lines a second one client may send (5, after a burst of {burst}; 0: no limit); "
-            "what is over waits, and is not lost"
-        ).format(burst=BURST),
-    )
-    add(
-        "--history",
-        _events,
-        HISTORY,
-        "N",
-        _("events kept in memory, for who joins and who comes back ({usual})").format(usual=HISTORY),
-    )
-    add(
-        "--grace",
-        _seconds,
-        GRACE,
-        _("SECONDS"),
-        _("how long a seat is kept when its connection is lost ({usual:g}; 0: not at all)").format(
-            usual=GRACE
-        ),
-    )
-    add(
-        "--db",
-        str,
-        "",
-        _("FILE"),
-        _("keep the log in this file: history and seats survive the end of the server, kill -9 too"),
-    )
-    add(
-        "--sync",
-        _sync,
-        "normal",
-        _("WHEN"),
-        _(
-            "what a confirmed message in --db survives: normal (default): a crash of the server, not a power "
-            "cut; full: a power cut too, and the room waits for the disk at each batch"
-        ),
-    )
-    add(
-        "--keep",
-        _days,
-        30.0 * SECONDS_A_DAY,
-        _("DAYS"),
-        _(
-            "how long --db keeps what is said to everyone (30; 0: for ever); private messages only until "
-            "--grace after both ends have them"
-        ),
-    )
-    add(
-        "--ping-after",
-        _seconds,
-        PING_AFTER,
-        _("SECONDS"),
-        _("silence after which a client is asked whether it is there ({usual:g})").format(usual=PING_AFTER),
-    )
-    add(
-        "--dead-after",
-        _seconds,
-        DEAD_AFTER,
-        _("SECONDS"),
-        _("silence after which its connection counts as lost ({usual:g})").format(usual=DEAD_AFTER),
-    )
-    add(
-        "--tls-cert",
-        str,
-        "",
-        _("FILE"),
-        _("speak TLS, with this certificate (PEM, with what vouches for it behind it)"),
-    )
-    add("--tls-key", str, "", _("FILE"), _("and this key"))
-    parser.add_argument(
-        "--tls",
-        action="store_true",
-        default=None,
-        help=_(
-            "speak TLS, with a certificate of one's own that is made and kept in the folder of the user's "
-            "configuration"
-        )
-        + " [CHARLA_TLS=1]",
-    )
-    add(
-        "--password-file",
-        str,
-        "",
-        _("FILE"),
-        _("whoever joins has to give the password in the first line of this file"),
-    )
-    add(
-        "--moderator-password-file",
-        str,
-        "",
-        _("FILE"),
-        _("whoever gives the password in the first line of this file to /mod is a moderator"),
-    )
-    add(
-        "--transcript",
-        str,
-        "",
-        _("FILE"),
-        _("write what is said to everyone into this file, one line each"),
-    )
-    add("--welcome", _welcome, "", _("TEXT"), _("what everybody who joins is told first"))
-    add(
-        "--log-level",
-        _level,
-        "info",
-        _("LEVEL"),
-        _("what is recorded: debug, info (default), warning, error"),
-    )
-    add("--log-format", _log_format, "text", _("FORMAT"), _("how: text (default), or json, an object a line"))
-    add(
-        "--lang",
-        languages.language,
-        languages.preferred(os.environ),
-        _("CODE"),
-        _("the language: {codes} (that of the environment: LANGUAGE, LC_ALL, LANG)").format(
-            codes=", ".join(languages.available())
-        ),
-    )
-    parser.add_argument(
-        "--version",
-        action="version",
-        version=f"Charla {__version__}",
-        help=_("show the version and exit"),
-    )
-    options = parser.parse_args(arguments)
-    for name, kind in kinds.items():  # an option wins over its variable, and an empty one is as good as none
-        if getattr(options, name) is None:
-            variable = f"CHARLA_{name.upper()}"
-            value = os.environ.get(variable)
-            try:
-                setattr(options, name, kind(value) if value else defaults[name])
-            except argparse.ArgumentTypeError as error:
-                parser.error(f"{variable}: {error}")
-    if options.tls is None:
-        value = os.environ.get("CHARLA_TLS", "").lower()
-        if value not in ("", *_YES, *_NO):
-            parser.error("CHARLA_TLS: " + _("'{text}' is neither yes nor no: give 1 or 0").format(text=value))
-        options.tls = value in _YES
-    _check_different(parser, options)
-    options.tls_folder = _tls_folder()
+    parser = ArgumentParser("charla-server", _("Charla, a chat room for terminals: the server."), _epilog())
+    for option in OPTIONS:
+        option.add_to(parser, tells_variable=True)
+    choice = Choice(parser, OPTIONS, parser.parse_args(arguments))
+    _check_different(parser, choice)
+    options = choice.namespace()
+    # Not the folder in which the client remembers servers: own_certificate wants one for itself.
+    options.tls_folder = os.path.join(config_folder(os.environ), "server")
     if bool(options.tls_cert) != bool(options.tls_key):
         parser.error(_("--tls-cert and --tls-key go together: give both, or --tls alone"))
     if not 0 < options.ping_after < options.dead_after:

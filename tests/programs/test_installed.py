@@ -152,10 +152,7 @@ def test_help_and_errors_name_it_too(way: Way) -> None:
         assert done.stderr == f"{name}: '7000' is not an option: {typed} --help shows those there are\n"
 
 
-def test_they_speak_spanish(way: Way, request: pytest.FixtureRequest) -> None:
-    if way.client_typed == "python3 charla.pyz":
-        reason = "charla.i18n does not find its files in a zip yet"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
+def test_they_speak_spanish(way: Way) -> None:
     for command in (way.client, way.server):
         done = way.run(command, "--help", "--lang", "es")
         assert (done.returncode, done.stderr) == (0, "")

@@ -18,7 +18,7 @@ from charla.client.network.thread import Network
 from charla.client.network.trust import Distrusted
 from charla.client.terminal.console import Console, Question
 from charla.common.passwords import Password, PasswordError
-from charla.i18n import N_, LazyText, _
+from charla.i18n import N_, _
 from charla.protocol.commands import Leave
 from charla.protocol.messages import Message
 from charla.protocol.nicks import check_nick
@@ -150,8 +150,7 @@ def _ask_password(console: Console) -> Password:
     """Return what is typed as a password; EOFError for what leaves, PasswordError for what is none."""
     typed = console.read_secret(_("Password: "))
     if not typed:
-        words = LazyText(N_("nothing was typed: type the password that the server asks for, or exit"))
-        raise PasswordError(words)
+        raise PasswordError(N_("nothing was typed: type the password that the server asks for, or exit"))
     with contextlib.suppress(Refused):
         if isinstance(parse_typed(typed), Leave):
             raise EOFError
