@@ -18,7 +18,7 @@ What was said stays in the outbox until the server has sent it back: that is its
 
 The rooms in charla/client/, in the order in which to read them.  Each imports only those before it:
 
-    network     the connection: outbox.py, link.py, connect.py, session.py
+    network     the connection: outbox.py, link.py, connect.py, session.py, thread.py
     display     how a message looks: screen.py
     terminal    the consoles: console.py says what one is
     chat        join.py takes a seat; participant.py; chat.py is a person who types

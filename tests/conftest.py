@@ -21,7 +21,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 from charla import i18n
 from charla.client import app as client
 from charla.server import app as server_module
-from charla.server.app import Limits, Server
+from charla.server.server import Limits, Server
 
 
 def pytest_configure() -> None:

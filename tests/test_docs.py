@@ -47,7 +47,7 @@ def test_the_fields_of_status_stand_in_their_order() -> None:
 
 def test_every_verb_has_its_paragraph_and_its_rule() -> None:
     rules = section("Grammar")
-    for verb in native._LAYOUTS:
+    for verb in native._MESSAGES:
         assert f"`{verb}" in section(f"Server: {verb}")
         assert f'%s"{verb}"' in rules
     told = "".join(re.findall(r"^### Client: .*?(?=^##+ [^C]|\Z)", PROTOCOL, re.DOTALL | re.MULTILINE))
@@ -58,7 +58,7 @@ def test_every_verb_has_its_paragraph_and_its_rule() -> None:
 
 @pytest.mark.parametrize("name", READMES)
 def test_every_command_is_in_the_readme_and_in_the_protocol(name: str) -> None:
-    for command in typed._SLASH_COMMANDS:
+    for command in typed.COMMANDS:
         assert f"/{command}" in DOCUMENTS[name]
         assert f"/{command}" in section("Commands")
 

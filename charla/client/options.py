@@ -15,7 +15,8 @@ from charla.common.command_line import ArgumentParser, command, examples
 from charla.common.config_file import ConfigFile, SettingsError
 from charla.common.options import Choice, Option, WrongValue, number, one_of, whole, yes_or_no
 from charla.i18n import N_, _
-from charla.protocol.commands import HISTORY_AT_JOIN, HISTORY_LIMIT
+from charla.protocol.commands import HISTORY_AT_JOIN
+from charla.protocol.fields import HISTORY_LIMIT
 from charla.protocol.sentences import sentence
 
 HINTS = N_("""\

@@ -16,9 +16,7 @@ from charla.protocol.commands import (
     BANS_SHOWN,
     HISTORY_ASKED,
     HISTORY_AT_JOIN,
-    HISTORY_LIMIT,
     MAX_NUMBER,
-    MAX_WHY,
     NEW_SESSION,
     PROTOCOL_VERSION,
     WHO_PAGE,
@@ -48,6 +46,7 @@ from charla.protocol.commands import (
     Who,
 )
 from charla.protocol.dialect import Dialect
+from charla.protocol.fields import HISTORY_LIMIT, MAX_WHY
 from charla.protocol.framing import LineFramer, decode_line
 from charla.protocol.greeting import read_answer, read_greeting, turn_away
 from charla.protocol.messages import (

@@ -8,11 +8,34 @@ where it confirms the command.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from charla.protocol.commands import Ping, Pong
+from charla.protocol.fields import (
+    CODE,
+    EVENT,
+    LAST_TEXT,
+    NAME,
+    NUMBER,
+    OWN_TAG,
+    REASON,
+    SAID,
+    SWITCH,
+    TAG,
+    WORD,
+    WORDS,
+    Layouts,
+    native,
+)
+
+MESSAGE_LAYOUTS: Layouts = {Ping: ("PING", (NUMBER,)), Pong: ("PONG", (NUMBER,))}
+"""Of all but HistoryEntry, and of what only a person needs."""
+
+_native = partial(native, MESSAGE_LAYOUTS)
 
 
+@_native("SAY", *EVENT, OWN_TAG, WORD, SAID)
 @dataclass(frozen=True, slots=True)
 class Said:
     """`nick` said `text` to everyone."""
@@ -24,6 +47,7 @@ class Said:
     text: str
 
 
+@_native("ME", *EVENT, OWN_TAG, WORD, SAID)
 @dataclass(frozen=True, slots=True)
 class Acted:
     """`nick` did something, told with /me."""
@@ -35,6 +59,7 @@ class Acted:
     text: str
 
 
+@_native("MSG", *EVENT, OWN_TAG, WORD, WORD, SAID)
 @dataclass(frozen=True, slots=True)
 class Told:
     """`nick` said `text` to `to` alone: only these two are told."""
@@ -47,6 +72,7 @@ class Told:
     text: str
 
 
+@_native("JOIN", *EVENT, WORD)
 @dataclass(frozen=True, slots=True)
 class Joined:
     """`nick` came in."""
@@ -56,6 +82,7 @@ class Joined:
     nick: str
 
 
+@_native("LEAVE", *EVENT, WORD, REASON)
 @dataclass(frozen=True, slots=True)
 class Left:
     """`nick` is gone; `reason` is a code of LEAVE_REASONS."""
@@ -66,6 +93,7 @@ class Left:
     reason: str
 
 
+@_native("NICK", *EVENT, OWN_TAG, WORD, WORD)
 @dataclass(frozen=True, slots=True)
 class Renamed:
     """`old` is called `nick` from now on."""
@@ -77,6 +105,7 @@ class Renamed:
     nick: str
 
 
+@_native("CROWD", *EVENT, NUMBER, NUMBER, NUMBER)
 @dataclass(frozen=True, slots=True)
 class Crowd:
     """In a full room joins and leaves are told as counts; `people` are in now."""
@@ -88,6 +117,7 @@ class Crowd:
     people: int
 
 
+@_native("UNREAD", *EVENT, WORD, NUMBER)
 @dataclass(frozen=True, slots=True)
 class Unread:
     """To one alone: `nick` never came back for the last `count` things that this one said to them."""
@@ -98,6 +128,7 @@ class Unread:
     count: int
 
 
+@_native("NOTICE", *EVENT, CODE, WORDS)
 @dataclass(frozen=True, slots=True)
 class Notice:
     """The server has something to say to everyone: a code of NOTICES, and its arguments."""
@@ -108,6 +139,7 @@ class Notice:
     arguments: tuple[str, ...] = ()
 
 
+@_native("MODERATED", *EVENT, OWN_TAG, CODE, WORD, NAME, NUMBER, LAST_TEXT)
 @dataclass(frozen=True, slots=True)
 class Moderated:
     """The moderator `by` has decided something: `action` is a code of ACTIONS (sentences.py).
@@ -135,6 +167,7 @@ class AskNick:
     """The server waits for a nickname."""
 
 
+@_native("WELCOME", *EVENT, WORD, NUMBER, LAST_TEXT)
 @dataclass(frozen=True, slots=True)
 class Welcome:
     """You are in, as `nick`; `id` and `time` are of your own join.  `text` is the operator's, or empty."""
@@ -146,6 +179,7 @@ class Welcome:
     text: str = ""
 
 
+@_native("SESSION", WORD, NUMBER)
 @dataclass(frozen=True, slots=True)
 class Token:
     """Your seat outlives its connection by `grace` seconds; `token` proves that it is yours."""
@@ -154,6 +188,7 @@ class Token:
     grace: int
 
 
+@_native("RESUMED", WORD, NUMBER, NUMBER)
 @dataclass(frozen=True, slots=True)
 class Resumed:
     """You have your seat again, as `nick`.  Next come the events that you missed, then Live.
@@ -166,6 +201,7 @@ class Resumed:
     lost: int
 
 
+@_native("LIVE", NUMBER)
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
     """You have every event that concerns you up to `id`; what comes from here on happens now."""
@@ -173,6 +209,7 @@ class CaughtUp:
     id: int
 
 
+@_native("HISTORY", TAG, NUMBER)
 @dataclass(frozen=True, slots=True)
 class HistoryHeader:
     """The `count` newest public messages follow, the oldest first: asked for with `tag`, or (0) at a join."""
@@ -188,6 +225,7 @@ class HistoryEntry:
     event: Said | Acted
 
 
+@_native("TOPIC", TAG, SWITCH, LAST_TEXT)
 @dataclass(frozen=True, slots=True)
 class Topic:
     """What the room is about, if anything, and whether only moderators may speak now."""
@@ -197,6 +235,7 @@ class Topic:
     text: str
 
 
+@_native("BANNED", TAG, NUMBER, NUMBER, NAME, NAME, NUMBER, NAME, LAST_TEXT)
 @dataclass(frozen=True, slots=True)
 class Banned:
     """One ban, the `number`-th of `total` (0 of 0: there is none); `seconds` are left, 0: until /unban."""
@@ -211,6 +250,7 @@ class Banned:
     why: str = ""
 
 
+@_native("STATUS", TAG, WORDS)
 @dataclass(frozen=True, slots=True)
 class Status:
     """How the server is: names and numbers, in the order of STATUS_WORDS (sentences.py)."""
@@ -219,6 +259,7 @@ class Status:
     values: tuple[str, ...]
 
 
+@_native("WAITS", NUMBER, WORD)
 @dataclass(frozen=True, slots=True)
 class DeliveryPending:
     """The private message `id` waits: the connection of `nick` is down."""
@@ -227,6 +268,7 @@ class DeliveryPending:
     nick: str
 
 
+@_native("DONE", NUMBER)
 @dataclass(frozen=True, slots=True)
 class AlreadyDone:
     """What was sent with `tag` was done before, and its event is not at hand any more."""
@@ -234,6 +276,7 @@ class AlreadyDone:
     tag: int
 
 
+@_native("WHO", TAG, NUMBER, NUMBER, NUMBER, WORDS)
 @dataclass(frozen=True, slots=True)
 class WhoPage:
     """Who is here: one page of nicks in alphabetical order, of `people` in all."""
@@ -252,6 +295,7 @@ class HelpText:
     moderators: bool = False
 
 
+@_native("ERROR", TAG, CODE, WORDS)
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A command was refused: nothing of it was done.  Codes and their arguments: SENTENCES."""
@@ -261,6 +305,7 @@ class Refusal:
     arguments: tuple[str, ...] = ()
 
 
+@_native("BYE", REASON)
 @dataclass(frozen=True, slots=True)
 class Goodbye:
     """The last message of a connection; `reason` is a code of GOODBYES."""

@@ -8,37 +8,18 @@ from __future__ import annotations
 import re
 
 from charla.i18n import N_, LazyText, _
-from charla.protocol.commands import HISTORY_ASKED, HISTORY_LIMIT
+from charla.protocol.commands import HISTORY_ASKED, MODERATORS_ONLY, TYPED, Mod
+from charla.protocol.fields import HISTORY_LIMIT
 
 # What /help shows, and what "usage" quotes: how it is typed, and what it does.  `usage_words` translates it.
 USAGE: dict[str, tuple[str, str]] = {
     "text": (N_("TEXT"), N_("say it to everyone")),
     "colon": (N_("USER: TEXT"), N_("say it to USER alone")),
-    "msg": (N_("/msg USER TEXT"), N_("the same")),
-    "say": (N_("/say TEXT"), N_("say it to everyone as it stands: /say note: no class today")),
-    "me": (N_("/me TEXT"), N_("tell what you do")),
-    "nick": (N_("/nick NEW"), N_("change your nickname")),
-    "who": (N_("/who [PAGE]"), N_("who is here")),
-    "history": ("/history [N]", N_("what was said before: the last N messages ({asked})")),
-    "topic": ("/topic", N_("what the room is about")),
-    "help": ("/help [mod]", N_("this help; mod: what moderators can do")),
-    "exit": ("/exit", N_("leave; so do exit, quit, salir alone on a line, and Ctrl+C")),
 }
-
 # The same for moderators.
-MODERATORS_USAGE: dict[str, tuple[str, str]] = {
-    "mod": ("/mod", N_("become a moderator: the password is asked for")),
-    "kick": (N_("/kick USER [WHY]"), N_("remove somebody")),
-    "ban": (N_("/ban USER [30m] [WHY]"), N_("remove somebody, and keep nick and address out")),
-    "bans": ("/bans", N_("who is banned")),
-    "unban": (N_("/unban USER"), N_("lift a ban; an address of /bans does, too")),
-    "mute": (N_("/mute USER [5m]"), N_("let somebody say nothing to everyone")),
-    "unmute": (N_("/unmute USER"), N_("let them speak again")),
-    "announce": (N_("/announce TEXT"), N_("tell everyone, as an announcement")),
-    "set-topic": (N_("/topic TEXT"), N_("say what the room is about; /topic - removes it")),
-    "quiet": ("/quiet on|off", N_("only moderators speak")),
-    "status": ("/status", N_("how the server is")),
-}
+MODERATORS_USAGE: dict[str, tuple[str, str]] = {}
+for _name, _row in TYPED.items():
+    (MODERATORS_USAGE if _row.kind in {Mod, *MODERATORS_ONLY} else USAGE)[_name] = _row.usage
 
 
 def usage_words(usage: tuple[str, str]) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from charla.server.network.admission import PER_ADDRESS, PER_MINUTE
 from charla.server.network.rate_limit import BURST
 from charla.server.network.reader import DEAD_AFTER, PING_AFTER
 from charla.server.room.lobby import HANDSHAKE_TIMEOUT, MAX_WAITING
-from charla.server.room.room import GRACE
+from charla.server.room.membership import GRACE
 from charla.server.storage.event_log import HISTORY
 
 DEFAULT_PORT = 9000

@@ -6,7 +6,7 @@ What comes from people (nicks, addresses, errors about them) can neither steer t
 nor pass for a record of its own.
 
 The text is in the language that is spoken; the JSON form, which programs read, is in English.  So messages
-are marked with N_, and what goes into them may be Words: here both get their language.
+are marked with N_, and what goes into them may be LazyText: here both get their language.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ QUEUE_SIZE = 10_000
 """Records that wait for a terminal that does not take them, before more are dropped and counted."""
 
 MAX_KEYS = 100
-"""Kinds of records that a Seldom tells apart."""
+"""Kinds of records that a ThrottledLogger tells apart."""
 
 
 def _one_line(text: str) -> str:
@@ -154,7 +154,7 @@ def recording(level: str, form: str = "text") -> Iterator[None]:
 
 @dataclass(slots=True)
 class _Kind:
-    """What a Seldom knows of one key since it was last recorded."""
+    """What a ThrottledLogger knows of one key since it was last recorded."""
 
     since: float
     held_back: int = 0

@@ -51,13 +51,15 @@ from chaos.records import (
     save,
 )
 from charla.client.network import connect as route
-from charla.client.network import session as network
-from charla.client.network.connect import NoConnection
+from charla.client.network import session as network_session
+from charla.client.network import thread as network_thread
+from charla.client.network.connect import NoConnection, Route
 from charla.client.network.events import Arrival, Back, Ending
 from charla.client.network.events import Ended as NetworkEnded
 from charla.client.network.link import LinkLost
 from charla.client.network.outbox import Outbox, Tagged
-from charla.client.network.session import Network
+from charla.client.network.session import Session
+from charla.client.network.thread import Network
 from charla.protocol.commands import Act, Rename, Say, Tell, Who
 from charla.protocol.messages import (
     Acted,
@@ -205,16 +207,15 @@ class Person:
         """Take a seat, however often that takes; False when the run is over."""
         options = self._run.options
         while not self._run.over:
-            line = Network(
-                *self._run.proxy.address,
+            session = Session(
                 nick,
-                self,
                 ping_after=options.ping_after,
                 dead_after=options.dead_after,
                 delays=(1.5 * options.grace,) if self._late else DELAYS,
                 random=self._dice.random,
             )
-            line.outbox = _CountingOutbox(self.counts)
+            session.outbox = _CountingOutbox(self.counts)
+            line = Network(Route(*self._run.proxy.address), session, self)
             try:
                 line.connect()
                 opening = line.join()
@@ -488,8 +489,8 @@ class Run:
         options = self.options
         with self._folder, contextlib.ExitStack() as stack:
             for module, name in (
-                (network, "HANDSHAKE_TIME"),
-                (network, "ANSWER_TIME"),
+                (network_session, "HANDSHAKE_TIME"),
+                (network_thread, "ANSWER_TIME"),
                 (route, "ANSWER_TIME"),
                 (route, "CONNECT_TIME"),
             ):

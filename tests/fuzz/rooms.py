@@ -50,6 +50,7 @@ from charla.server.network.inbox import Inbox
 from charla.server.network.password_check import PasswordCheck
 from charla.server.network.rate_limit import RateLimit
 from charla.server.network.reader import Reader
+from charla.server.room.announcer import Announcer
 from charla.server.room.room import Room
 from charla.server.room.sessions import Session
 
@@ -171,7 +172,7 @@ def room(data: bytes) -> None:
     logger = logging.getLogger("charla")
     logger.addHandler(errors)
     try:
-        record = _Record(table.room)
+        record = _Record(table.room.announcer)
         play = _Play(table)
         for line in data.split(b"\n")[:STEPS]:
             if line:
@@ -267,10 +268,10 @@ class _Play:
 class _Record:
     """What the room has told everyone, and whose doing it was (a session's id, 0 for nobody's)."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, announcer: Announcer) -> None:
         self.public: dict[int, tuple[Event, int]] = {}
-        self._tell_everyone = room.tell_everyone
-        room.tell_everyone = self._note  # type: ignore[method-assign]
+        self._tell_everyone = announcer.tell_everyone
+        announcer.tell_everyone = self._note  # type: ignore[method-assign]
 
     def _note(self, event: Event, author: Session | None = None) -> None:
         assert event.id > max(self.public, default=0)

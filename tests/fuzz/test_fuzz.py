@@ -75,7 +75,7 @@ def test_a_framer_that_depends_on_the_slicing_is_found(monkeypatch: pytest.Monke
 
 
 def test_a_text_that_is_not_escaped_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "_escape", lambda text: text)
+    monkeypatch.setattr(native, "escape", lambda text: text)
     finds("plain")
     finds("native")
 

@@ -16,10 +16,10 @@ from charla.protocol.commands import NEW_SESSION, Hello, Say
 from charla.protocol.messages import Refusal, Resumed, Said, Token
 from charla.protocol.sentences import GOODBYES, sentence
 from charla.server import app as server_module
-from charla.server.app import Limits
 from charla.server.delivery.fanout import Fanout
 from charla.server.network import acceptor, admission
 from charla.server.options import parse_options
+from charla.server.server import Limits
 
 Serve = Callable[..., RunningServer]
 Start = Callable[..., ServerProgram]

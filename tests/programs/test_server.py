@@ -35,6 +35,7 @@ from charla.server.delivery.connection import Connection
 from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import Item, Work
 from charla.server.network import acceptor
+from charla.server.server import READER_STACK, Limits, Server
 
 Serve = Callable[..., RunningServer]
 Start = Callable[..., ServerProgram]
@@ -464,7 +465,7 @@ def test_out_of_descriptors_the_acceptor_does_not_spin(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(acceptor, "ACCEPT_PAUSE", 0.05)
-    server = app.Server(port=0)
+    server = Server(port=0)
     listener = Exhausted(server._listener)
     monkeypatch.setattr(server._acceptor, "_listener", listener)
     begin = time.monotonic()
@@ -509,7 +510,7 @@ def test_threads_have_small_stacks(start_program: Start, connect: Connect) -> No
     after = stacks(server.process.pid)
     new = Counter(after) - Counter(before)
     assert new.total() == 20
-    assert max(new) <= app.READER_STACK
+    assert max(new) <= READER_STACK
     for person in people:
         person.close()
 
@@ -833,10 +834,16 @@ def test_the_record_says_who_came_and_went_and_never_what_was_said_in_private(
     assert not any("planted" in line for line in server.output)
 
 
+def test_the_room_belongs_to_its_thread(serve: Serve, connect: Connect) -> None:
+    server = serve()
+    connect(server).join_plain("ana")
+    assert server.server._fanout.owner == server.server._room_thread.ident
+
+
 def test_a_failure_of_the_room_itself_ends_the_server_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = app.Server(port=0, limits=app.Limits(rate_limit=0))
+    server = Server(port=0, limits=Limits(rate_limit=0))
     failure: list[BaseException] = []
 
     def run() -> None:
@@ -860,7 +867,7 @@ def test_a_failure_of_the_room_itself_ends_the_server_and_leaves_nothing(
 
 
 def test_a_failure_in_the_middle_of_a_batch_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = app.Server(port=0, limits=app.Limits(rate_limit=0))
+    server = Server(port=0, limits=Limits(rate_limit=0))
     failure: list[BaseException] = []
 
     def run() -> None:

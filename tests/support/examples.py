@@ -7,7 +7,6 @@ import time
 from charla.protocol import sentences
 from charla.protocol.commands import (
     MAX_NUMBER,
-    MAX_WHY,
     NEW_SESSION,
     Act,
     Announce,
@@ -34,6 +33,7 @@ from charla.protocol.commands import (
     Unmute,
     Who,
 )
+from charla.protocol.fields import MAX_WHY
 from charla.protocol.messages import (
     Acted,
     AlreadyDone,

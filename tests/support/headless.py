@@ -11,9 +11,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from charla.client.network.connect import Route
 from charla.client.network.events import Arrival, Back, Ended
 from charla.client.network.outbox import Tagged
-from charla.client.network.session import Network
+from charla.client.network.session import Session
+from charla.client.network.thread import Network
+from charla.client.network.trust import Trust
+from charla.common.passwords import Password
 from charla.protocol.commands import NEW_SESSION, Hello, Say
 from charla.protocol.messages import Message, Said, Token, Welcome, WhoPage
 from support import DEADLINE
@@ -60,11 +64,21 @@ class Ear:
 
 
 class Person:
-    """ana, headless: her network, and what it tells."""
+    """ana, headless: her network, and what it tells.  `options` are of her Session."""
 
-    def __init__(self, server: FakeServer, host: str = "127.0.0.1", **options: Any) -> None:
+    def __init__(
+        self,
+        server: FakeServer,
+        host: str = "127.0.0.1",
+        *,
+        trust: Trust | None = None,
+        password: Password | None = None,
+        insecure: bool = False,
+        **options: Any,
+    ) -> None:
         self.ear = Ear()
-        self.network = Network(host, int(server.port), "ana", self.ear, **{"delays": (0.0, 0.01), **options})
+        self.route = Route(host, int(server.port), trust=trust, password=password, insecure=insecure)
+        self.network = Network(self.route, Session("ana", **{"delays": (0.0, 0.01), **options}), self.ear)
 
     def say(self, command: Callable[[int], Tagged], line: str) -> None:
         self.network.send(command(self.network.outbox.new_tag()), line)

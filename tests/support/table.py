@@ -15,6 +15,7 @@ from charla.server.delivery.requests import (
     CatchUp,
     Chunk,
     Connected,
+    Ended,
     Promote,
     Reply,
     Request,
@@ -66,6 +67,18 @@ class FakeSocket:
     def close(self) -> None:
         self._real.close()
         self._other.close()
+
+
+def short(lines: list[str]) -> list[str]:
+    """Return lines of events without their times."""
+    verbs = ("SAY", "ME", "MSG", "JOIN", "LEAVE", "NICK", "CROWD", "UNREAD", "NOTICE", "PAST", "WELCOME")
+    shortened = []
+    for line in lines:
+        words = line.split(" ")
+        if words[0] in verbs and len(words) > 1:
+            del words[3 if words[0] == "PAST" else 2]
+        shortened.append(" ".join(words))
+    return shortened
 
 
 class Table:
@@ -165,7 +178,11 @@ class Table:
 
     def session(self, connection: Connection) -> Session | None:
         """Return whose connection it is."""
-        return self.room._seats.get(connection)
+        return self.room.membership.seats.get(connection)
+
+    def lose(self, connection: Connection) -> None:
+        """Let a link drop."""
+        self.do(connection, Ended("lost"))
 
     # ---- sessions that outlive their connection ----------------------------------------------------
 

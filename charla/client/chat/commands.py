@@ -12,8 +12,9 @@ from typing import TypeAlias
 
 from charla.client.display import help_topics
 from charla.protocol.commands import Command, Tell
+from charla.protocol.fields import message_text
 from charla.protocol.text import Refused, clean
-from charla.protocol.typed import COMMANDS, message_text, nearest, parse_typed
+from charla.protocol.typed import COMMANDS, nearest, parse_typed
 
 BELLS = ("off", "private", "mention", "all")
 """When the bell rings: never; for what is said to one alone; for one's own nick, too; for everything."""

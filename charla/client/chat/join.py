@@ -10,10 +10,11 @@ import contextlib
 import time
 
 from charla.client.exits import REMOVED, ExitStatus, diagnose
-from charla.client.network.connect import NoConnection, wait_before_again
+from charla.client.network.connect import NoConnection
 from charla.client.network.events import Ended, Ending
 from charla.client.network.link import LinkLost
-from charla.client.network.session import Network
+from charla.client.network.session import wait_before_again
+from charla.client.network.thread import Network
 from charla.client.network.trust import Distrusted
 from charla.client.terminal.console import Console, Question
 from charla.common.passwords import Password, PasswordError

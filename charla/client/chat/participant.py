@@ -12,9 +12,10 @@ from dataclasses import replace
 from charla.client.chat.join import LOST
 from charla.client.display.phrases import anew_words, back_words, doubts
 from charla.client.exits import REMOVED, ExitStatus, diagnose
-from charla.client.network.connect import ANSWER_TIME
+from charla.client.network.connect import ANSWER_TIME, Route
 from charla.client.network.events import Back, Ended, Ending, Listener
-from charla.client.network.session import OVERDUE_AFTER, Network
+from charla.client.network.session import OVERDUE_AFTER, Session
+from charla.client.network.thread import Network
 from charla.client.network.trust import trust_of
 from charla.client.terminal.console import Console
 from charla.common.passwords import Password
@@ -35,7 +36,7 @@ _MAY_HOLD_PASSWORD = re.compile(r"^[^\w\n]*/\s*mod\s*\S", re.IGNORECASE | re.MUL
 class Participant(Listener):
     """Somebody in the room: what their network tells (Listener: in its thread), and how it ends.
 
-    `history`: so many messages from before are to be shown; `give_up_after`: as Network has it, and the
+    `history`: so many messages from before are to be shown; `give_up_after`: as Session has it, and the
     seconds that a server may talk on without a goodbye.
     """
 
@@ -44,21 +45,23 @@ class Participant(Listener):
     ) -> None:
         self.console = console
         self._give_up_after = give_up_after
-        self.network = Network(
+        route = Route(
             options.host,
             options.port,
+            trust=trust_of(options),
+            password=server_password(options),
+            insecure=options.insecure,
+        )
+        session = Session(
             options.nick or "",
-            self,
             reconnect=options.reconnect,
             ping_after=options.ping_after,
             dead_after=options.dead_after,
             give_up_after=give_up_after,
             history=history,
             overdue_after=OVERDUE_AFTER,
-            trust=trust_of(options),
-            password=server_password(options),
-            insecure=options.insecure,
         )
+        self.network = Network(route, session, self)
         self.outbox = self.network.outbox
         # Written by the network thread once it runs, and read by both, like what follows.
         self.nick = ""

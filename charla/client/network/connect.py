@@ -7,7 +7,6 @@ greeting, give the password.  Afterwards the server waits for a nick.  No thread
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import ssl
 import time
@@ -30,20 +29,9 @@ CONNECT_TIME = 10.0
 ANSWER_TIME = 30.0
 """Seconds in which a server must answer a password, who joins, or leaves."""
 
-LONGEST_WAIT = 60.0
-"""Seconds that a server can have a client wait before it gives its password again, at the most."""
-
 
 class NoConnection(Exception):
     """There is no server of Charla's to talk to: a sentence for people."""
-
-
-def wait_before_again(refused: Refused) -> float | None:
-    """Return in how many seconds to try again, where the server asks for that; None: it does not."""
-    if refused.code != "too-many-guesses":
-        return None
-    seconds = next(iter(refused.arguments), "")
-    return min(float(seconds), LONGEST_WAIT) if re.fullmatch("[0-9]{1,15}", seconds) else LONGEST_WAIT
 
 
 class Route:
@@ -65,7 +53,8 @@ class Route:
         self.host, self.port = host, port
         self.password = password  # None: not known
         self.asks_password = False  # the server waits for one
-        self.tells_secrets = False  # whether passwords may be sent on the link that was made last
+        # Whether passwords may be sent on the link that was made last.  Any thread may read it.
+        self.tells_secrets = False
         self._trust = trust
         self._context = certificates.client_context(trust.ca) if trust is not None else None
         self._insecure = insecure
@@ -145,7 +134,8 @@ class Route:
         """Answer a server that asks for a password; keep the password until somebody says that it is wrong.
 
         Refused("wrong-password"): another one can be given.  Otherwise Refused: it is over (but see
-        `wait_before_again`); OSError: the server is not there any more, or was not patient enough.
+        `wait_before_again` in session.py); OSError: the server is not there any more, or was not patient
+        enough.
         """
         connector.put_password(password.reveal())
         deadline = time.monotonic() + ANSWER_TIME

@@ -1,12 +1,13 @@
-"""What the network thread tells: how the link and the session fare, and what comes.
+"""What the network tells: how the link and the session fare, and what comes.
 
-session.py calls it, client.py is one, and so is whoever uses the network without a console.
+`Session` (session.py) collects it, the network thread (thread.py) calls the `Listener` with it: a person's
+(chat.py), a script's (script.py), or that of whoever uses the network without a console.
 """
 
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from charla.protocol.messages import Message
 
@@ -38,6 +39,12 @@ class Arrival(NamedTuple):
     line: str | None = None
 
 
+class Down(NamedTuple):
+    """The link is lost and not back at once (see `Listener.down`)."""
+
+    reason: str
+
+
 class Back(NamedTuple):
     """The link is back, and so is the session."""
 
@@ -45,6 +52,23 @@ class Back(NamedTuple):
     missed: int  # messages of others that came while it was down: they have been handed over
     seconds: float  # how long it was down
     lost: int  # events that the server does not hold any more
+
+
+class JoinedAnew(NamedTuple):
+    """The session was gone: this is a new one (see `Listener.joined_anew`)."""
+
+    opening: list[Message]
+    doubtful: list[str]
+    seconds: float  # how long the link was down
+
+
+class Overdue(NamedTuple):
+    """Lines that are not confirmed although they were said a while ago."""
+
+    lines: list[str]
+
+
+Telling: TypeAlias = list[Arrival] | Down | Back | JoinedAnew | Overdue
 
 
 class Listener(Protocol):

@@ -20,7 +20,6 @@ from selectors import EVENT_READ, EVENT_WRITE
 
 from charla.common.certificates import fingerprint
 from charla.common.tls import TlsSocket
-from charla.protocol.commands import Command
 from charla.protocol.framing import LineFramer, decode_line
 from charla.protocol.greeting import read_greeting
 from charla.protocol.messages import AskNick, AskPassword, Goodbye, Message, Refusal
@@ -37,7 +36,10 @@ class LinkLost(OSError):
 
 
 class Link:
-    """One connection, with TLS or without: lines that have come, bytes that are to go.  It never waits."""
+    """One connection, with TLS or without: lines that have come, bytes that are to go.  It never waits.
+
+    It belongs to one thread at a time, as its Connector does.
+    """
 
     def __init__(self, sock: socket.socket | TlsSocket) -> None:
         sock.setblocking(False)
@@ -45,9 +47,6 @@ class Link:
         self.lines: deque[bytes] = deque()  # received, not read yet
         self.outgoing = bytearray()
         self.broken = False  # nothing can be sent; there may still be something to receive
-        self.heard = time.monotonic()  # when something came last
-        self.pinged: float | None = None  # when a PING was sent that nothing has come after
-        self.said_goodbye = False
         self._framer = LineFramer()
 
     @property
@@ -66,12 +65,7 @@ class Link:
             return
         if not data:
             raise LinkLost
-        self.heard, self.pinged = time.monotonic(), None
         self.lines.extend(line for line in self._framer.feed(data) if line is not None)
-
-    def put(self, command: Command) -> None:
-        """Let a command go out with the next `flush`."""
-        self.outgoing += NATIVE.encode_command(command)
 
     def flush(self) -> None:
         """Send what the socket takes.
@@ -113,9 +107,11 @@ class Connector:
     """
 
     def __init__(self, look_round: Callable[[float], float | None]) -> None:
+        # Of the thread that owns the link.
         self.link: Link | None = None
         self._look_round = look_round
         self._selector = selectors.DefaultSelector()
+        # Any thread may send to `_wake_out`; the one that owns the link reads the other end.
         self._wake_in, self._wake_out = socket.socketpair()
         for end in (self._wake_in, self._wake_out):
             end.setblocking(False)
@@ -188,12 +184,6 @@ class Connector:
         except (OSError, ValueError):  # gone already; or no address of the internet's
             return False
         return (getattr(peer, "ipv4_mapped", None) or peer).is_loopback
-
-    def put(self, command: Command) -> None:
-        """Send a command; what the socket does not take at once goes while the answer is waited for."""
-        assert self.link is not None
-        self.link.put(command)
-        self.link.flush()
 
     def put_password(self, password: str) -> None:
         """Answer a server that asks for a password."""

@@ -7,7 +7,6 @@ link is back, and of what nobody can know whether it was said.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -73,10 +72,13 @@ class Outbox:
             self._last_tag += 1
             return self._last_tag
 
-    def add(self, command: Tagged, line: str) -> None:
-        """Keep a command, typed as `line`, until it is confirmed; its tag is higher than those before."""
+    def add(self, command: Tagged, line: str, now: float) -> None:
+        """Keep a command, typed as `line`, until it is confirmed; its tag is higher than those before.
+
+        `now` is of time.monotonic.
+        """
         with self._changed:
-            self._entries[command.tag] = _Entry(command, line, time.monotonic())
+            self._entries[command.tag] = _Entry(command, line, now)
             self._waiting.append(command.tag)
 
     def take(self) -> Tagged | None:

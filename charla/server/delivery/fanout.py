@@ -21,6 +21,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from itertools import accumulate
+from threading import get_ident
 
 from charla.protocol.dialect import Dialect
 from charla.protocol.messages import Event, Goodbye, Message
@@ -60,6 +61,7 @@ class Fanout:
         close_time: float = CLOSE_TIME,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.owner: int | None = None  # the room thread's identifier, once it runs; None: whoever calls
         self._backlog_limit = backlog_limit
         self._close_time = close_time
         self._clock = clock
@@ -162,6 +164,7 @@ class Fanout:
 
     def flush(self) -> None:
         """Send everybody what this batch has for them.  Afterwards ask `take_broken`."""
+        assert self.owner is None or self.owner == get_ident(), "only the room's thread sends"
         apart, self._apart = self._apart, []
         for dialect, channel in self._channels.items():
             data = b"".join(channel.lines)

@@ -1,1 +1,5 @@
-"""Sockets: who comes in, and what they send."""
+"""The network: who comes in, and what they send.
+
+The acceptor's thread is in acceptor.py and admission.py, each reader's in reader.py.  They reach the room
+through the inbox, from which the room's thread takes.
+"""

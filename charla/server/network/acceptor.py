@@ -92,9 +92,10 @@ class Acceptor:
         keep_alive: tuple[float, float],
         context: ssl.SSLContext | None = None,
     ) -> None:
+        # Its own thread's, but for what says so.
         self.context = context  # of TLS, for new connections; None: no TLS
         self._listener = listener
-        self._inbox = inbox
+        self._inbox = inbox  # any thread's
         self._admission = admission
         self._make_reader = make_reader
         self._do_asked = do_asked
@@ -102,11 +103,11 @@ class Acceptor:
         self._keep_alive_times = keep_alive
         self._throttled = ThrottledLogger(log)
         self._stopping = False  # set by any thread, once
-        self._wake_reader, self._wake_writer = socket.socketpair()  # a byte in it wakes the acceptor
+        self._wake_reader, self._wake_writer = socket.socketpair()  # any thread's: a byte wakes `run`
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
         self._readers: dict[threading.Thread, str] = {}  # and the address of its connection
-        self._finished: SimpleQueue[threading.Thread] = SimpleQueue()  # readers that want to be joined
+        self._finished: SimpleQueue[threading.Thread] = SimpleQueue()  # readers put in their own
 
     # ---- any thread ------------------------------------------------------------------------------
 

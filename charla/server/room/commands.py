@@ -7,75 +7,44 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from charla.i18n import N_
-from charla.protocol.commands import WHO_PAGE, Act, Help, Rename, Say, Tell, Who
-from charla.protocol.messages import (
-    Acted,
-    AlreadyDone,
-    DeliveryPending,
-    Event,
-    HelpText,
-    Message,
-    Refusal,
-    Renamed,
-    Said,
-    Told,
-    WhoPage,
-)
+from charla.protocol.commands import Act, Help, Rename, Say, Tell, Who
+from charla.protocol.messages import Acted, AlreadyDone, HelpText, Refusal, Renamed, Said, Told
 from charla.protocol.native import NATIVE
 from charla.protocol.nicks import check_nick
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Fanout
-from charla.server.room.moderator_commands import ModeratorCommands
+from charla.server.room.announcer import Announcer
+from charla.server.room.membership import Membership
 from charla.server.room.private_messages import PrivateMessages
-from charla.server.room.sessions import Mail, Resumable, Session, Sessions
-from charla.server.storage.entries import Logged
-from charla.server.storage.event_log import EventLog
+from charla.server.room.rules import Rules
+from charla.server.room.sessions import Resumable, Session
 
 log = logging.getLogger("charla")
 
 
-class Room(Protocol):
-    """What those who talk need of the room."""
-
-    def tell_everyone(self, event: Event, author: Session) -> None:
-        """Log an event and tell everyone."""
-
-    def tell_alone(self, session: Session, logged: Logged) -> None:
-        """Tell one session an event."""
-
-    def check_free(self, nick: str, asking: Session) -> None:
-        """Refuse a nick that somebody else has."""
-
-
 class Commands:
-    """Does what people with a seat ask; `asked` has it by the kind of command."""
+    """Does what people with a seat ask."""
 
     def __init__(
-        self,
-        room: Room,
-        log: EventLog,
-        sessions: Sessions,
-        fanout: Fanout,
-        mail: PrivateMessages,
-        moderators: ModeratorCommands,
+        self, announcer: Announcer, membership: Membership, private_messages: PrivateMessages, rules: Rules
     ) -> None:
-        self._room = room
-        self._log = log
-        self._sessions = sessions
-        self._fanout = fanout
-        self._mail = mail
-        self._moderators = moderators
-        self.asked: dict[type, Callable[[Session, Any], None]] = {
-            Say: self.once(self._say),
-            Act: self.once(self._act),
-            Tell: self.once(self._tell),
-            Rename: self.once(self._rename),
-            Who: self._who,
-            Help: self._help,
+        self._announcer = announcer
+        self._log = announcer.log
+        self._membership = membership
+        self._sessions = membership.sessions
+        self._private_messages = private_messages
+        self._rules = rules
+        # What changes something, and so is done once though it may be sent twice...
+        self.changes: dict[type, Callable[[Session, Any], None]] = {
+            Say: self._say,
+            Act: self._act,
+            Tell: self._tell,
+            Rename: self._rename,
         }
+        # ...and what only asks.
+        self.questions: dict[type, Callable[[Session, Any], None]] = {Who: self._who, Help: self._help}
 
     # ---- once ------------------------------------------------------------------------------------
 
@@ -107,45 +76,44 @@ class Commands:
 
     def _repeat(self, session: Session, resumable: Resumable, tag: int) -> None:
         """Answer again what was done or refused before."""
-        assert session.connection is not None
         if tag in resumable.refused:
-            self._fanout.send_to(session.connection, resumable.refused[tag])
+            self._announcer.answer(session, resumable.refused[tag])
             return
+        assert session.connection is not None
         logged = self._log.find(session.id, tag)
         line = logged.line_for(session.id) if logged is not None else NATIVE.encode(AlreadyDone(tag))
-        self._fanout.send_raw(session.connection, line)
+        self._announcer.fanout.send_raw(session.connection, line)
 
     # ---- to everyone, and to one -----------------------------------------------------------------
 
     def _say(self, session: Session, command: Say) -> None:
-        self._moderators.check_may_speak(session, command.tag)
-        self._room.tell_everyone(Said(*self._log.next(), command.tag, session.nick, command.text), session)
+        self._check_may_speak(session, command.tag)
+        said = Said(*self._log.next(), command.tag, session.nick, command.text)
+        self._announcer.tell_everyone(said, session)
 
     def _act(self, session: Session, command: Act) -> None:
-        self._moderators.check_may_speak(session, command.tag)
-        self._room.tell_everyone(Acted(*self._log.next(), command.tag, session.nick, command.text), session)
+        self._check_may_speak(session, command.tag)
+        acted = Acted(*self._log.next(), command.tag, session.nick, command.text)
+        self._announcer.tell_everyone(acted, session)
 
     def _tell(self, session: Session, command: Tell) -> None:
         addressee = self._sessions.get(command.to)
         if addressee is None:
             raise Refused("no-such-user", command.to, tag=command.tag)
-        self._mail.check(session, addressee, command.tag)
+        self._private_messages.check(session, addressee, command.tag)
         told = Told(*self._log.next(), command.tag, session.nick, addressee.nick, command.text)
         logged = self._log.append(told, session.id, addressee.id)
-        mail = self._mail.add(logged, session, addressee)
-        self._room.tell_alone(session, logged)
-        if addressee is not session:
-            self._room.tell_alone(addressee, logged)
-            if addressee.connection is None:
-                self.say_that_it_waits(mail, addressee)
+        self._private_messages.deliver(logged, session, addressee)
 
-    def say_that_it_waits(self, mail: Mail, addressee: Session) -> None:
-        """Tell the author of a private message, once, that its addressee's link is down."""
-        author = mail.author
-        if author is not None and author.live and not mail.told_waiting:
-            assert author.connection is not None
-            mail.told_waiting = True
-            self._fanout.send_to(author.connection, DeliveryPending(mail.logged.id, addressee.nick))
+    def _check_may_speak(self, session: Session, tag: int) -> None:
+        """Refuse who is muted, and who is no moderator while the room is quiet."""
+        if session.moderator:
+            return
+        seconds = self._rules.muted(session.nick)
+        if seconds is not None:
+            raise Refused("muted", str(seconds), tag=tag)
+        if self._rules.quiet:
+            raise Refused("quiet", tag=tag)
 
     # ---- who is who ------------------------------------------------------------------------------
 
@@ -154,10 +122,10 @@ class Commands:
             nick = check_nick(command.nick)
             if nick == session.nick:
                 raise Refused("nick-same", nick)
-            self._room.check_free(nick, session)
-            self._moderators.check_may_enter(nick, "")
+            self._membership.check_free(nick, session)
+            self._rules.check_may_enter(nick, "")
             # A nick is something to say, too, and a muted one is not shaken off.
-            self._moderators.check_may_speak(session, command.tag)
+            self._check_may_speak(session, command.tag)
         except Refused as refused:
             refused.tag = command.tag
             raise
@@ -165,20 +133,10 @@ class Commands:
         self._sessions.rename(session, nick)
         self._log.save_session(session.id, session.row())
         log.info(N_("%s is now %s"), old, nick)
-        self._room.tell_everyone(Renamed(*self._log.next(), command.tag, old, nick), session)
+        self._announcer.tell_everyone(Renamed(*self._log.next(), command.tag, old, nick), session)
 
     def _who(self, session: Session, command: Who) -> None:
-        assert session.connection is not None
-        self._fanout.send_to(session.connection, self.here(command.page, command.tag))
+        self._announcer.answer(session, self._sessions.page(command.page, command.tag))
 
     def _help(self, session: Session, command: Help) -> None:
-        assert session.connection is not None
-        self._fanout.send_to(session.connection, HelpText(command.moderators))
-
-    def here(self, page: int, tag: int) -> Message:
-        """Return a page of who is here; Refused when there is no such page."""
-        people = len(self._sessions)
-        pages = max(1, -(-people // WHO_PAGE))
-        if not 1 <= page <= pages:
-            raise Refused("no-page", str(pages), tag=tag)
-        return WhoPage(tag, page, pages, people, self._sessions.page(page, WHO_PAGE))
+        self._announcer.answer(session, HelpText(command.moderators))

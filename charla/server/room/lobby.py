@@ -1,4 +1,4 @@
-"""The entrance: connections that have no seat yet, and what keeps them from keeping others out.
+"""The lobby: connections that have no seat yet, and what keeps them from keeping others out.
 
 Whoever only connects costs a thread and a descriptor, and says nothing.  So such connections have a
 deadline that is absolute (one byte every few seconds does not move it), and there are only so many: with one

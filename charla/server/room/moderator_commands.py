@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from charla.common.addresses import is_loopback
 from charla.i18n import N_
@@ -18,7 +18,6 @@ from charla.protocol.commands import (
     BANS_SHOWN,
     Announce,
     AskBans,
-    AskStatus,
     AskTopic,
     Ban,
     Kick,
@@ -28,30 +27,17 @@ from charla.protocol.commands import (
     Unban,
     Unmute,
 )
-from charla.protocol.messages import AskPassword, Banned, Event, Moderated, Status, Topic
+from charla.protocol.messages import AskPassword, Banned, Moderated, Topic
 from charla.protocol.nicks import check_nick
 from charla.protocol.text import Refused
-from charla.server.delivery.fanout import Fanout
 from charla.server.delivery.requests import AskForPassword, Promote
 from charla.server.records import log_fields
-from charla.server.room import rules as moderation
-from charla.server.room.sessions import Session, Sessions
-from charla.server.storage.event_log import EventLog
+from charla.server.room.announcer import Announcer
+from charla.server.room.membership import Membership
+from charla.server.room.rules import Rules
+from charla.server.room.sessions import Session
 
 log = logging.getLogger("charla")
-
-
-class Room(Protocol):
-    """What moderators need of the room."""
-
-    def tell_everyone(self, event: Event, author: Session) -> None:
-        """Log an event and tell everyone."""
-
-    def expel(self, session: Session, reason: str) -> None:
-        """End a session, and say goodbye to its connection."""
-
-    def status(self) -> tuple[str, ...]:
-        """Return the values of STATUS_WORDS."""
 
 
 class ModeratorCommands:
@@ -59,71 +45,43 @@ class ModeratorCommands:
 
     def __init__(
         self,
-        room: Room,
-        log: EventLog,
-        sessions: Sessions,
-        fanout: Fanout,
+        announcer: Announcer,
+        membership: Membership,
+        rules: Rules,
         *,
         allowed: bool,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.rules = moderation.Rules(clock, log.save_state)
-        self._room = room
-        self._log = log
-        self._sessions = sessions
-        self._fanout = fanout
-        self.allowed = allowed
+        self._announcer = announcer
+        self._log = announcer.log
+        self._membership = membership
+        self._sessions = membership.sessions
+        self._rules = rules
+        self._allowed = allowed
         self._clock = clock
         # What changes something, and so is done once though it may be sent twice...
-        self.rulings: dict[type, Callable[[Session, Any], None]] = {
+        self.changes: dict[type, Callable[[Session, Any], None]] = {
             Promote: self._promote,
-            Kick: self._for_moderators(self._kick),
-            Ban: self._for_moderators(self._ban),
-            Unban: self._for_moderators(self._unban),
-            Mute: self._for_moderators(self._mute),
-            Unmute: self._for_moderators(self._unmute),
-            Announce: self._for_moderators(self._announce),
-            SetTopic: self._for_moderators(self._set_topic),
-            SetQuiet: self._for_moderators(self._set_quiet),
+            Kick: self.for_moderators(self._kick),
+            Ban: self.for_moderators(self._ban),
+            Unban: self.for_moderators(self._unban),
+            Mute: self.for_moderators(self._mute),
+            Unmute: self.for_moderators(self._unmute),
+            Announce: self.for_moderators(self._announce),
+            SetTopic: self.for_moderators(self._set_topic),
+            SetQuiet: self.for_moderators(self._set_quiet),
         }
         # ...and what only asks.
         self.questions: dict[type, Callable[[Session, Any], None]] = {
             AskForPassword: self._ask_for_password,
             AskTopic: self._topic,
-            AskBans: self._for_moderators(self._bans),
-            AskStatus: self._for_moderators(self._status),
+            AskBans: self.for_moderators(self._bans),
         }
-
-    # ---- what it means for the others ------------------------------------------------------------
-
-    def check_may_enter(self, nick: str, origin: str) -> None:
-        """Refuse who is banned, by nick or by address."""
-        ban = self.rules.banned(nick, origin)
-        if ban is not None:
-            seconds = ban.seconds_left(self._clock())
-            raise Refused("banned-for", str(seconds)) if seconds else Refused("banned")
-
-    def check_may_speak(self, session: Session, tag: int) -> None:
-        """Refuse who is muted, and who is no moderator while the room is quiet."""
-        if session.moderator:
-            return
-        seconds = self.rules.muted(session.nick)
-        if seconds is not None:
-            raise Refused("muted", str(seconds), tag=tag)
-        if self.rules.quiet:
-            raise Refused("quiet", tag=tag)
-
-    def topic_for_who_joins(self) -> Topic | None:
-        """Return what somebody who joins is told; None when there is nothing."""
-        if self.rules.topic or self.rules.quiet:
-            return Topic(0, self.rules.quiet, self.rules.topic)
-        return None
 
     # ---- becoming one ----------------------------------------------------------------------------
 
     def _ask_for_password(self, session: Session, _: AskForPassword) -> None:
-        assert session.connection is not None
-        self._fanout.send_to(session.connection, AskPassword())
+        self._announcer.answer(session, AskPassword())
 
     def _promote(self, session: Session, promote: Promote) -> None:
         if session.moderator:
@@ -132,9 +90,11 @@ class ModeratorCommands:
         self._log.save_session(session.id, session.row())
         self._tell("mod", session, promote.tag)
 
-    def _for_moderators(self, do: Callable[[Session, Any], None]) -> Callable[[Session, Any], None]:
-        def do_for_moderators(session: Session, command: Any) -> None:
-            if not self.allowed:
+    def for_moderators(self, do: Callable[[Session, Any], None]) -> Callable[[Session, Any], None]:
+        """Return `do` for commands of moderators: it is refused to others."""
+
+        def do_for_moderator(session: Session, command: Any) -> None:
+            if not self._allowed:
                 raise Refused("no-moderators", tag=command.tag)
             if not session.moderator:
                 raise Refused("not-moderator", tag=command.tag)
@@ -144,14 +104,14 @@ class ModeratorCommands:
                 refused.tag = command.tag
                 raise
 
-        return do_for_moderators
+        return do_for_moderator
 
     # ---- people ----------------------------------------------------------------------------------
 
     def _kick(self, moderator: Session, command: Kick) -> None:
         target = self._target(moderator, command.nick)
         self._tell("kick", moderator, command.tag, target.nick, text=command.why)
-        self._room.expel(target, "kicked")
+        self._membership.expel(target, "kicked")
 
     def _ban(self, moderator: Session, command: Ban) -> None:
         try:
@@ -165,22 +125,22 @@ class ModeratorCommands:
             address = former.origin if former is not None else ""
         if address == moderator.origin or _is_everybodys(address):
             address = ""  # the moderator, or everybody on this machine, would be kept out, too
-        self.rules.ban(nick, address, command.seconds, moderator.nick, command.why)
+        self._rules.ban(nick, address, command.seconds, moderator.nick, command.why)
         self._tell("ban", moderator, command.tag, nick, command.seconds, command.why)
         if target is not None:
-            self._room.expel(target, "banned")
+            self._membership.expel(target, "banned")
 
     def _unban(self, moderator: Session, command: Unban) -> None:
-        lifted = self.rules.unban(command.nick)
+        lifted = self._rules.unban(command.nick)
         self._tell("unban", moderator, command.tag, lifted.nick)
 
     def _mute(self, moderator: Session, command: Mute) -> None:
         target = self._target(moderator, command.nick)
-        self.rules.mute(target.nick, command.seconds, moderator.nick)
+        self._rules.mute(target.nick, command.seconds, moderator.nick)
         self._tell("mute", moderator, command.tag, target.nick, command.seconds)
 
     def _unmute(self, moderator: Session, command: Unmute) -> None:
-        mute = self.rules.unmute(command.nick)
+        mute = self._rules.unmute(command.nick)
         self._tell("unmute", moderator, command.tag, mute.nick)
 
     def _target(self, moderator: Session, nick: str) -> Session:
@@ -201,11 +161,11 @@ class ModeratorCommands:
         self._tell("announce", moderator, command.tag, text=command.text)
 
     def _set_topic(self, moderator: Session, command: SetTopic) -> None:
-        self.rules.set_topic(command.text)
+        self._rules.set_topic(command.text)
         self._tell("topic" if command.text else "no-topic", moderator, command.tag, text=command.text)
 
     def _set_quiet(self, moderator: Session, command: SetQuiet) -> None:
-        self.rules.set_quiet(command.on)
+        self._rules.set_quiet(command.on)
         self._tell("quiet" if command.on else "not-quiet", moderator, command.tag)
 
     def _tell(
@@ -217,28 +177,22 @@ class ModeratorCommands:
             *(moderator.nick, f"{action} {nick}".strip()),
             extra=log_fields("moderated", moderator=moderator.nick, action=action, nick=nick),
         )
-        self._room.tell_everyone(event, moderator)
+        self._announcer.tell_everyone(event, moderator)
 
     # ---- questions -------------------------------------------------------------------------------
 
     def _topic(self, session: Session, command: AskTopic) -> None:
-        assert session.connection is not None
-        self._fanout.send_to(session.connection, Topic(command.tag, self.rules.quiet, self.rules.topic))
+        self._announcer.answer(session, Topic(command.tag, self._rules.quiet, self._rules.topic))
 
     def _bans(self, session: Session, command: AskBans) -> None:
-        assert session.connection is not None
         now = self._clock()
-        bans = self.rules.bans()[:BANS_SHOWN]
+        bans = self._rules.bans()[:BANS_SHOWN]
         for number, ban in enumerate(bans, start=1):
             left = ban.seconds_left(now)
             banned = Banned(command.tag, number, len(bans), ban.nick, ban.address, left, ban.by, ban.why)
-            self._fanout.send_to(session.connection, banned)
+            self._announcer.answer(session, banned)
         if not bans:
-            self._fanout.send_to(session.connection, Banned(command.tag, 0, 0))
-
-    def _status(self, session: Session, command: AskStatus) -> None:
-        assert session.connection is not None
-        self._fanout.send_to(session.connection, Status(command.tag, self._room.status()))
+            self._announcer.answer(session, Banned(command.tag, 0, 0))
 
 
 def _is_everybodys(origin: str) -> bool:

@@ -20,8 +20,8 @@ from charla.protocol.messages import CaughtUp, HistoryEntry, HistoryHeader, Resu
 from charla.server.delivery.connection import Connection
 from charla.server.delivery.fanout import FLUSH_SIZE, Fanout
 from charla.server.delivery.requests import AskHistory, CatchUp, Chunk, Reply
+from charla.server.room.private_messages import PrivateMessages
 from charla.server.room.sessions import Session, Sessions
-from charla.server.storage.entries import Logged
 from charla.server.storage.event_log import EventLog
 from charla.server.storage.slices import MemorySlice
 
@@ -32,10 +32,13 @@ SEAM = 500
 class CatchingUp:
     """Sends what was before to those who join, resume or ask."""
 
-    def __init__(self, fanout: Fanout, log: EventLog, sessions: Sessions) -> None:
+    def __init__(
+        self, fanout: Fanout, log: EventLog, sessions: Sessions, private_messages: PrivateMessages
+    ) -> None:
         self._fanout = fanout
         self._log = log
         self._sessions = sessions
+        self._private_messages = private_messages
         self._opening: dict[tuple[Dialect, int], tuple[int, bytes]] = {}  # newest id in it, bytes
         self._chunks: list[tuple[Connection, SimpleQueue[Reply]]] = []  # not taken by the socket yet
 
@@ -61,7 +64,7 @@ class CatchingUp:
         self._opening[dialect, count] = newest, data
         return data
 
-    def history(self, item: AskHistory) -> None:
+    def history(self, _: Session, item: AskHistory) -> None:
         """Have the reader show the history: it may be long, and on disk."""
         item.reply.put(self._log.history(item.count))
 
@@ -74,6 +77,7 @@ class CatchingUp:
     def go_on(self, session: Session, item: CatchUp) -> None:
         """Have the reader send on, or send the rest and let the session live."""
         self._go_on(session, item.after, item.reply, from_disk=not item.failed, lost=item.lost)
+        self._private_messages.ask_soon(session)
 
     def _go_on(
         self,
@@ -88,7 +92,7 @@ class CatchingUp:
         connection = session.connection
         assert connection is not None
         floor = self._log.lowest(on_disk=from_disk)
-        waiting = _waiting_messages(session, after, floor)
+        waiting = self._private_messages.waiting_for(session, after, floor)
         lost += max(0, floor - after - len(waiting))
         if lost or resumed:
             self._fanout.send_to(connection, Resumed(session.nick, len(self._sessions), lost))
@@ -107,10 +111,11 @@ class CatchingUp:
 
     # ---- chunks ----------------------------------------------------------------------------------
 
-    def send(self, connection: Connection, chunk: Chunk) -> None:
+    def send(self, session: Session, chunk: Chunk) -> None:
         """Send what a reader has prepared; it is replied to when the socket has taken it."""
-        self._fanout.send_raw(connection, chunk.data)
-        self._chunks.append((connection, chunk.reply))
+        assert session.connection is not None
+        self._fanout.send_raw(session.connection, chunk.data)
+        self._chunks.append((session.connection, chunk.reply))
 
     def answer_chunks(self) -> None:
         """Tell the readers whose client has taken what waited for it to go on.  After each flush."""
@@ -129,9 +134,3 @@ class CatchingUp:
         for _, reply in self._chunks:
             reply.put(False)
         self._chunks = []
-
-
-def _waiting_messages(session: Session, after: int, upto: int) -> list[Logged]:
-    """Return the private messages that wait for a session though the log does not hold them any more."""
-    assert session.resumable is not None
-    return [mail.logged for mail in session.resumable.mail if after < mail.logged.id <= upto]

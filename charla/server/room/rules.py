@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
 from charla.i18n import N_
+from charla.protocol.messages import Topic
 from charla.protocol.nicks import look, nick_key
 from charla.protocol.text import Refused
 
@@ -130,6 +131,13 @@ class Rules:
             key = next(reversed(self._keys.get(address, {})), None)
         return None
 
+    def check_may_enter(self, nick: str, address: str) -> None:
+        """Refuse who is banned, by nick or by address."""
+        ban = self.banned(nick, address)
+        if ban is not None:
+            seconds = ban.seconds_left(self._clock())
+            raise Refused("banned-for", str(seconds)) if seconds else Refused("banned")
+
     def bans(self) -> list[Ban]:
         """Return all bans, the newest first."""
         self.expire()
@@ -228,6 +236,10 @@ class Rules:
         """Let only moderators speak to everyone, or everyone again."""
         self.quiet = on
         self._save("quiet", "", _json(on) if on else None)
+
+    def topic_for_who_joins(self) -> Topic | None:
+        """Return what somebody who joins is told; None when there is nothing."""
+        return Topic(0, self.quiet, self.topic) if self.topic or self.quiet else None
 
     # ---- time, and the disk ----------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The seats of the room: who has one, under which nick, and what outlives a dropped link.
 
 A *session* is a person's seat; a *connection* is the link that it uses at the moment.  All of it belongs
-to the room thread; what happens to sessions is decided in room.py.
+to the room thread; what happens to sessions is decided in membership.py.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 
-from charla.protocol.messages import Refusal
+from charla.protocol.commands import WHO_PAGE
+from charla.protocol.messages import Refusal, WhoPage
 from charla.protocol.nicks import look, nick_key
+from charla.protocol.text import Refused
 from charla.server.delivery.connection import Connection
-from charla.server.storage.entries import Logged, SessionRow
+from charla.server.storage.entries import SessionRow
 
 FORMER_KEPT = 1000
 """Nicks of whom it is known who had them: moderators may be slower than those that they mean."""
@@ -30,7 +32,6 @@ class Resumable:
     token: bytes  # its SHA-256: who reads the log file cannot take a seat with that
     last_tag: int = 0  # the highest that was done or refused: tags rise
     refused: dict[int, Refusal] = field(default_factory=dict)  # of those, by tag; the others were done
-    mail: list[Mail] = field(default_factory=list)  # private, to it and from it, that it may still ask for
     claimed: int = 0  # restored after a restart: it cannot have seen events beyond this id; 0: never mind
     reason: str = "lost"  # why its link is down, once it is
 
@@ -70,22 +71,6 @@ class Session:
             resumable.claimed,
             moderator=self.moderator,
         )
-
-
-@dataclass(eq=False, slots=True)
-class Mail:
-    """A private message that may be asked for again, by those of its two ends who may not have it yet."""
-
-    logged: Logged
-    author: Session | None  # None: it had ended when the server was restarted, or there is none
-    addressee: Session | None
-    unacknowledged_by: int  # ends that may still ask for it
-    told_waiting: bool = False  # its author knows that it waits
-
-    @property
-    def ends(self) -> set[Session]:
-        """The sessions that may ask for it: those that outlive their connections."""
-        return {end for end in (self.author, self.addressee) if end is not None and end.resumable is not None}
 
 
 class Sessions:
@@ -147,12 +132,16 @@ class Sessions:
         session.nick = nick
         self.add(session)
 
-    def page(self, number: int, size: int) -> tuple[str, ...]:
-        """Return the nicks on a page, from 1, in alphabetical order; a moderator's has @ before it."""
-        return tuple(
+    def page(self, number: int, tag: int) -> WhoPage:
+        """Return a page, from 1, of who is here in alphabetical order; Refused when there is no such page."""
+        pages = max(1, -(-len(self) // WHO_PAGE))
+        if not 1 <= number <= pages:
+            raise Refused("no-page", str(pages), tag=tag)
+        nicks = tuple(
             f"@{nick}" if self._by_key[key].moderator else nick
-            for key, nick in self._roster[(number - 1) * size : number * size]
+            for key, nick in self._roster[(number - 1) * WHO_PAGE : number * WHO_PAGE]
         )
+        return WhoPage(tag, number, pages, len(self), nicks)
 
 
 def new_token() -> tuple[str, bytes]:

@@ -33,6 +33,7 @@ from charla.common.tls import TlsSocket
 from charla.protocol.commands import Mod, Say
 from charla.protocol.greeting import turn_away
 from charla.protocol.messages import Goodbye, Message, Refusal, Token, Welcome, WhoPage
+from charla.protocol.native import NATIVE
 from charla.protocol.text import Refused
 
 Pair = tuple[str, str]
@@ -130,7 +131,7 @@ def test_the_password_is_given_before_the_nick_and_again_at_each_reconnect(
         seat.ask_password(SECRET.reveal())
         seat.resume(1)
         ana.ear.expect(back())
-    assert "abre" not in repr(vars(ana.network)) + repr(vars(ana.network._route))
+    assert "abre" not in repr(vars(ana.network)) + repr(vars(ana.route))
 
 
 def test_after_a_wrong_password_another_one_can_be_given(
@@ -237,39 +238,6 @@ def test_who_is_held_off_for_others_guesses_tries_again_with_the_same_password(
     seat.ask_password(SECRET.reveal())
     seat.resume(1)
     ana.ear.expect(back())
-
-
-@pytest.mark.parametrize(
-    ("refused", "seconds"),
-    [
-        (Refused("too-many-guesses", "8"), 8),
-        (Refused("too-many-guesses", "3600"), route.LONGEST_WAIT),
-        (Refused("too-many-guesses", "9" * 5000), route.LONGEST_WAIT),
-        (Refused("too-many-guesses", "soon"), route.LONGEST_WAIT),
-        (Refused("too-many-guesses"), route.LONGEST_WAIT),
-        (Refused("full", "8"), None),
-    ],
-    ids=["8", "3600", "digits", "word", "nothing", "full"],
-)
-def test_how_long_a_server_may_have_one_wait_has_a_bound(refused: Refused, seconds: float | None) -> None:
-    assert route.wait_before_again(refused) == seconds
-
-
-def test_who_is_held_off_waits_as_long_as_the_server_says(
-    fake: FakeServer, start: Start, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pauses: list[float] = []
-    monkeypatch.setattr(session.Network, "_pause", lambda _self, seconds: pauses.append(seconds))
-    ana, seat = seated(start, stack, fake)
-    seat.close()
-    with fake.accept() as seat:
-        seat.ask_password(SECRET.reveal())
-        seat.send(turn_away("too-many-guesses", "7"))
-    seat = start.accept(fake)
-    assert pauses == [0.0, 7.0]
-    seat.ask_password(SECRET.reveal())
-    seat.resume(1)
-    ana.ear.expect(("down", "too-many-guesses 7"), back())
 
 
 def test_a_server_that_hangs_up_behind_a_wrong_password_has_said_that_it_is_wrong(
@@ -536,7 +504,7 @@ def test_a_link_has_something_to_send_until_the_last_of_it_is_on_its_way(
     line = Link(sock)
     sent = 0
     while not line.wants_to_send:
-        line.put(Say("x" * 4000, sent + 1))
+        line.outgoing += NATIVE.encode_command(Say("x" * 4000, sent + 1))
         line.flush()
         sent += 1
     assert not line.outgoing, "only what is encrypted waits"

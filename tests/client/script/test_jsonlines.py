@@ -26,7 +26,6 @@ from charla.client.script.jsonlines import (
     encode_event,
 )
 from charla.protocol.commands import (
-    HISTORY_LIMIT,
     MAX_NUMBER,
     Act,
     Announce,
@@ -51,6 +50,7 @@ from charla.protocol.commands import (
     Unmute,
     Who,
 )
+from charla.protocol.fields import HISTORY_LIMIT, LONGEST_TIME
 from charla.protocol.messages import (
     Acted,
     AlreadyDone,
@@ -73,7 +73,6 @@ from charla.protocol.messages import (
 )
 from charla.protocol.native import NativeDialect
 from charla.protocol.text import MAX_TEXT, clean
-from charla.protocol.typed import LONGEST_TIME
 
 TAG = 9
 
@@ -99,7 +98,7 @@ def test_it_imports_nothing_that_could_do_io() -> None:
     imported |= {
         alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
     }
-    upward = {"charla.client.network.session", "charla.client.app", "charla.client.script.script"}
+    upward = {"charla.client.network.thread", "charla.client.app", "charla.client.script.script"}
     assert not imported & {"os", "sys", "socket", "threading", *upward}
 
 

@@ -1,4 +1,4 @@
-"""The entrance, call by call: deadlines, passwords, and connections that only wait."""
+"""The lobby, call by call: deadlines, passwords, and connections that only wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions that outlive their connection, history and private mail: the room, call by call."""
+"""Sessions that outlive their connection, and history: the room, call by call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
-from support.table import GRACE, Table
+from support.table import GRACE, Table, short
 
 from charla.protocol.commands import (
     HISTORY_AT_JOIN,
@@ -28,7 +28,6 @@ from charla.protocol.messages import Refusal
 from charla.protocol.native import NATIVE
 from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
-from charla.server.delivery.connection import Connection
 from charla.server.delivery.requests import (
     AskHistory,
     CatchUp,
@@ -38,8 +37,7 @@ from charla.server.delivery.requests import (
     Silent,
     TakeSeat,
 )
-from charla.server.room import private_messages
-from charla.server.room import sessions as sessions
+from charla.server.room import sessions
 from charla.server.storage.database import Storage
 from charla.server.storage.slices import DiskSlice, HistorySlice, ReplaySlice
 
@@ -69,30 +67,13 @@ def storage(tmp_path: Path) -> Iterator[Storage]:
         yield storage
 
 
-def short(lines: list[str]) -> list[str]:
-    """Return lines of events without their times."""
-    verbs = ("SAY", "ME", "MSG", "JOIN", "LEAVE", "NICK", "CROWD", "UNREAD", "NOTICE", "PAST", "WELCOME")
-    shortened = []
-    for line in lines:
-        words = line.split(" ")
-        if words[0] in verbs and len(words) > 1:
-            del words[3 if words[0] == "PAST" else 2]
-        shortened.append(" ".join(words))
-    return shortened
-
-
-def lose(table: Table, connection: Connection) -> None:
-    """Let a link drop."""
-    table.do(connection, Ended("lost"))
-
-
 # ---- a link that drops ---------------------------------------------------------------------------
 
 
 def test_a_dropped_link_is_told_to_nobody_and_the_seat_is_kept(table: Table) -> None:
     ana, _ = table.begin("ana")
     eva = table.join("eva")
-    lose(table, ana)
+    table.lose(ana)
     table.pass_time(GRACE - 1)
     assert table.told(eva) == []
     other = table.connect()
@@ -113,7 +94,7 @@ def test_who_comes_back_gets_what_was_missed_once_and_in_order_then_lives(table:
     table.do(ana, Say("one", 1))
     assert short(table.told(ana))[-1] == "SAY 4 1 ana one"
     table.do(eva, Say("two"))
-    lose(table, ana)
+    table.lose(ana)
     table.do(eva, Say("three"), Tell("ana", "psst"), Tell("leo", "not for ana"), Act("waves"))
     table.do(leo, Rename("Leo"))
     again = table.resume(token, 4)
@@ -145,7 +126,7 @@ def test_what_was_sent_and_not_confirmed_is_recognised(table: Table) -> None:
     ana, token = table.begin("ana")
     eva = table.join("eva", NATIVE)
     table.do(ana, Say("one", 1), Say("two", 2), Tell("nobody", "x", 3), Tell("eva", "psst", 4))
-    lose(table, ana)
+    table.lose(ana)
     table.told(eva)
     again = table.resume(token, 3)
     assert short(table.told(again))[2:] == ["SAY 4 2 ana two", "MSG 5 4 ana eva psst", "LIVE 5"]
@@ -182,7 +163,7 @@ def test_a_repetition_whose_event_is_not_at_hand_is_confirmed_all_the_same(sit: 
     ana, token = table.begin("ana")
     eva = table.join("eva")
     table.do(ana, Say("one", 1))
-    lose(table, ana)
+    table.lose(ana)
     table.do(eva, Say("a"), Say("b"), Say("c"))
     table.told(eva)
     again = table.resume(token, 2)
@@ -200,14 +181,14 @@ def test_a_repetition_whose_event_is_not_at_hand_is_confirmed_all_the_same(sit: 
 
 def test_a_session_without_a_token_ends_with_its_connection(table: Table) -> None:
     ana, eva = table.join("ana", NATIVE), table.join("eva")
-    lose(table, ana)
+    table.lose(ana)
     assert table.told(eva) == ["* ana left (connection lost)"]
 
 
 def test_after_the_grace_period_the_others_are_told_and_the_nick_is_free(table: Table) -> None:
     ana, token = table.begin("ana")
     eva = table.join("eva")
-    lose(table, ana)
+    table.lose(ana)
     table.pass_time(GRACE)
     assert table.told(eva) == ["* ana left (connection lost)"]
     late = table.resume(token, 1)
@@ -249,7 +230,7 @@ def test_tokens_differ_and_are_long(table: Table) -> None:
 
 def test_an_event_that_never_was_is_no_way_back(table: Table) -> None:
     ana, token = table.begin("ana")
-    lose(table, ana)
+    table.lose(ana)
     assert "ERROR - no-session" in table.told(table.resume(token, 99))
 
 
@@ -264,7 +245,7 @@ def test_a_link_whose_session_somebody_spoils_is_told(table: Table) -> None:
 def test_the_nick_that_one_comes_back_under_is_the_one_it_has_now(table: Table) -> None:
     ana, token = table.begin("ana")
     table.do(ana, Rename("ann", 1))
-    lose(table, ana)
+    table.lose(ana)
     assert short(table.told(table.resume(token, 1)))[1:] == ["RESUMED ann 1 0", "NICK 2 1 ana ann", "LIVE 2"]
 
 
@@ -273,7 +254,7 @@ def test_too_many_absent_ones_and_the_youngest_ends(sit: Sit) -> None:
     people = [table.begin(nick)[0] for nick in ("ana", "beto", "eva")]
     leo = table.join("leo")
     for person in people:
-        lose(table, person)
+        table.lose(person)
     assert table.told(leo) == ["* eva left (connection lost)"]
 
 
@@ -308,7 +289,7 @@ def test_an_internal_error_ends_the_session_or_it_would_come_again(
 def test_what_happens_while_one_catches_up_comes_once_behind_what_was_missed(table: Table) -> None:
     ana, token = table.begin("ana")
     eva = table.join("eva")
-    lose(table, ana)
+    table.lose(ana)
     for n in range(1200):
         table.do(eva, Say(f"m{n}"))
     again = table.connect()
@@ -346,7 +327,7 @@ def test_a_request_that_fails_for_a_bug_is_answered(
     table: Table, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ana, _ = table.begin("ana")
-    monkeypatch.setattr(table.room._log, "newest_public", None)
+    monkeypatch.setattr(table.room.announcer.log, "newest_public", None)
     with caplog.at_level(logging.CRITICAL, "charla"):
         assert table.ask(ana, AskHistory(5, SimpleQueue())) is False
 
@@ -356,146 +337,11 @@ def test_the_requests_of_a_link_that_is_gone_are_answered(table: Table) -> None:
     table.sockets[ana].room = 0
     waiting: SimpleQueue[object] = SimpleQueue()
     table.do(ana, Chunk(b"x\n", waiting))  # type: ignore[arg-type]
-    lose(table, ana)
+    table.lose(ana)
     table.pass_time(10)
     assert waiting.get_nowait() is False
     for request in (Chunk(b"x\n", SimpleQueue()), CatchUp(1, SimpleQueue()), AskHistory(5, SimpleQueue())):
         assert table.ask(ana, request) is False
-
-
-# ---- private mail --------------------------------------------------------------------------------
-
-
-def test_a_private_message_waits_for_one_whose_link_is_down_and_its_sender_sees_it(table: Table) -> None:
-    ana, token = table.begin("ana")
-    eva, leo = table.join("eva", NATIVE), table.join("leo")
-    lose(table, ana)
-    table.do(eva, Tell("ana", "psst", 1))
-    table.do(leo, Tell("ana", "oye"))
-    assert short(table.told(eva)) == ["MSG 4 1 eva ana psst", "WAITS 4 ana"]
-    assert table.told(leo) == [
-        "[to ana] oye",
-        "* The connection of ana is down: that waits until they are back.",
-    ]
-    assert short(table.told(table.resume(token, 3)))[2:4] == ["MSG 4 - eva ana psst", "MSG 5 - leo ana oye"]
-
-
-def test_who_told_one_that_never_came_back_is_told_so(table: Table) -> None:
-    ana, _ = table.begin("ana")
-    eva, leo = table.join("eva", NATIVE), table.join("leo")
-    lose(table, ana)
-    table.do(eva, Tell("ana", "a", 1), Tell("ana", "b", 2))
-    table.do(leo, Tell("ana", "c"))
-    table.told(eva)
-    table.told(leo)
-    table.pass_time(GRACE)
-    assert short(table.told(eva)) == ["LEAVE 7 ana lost", "UNREAD 8 ana 2"]
-    assert table.told(leo) == [
-        "* ana left (connection lost)",
-        "* ana did not come back: what you last said to them alone may not have been read.",
-    ]
-
-
-def test_what_was_acknowledged_is_not_called_unread(table: Table) -> None:
-    ana, _ = table.begin("ana")
-    eva = table.join("eva", NATIVE)
-    table.do(eva, Tell("ana", "a", 1))
-    table.do(ana, Pong(3))
-    lose(table, ana)
-    table.told(eva)
-    table.pass_time(GRACE)
-    assert short(table.told(eva)) == ["LEAVE 4 ana lost"]
-
-
-def test_of_one_who_left_nobody_is_told_that_something_was_not_read(table: Table) -> None:
-    ana, _ = table.begin("ana")
-    eva = table.join("eva", NATIVE)
-    table.do(eva, Tell("ana", "a", 1))
-    table.do(ana, Tell("ana", "to herself", 1), Leave())
-    assert short(table.told(eva)) == ["MSG 3 1 eva ana a", "LEAVE 5 ana left"]
-
-
-def test_who_has_gone_too_is_not_told(table: Table) -> None:
-    ana, _ = table.begin("ana")
-    eva, leo = table.join("eva"), table.join("leo", NATIVE)
-    lose(table, ana)
-    table.do(eva, Tell("ana", "a"), Leave())
-    table.pass_time(GRACE)
-    table.do(leo, Say("x", 1))
-    assert short(table.told(leo)) == ["LEAVE 5 eva left", "LEAVE 6 ana lost", "SAY 7 1 leo x"]
-
-
-def test_the_news_that_it_was_not_read_waits_too(table: Table) -> None:
-    ana, _ = table.begin("ana")
-    eva, token = table.begin("eva")
-    lose(table, ana)
-    table.do(eva, Tell("ana", "a", 1))
-    table.pass_time(GRACE - 1)
-    lose(table, eva)
-    table.pass_time(1)
-    assert short(table.told(table.resume(token, 3)))[2:] == ["LEAVE 4 ana lost", "UNREAD 5 ana 1", "LIVE 5"]
-
-
-def test_what_was_on_its_way_when_the_link_turned_out_dead_waits(table: Table) -> None:
-    ana, _ = table.begin("ana")
-    eva = table.join("eva", NATIVE)
-    table.do(eva, Tell("ana", "into the void", 1))
-    table.told(eva)
-    lose(table, ana)
-    assert table.told(eva) == ["WAITS 3 ana"]
-
-
-def test_that_it_waits_is_said_once_however_often_the_link_drops(table: Table) -> None:
-    ana, token = table.begin("ana")
-    eva = table.join("eva", NATIVE)
-    table.do(eva, Tell("ana", "psst", 1))
-    for _ in range(5):
-        lose(table, ana)
-        ana = table.resume(token, 2)
-    assert short(table.told(eva)) == ["MSG 3 1 eva ana psst", "WAITS 3 ana"]
-
-
-def test_private_messages_wait_though_the_log_has_moved_on(sit: Sit) -> None:
-    table = sit(history=3)
-    ana, token = table.begin("ana")
-    eva = table.join("eva")
-    lose(table, ana)
-    table.do(eva, Tell("ana", "important"), *(Say(f"m{n}") for n in range(10)))
-    assert short(table.told(table.resume(token, 2))) == [
-        "NICK",
-        "RESUMED ana 2 7",
-        "MSG 3 - eva ana important",
-        "SAY 11 - eva m7",
-        "SAY 12 - eva m8",
-        "SAY 13 - eva m9",
-        "LIVE 13",
-    ]
-
-
-def test_both_ends_are_asked_whether_they_have_a_private_message(table: Table) -> None:
-    ana, _ = table.begin("ana")
-    eva, _ = table.begin("eva")
-    leo = table.join("leo", NATIVE)
-    table.do(eva, Tell("ana", "psst", 1))
-    table.do(leo, Tell("leo", "to myself", 1))
-    table.told(ana), table.told(eva), table.told(leo)
-    table.pass_time(private_messages.ASK_TIME)
-    assert (table.told(ana), table.told(eva), table.told(leo)) == (["PING 5"], ["PING 5"], [])
-    table.do(ana, Pong(5))
-    table.pass_time(private_messages.ASK_TIME)
-    assert (table.told(ana), table.told(eva)) == ([], [])  # eva has been asked, and has not answered
-    table.do(eva, Pong(3))
-    table.pass_time(private_messages.ASK_TIME)
-    assert table.told(eva) == ["PING 5"]
-
-
-def test_a_full_mailbox_refuses_more(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(private_messages, "MAILBOX_LIMIT", 2)
-    ana, _ = table.begin("ana")
-    eva = table.join("eva", NATIVE)
-    lose(table, ana)
-    table.do(eva, Tell("ana", "a", 1), Tell("ana", "b", 2), Tell("ana", "c", 3))
-    assert table.told(eva)[-1] == "ERROR 3 mailbox-full ana 2"
 
 
 # ---- signs of life -------------------------------------------------------------------------------
@@ -598,11 +444,6 @@ def test_nothing_is_told_before_it_is_stored(sit: Sit, storage: Storage) -> None
     assert short(table.told(ana)) == ["SAY 3 1 ana hola"]
 
 
-def restart(table: Table, sit: Sit, **options: object) -> Table:
-    """Begin anew with what is stored, as after a crash."""
-    return sit(storage=table.storage, **options)
-
-
 def test_after_a_restart_everything_goes_on(sit: Sit, storage: Storage) -> None:
     table = sit(storage=storage)
     ana, token = table.begin("ana")
@@ -610,7 +451,7 @@ def test_after_a_restart_everything_goes_on(sit: Sit, storage: Storage) -> None:
     table.do(ana, Say("one", 1), Tell("nobody", "x", 2), Tell("eva", "psst", 3))
     table.do(leo, Tell("ana", "oye"))
     assert short(table.told(eva)) == ["SAY 4 - ana one", "MSG 5 - ana eva psst"]
-    after = restart(table, sit)
+    after = sit(storage=table.storage)
     again = after.resume(token, 3)
     assert short(after.told(again)) == [
         "NICK",
@@ -630,23 +471,23 @@ def test_after_a_restart_everything_goes_on(sit: Sit, storage: Storage) -> None:
 def test_a_seat_that_was_kept_over_a_restart_ends_too(sit: Sit, storage: Storage) -> None:
     table = sit(storage=storage)
     table.begin("ana")
-    after = restart(table, sit)
+    after = sit(storage=table.storage)
     eva = after.join("eva")
     after.pass_time(GRACE)
     assert after.told(eva) == ["* ana left (connection lost)"]
-    assert restart(after, sit).room._sessions.get("ana") is None
+    assert sit(storage=after.storage).room.membership.sessions.get("ana") is None
 
 
 def test_a_session_that_has_seen_what_was_never_stored_is_not_misled(sit: Sit, storage: Storage) -> None:
     table = sit(storage=storage)
     _, token = table.begin("ana")
     eva = table.join("eva")
-    table.room._log.storage = None  # as if nothing could be written any more
+    table.room.announcer.log.storage = None  # as if nothing could be written any more
     table.do(eva, Say("lost with the server"))
-    after = restart(table, sit)
+    after = sit(storage=table.storage)
     leo = after.join("leo")
     after.do(leo, Say("of the new log"), Say("and more"))
-    once_more = restart(after, sit)
+    once_more = sit(storage=after.storage)
     assert "ERROR - no-session" in once_more.told(once_more.resume(token, 3))
 
 
@@ -656,7 +497,7 @@ def test_a_batch_that_is_not_stored_yet_is_in_memory_however_small_that_is(
     table = sit(storage=storage, history=1, backlog_limit=10_000_000)
     ana, token = table.begin("ana")
     eva = table.join("eva")
-    lose(table, ana)
+    table.lose(ana)
     again = table.connect()
     table.room.handle(eva, [Say(f"m{n}") for n in range(300)])
     assert table.ask(again, TakeSeat(Hello("x", token, 2), NATIVE, SimpleQueue())) is True
@@ -670,7 +511,7 @@ def test_a_long_resume_reads_the_disk_and_the_seam_has_neither_gap_nor_overlap(
     table = sit(storage=storage, history=10, backlog_limit=10_000_000)
     ana, token = table.begin("ana")
     eva = table.join("eva")
-    lose(table, ana)
+    table.lose(ana)
     for n in range(3000):
         table.room.handle(eva, [Say(f"m{n}"), *([Tell("ana", "psst")] if n % 100 == 0 else [])])
     table.room.flush()
@@ -694,9 +535,9 @@ def test_a_resume_from_where_the_memory_begins(sit: Sit, storage: Storage, beyon
     table = sit(storage=storage, backlog_limit=10_000_000)
     ana, token = table.begin("ana")
     eva = table.join("eva")
-    lose(table, ana)
+    table.lose(ana)
     table.do(eva, *(Say(f"m{n}") for n in range(1500)))
-    last = table.room._log.floor + beyond
+    last = table.room.announcer.log.floor + beyond
     lines = table.told(table.resume(token, last))
     ids = [int(line.split()[1]) for line in lines if line.startswith("SAY")]
     assert ids == list(range(last + 1, 1503))
@@ -706,7 +547,7 @@ def test_what_waits_for_one_comes_though_the_disk_has_moved_on(sit: Sit, storage
     table = sit(storage=storage, backlog_limit=10_000_000)
     ana, token = table.begin("ana")
     eva = table.join("eva")
-    lose(table, ana)
+    table.lose(ana)
     table.do(eva, Tell("ana", "important"), *(Say(f"m{n}") for n in range(1500)))
     storage._housekeeper._connection.execute("DELETE FROM events WHERE id <= 100 AND addressee <= 0")
     storage._housekeeper.floor = 100
@@ -720,7 +561,7 @@ def test_a_session_that_was_kept_over_a_restart_comes_back_as_often_as_it_likes(
 ) -> None:
     table = sit(storage=storage)
     _, token = table.begin("ana")
-    after = restart(table, sit)
+    after = sit(storage=table.storage)
     again = after.resume(token, 1)
     after.do(again, Say("one", 1), Ended("lost"))
     assert "RESUMED ana 1 0" in after.told(after.resume(token, 2))
@@ -730,7 +571,7 @@ def test_what_is_pruned_while_one_catches_up_is_told_as_lost(sit: Sit, storage: 
     table = sit(storage=storage, backlog_limit=10_000_000)
     ana, token = table.begin("ana")
     eva = table.join("eva")
-    lose(table, ana)
+    table.lose(ana)
     table.do(eva, *(Say(f"m{n}") for n in range(3000)))
     again = table.connect()
     step = table.ask(again, TakeSeat(Hello("x", token, 2), NATIVE, SimpleQueue()))
@@ -750,7 +591,7 @@ def test_what_the_memory_has_is_not_lost_though_the_disk_has_not(sit: Sit, stora
     table = sit(storage=storage)
     ana, token = table.begin("ana")
     eva = table.join("eva")
-    lose(table, ana)
+    table.lose(ana)
     table.do(eva, *(Say(f"m{n}") for n in range(5)))
     storage._housekeeper.floor = 6
     lines = table.told(table.resume(token, 2))
@@ -764,7 +605,7 @@ def test_a_damaged_event_costs_only_who_asks_for_it(
     table = sit(storage=storage)
     table.do(table.join("eva"), Say("x"))
     storage._writer.execute("UPDATE events SET line = 'SAY x' WHERE id = 2")
-    after = restart(table, sit)
+    after = sit(storage=table.storage)
     leo = after.connect()
     with caplog.at_level(logging.CRITICAL, "charla"):
         assert after.ask(leo, TakeSeat(Hello("leo"), NATIVE, SimpleQueue())) is False
@@ -776,7 +617,7 @@ def test_a_disk_that_cannot_be_read_is_told_as_a_gap(sit: Sit, storage: Storage)
     table = sit(storage=storage, backlog_limit=10_000_000)
     ana, token = table.begin("ana")
     eva = table.join("eva")
-    lose(table, ana)
+    table.lose(ana)
     for n in range(3000):
         table.room.handle(eva, [Say(f"m{n}")])
     table.room.flush()
@@ -809,91 +650,11 @@ def test_a_log_that_cannot_be_written_is_said_in_the_room_and_it_goes_on(
     table.do(ana, Say("on we go", 1))
     assert short(table.told(ana)) == ["SAY 7 1 ana on we go"]
     assert opening(table, Hello("leo", history=0))[-1] == "NOTICE 9 not-stored disk-full"
-    lose(table, ana)
+    table.lose(ana)
     assert "RESUMED ana 3 0" in table.told(table.resume(token, 7))
     table.room.obey(Close())
     table.room.flush()
     assert table.told(eva)[-1].startswith("* The server is closing.")
-
-
-def erased(table: Table, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return the list in which the ids of erased messages appear."""
-    ids: list[int] = []
-    assert table.storage is not None
-    monkeypatch.setattr(table.storage, "erase", ids.extend)
-    return ids
-
-
-def test_a_private_message_is_erased_the_grace_period_after_both_ends_have_it(
-    sit: Sit, storage: Storage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = sit(storage=storage)
-    ids = erased(table, monkeypatch)
-    ana, _ = table.begin("ana")
-    eva, token = table.begin("eva")
-    table.do(ana, Tell("eva", "psst", 1))
-    table.do(ana, Pong(3))
-    table.pass_time(GRACE * 10)
-    assert ids == []
-    lose(table, eva)
-    table.told(table.resume(token, 3))  # she comes back and says that she has it
-    table.pass_time(GRACE - 1)
-    assert ids == []
-    table.pass_time(1)
-    assert ids == [3]
-
-
-def test_what_is_erased_is_erased_also_when_nothing_can_be_written_any_more(
-    sit: Sit, storage: Storage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = sit(storage=storage)
-    ids = erased(table, monkeypatch)
-    table.do(table.join("ana"), Tell("ana", "psst"))
-    table.room._log.give_up_storage()
-    table.pass_time(GRACE)
-    assert ids == [2]
-
-
-def test_the_news_that_something_was_not_read_is_erased_like_it(
-    sit: Sit, storage: Storage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = sit(storage=storage)
-    ids = erased(table, monkeypatch)
-    ana, _ = table.begin("ana")
-    eva = table.join("eva")
-    lose(table, ana)
-    table.do(eva, Tell("ana", "psst"))
-    table.pass_time(GRACE)
-    table.pass_time(GRACE)
-    assert ids == [3, 5]
-
-
-def test_one_between_people_who_cannot_ask_again_is_erased_the_grace_period_later(
-    sit: Sit, storage: Storage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = sit(storage=storage)
-    ids = erased(table, monkeypatch)
-    ana, eva = table.join("ana"), table.join("eva", NATIVE)
-    table.do(ana, Tell("eva", "psst"))
-    table.pass_time(GRACE)
-    assert ids == [3]
-    assert table.session(eva) is not None
-
-
-def test_one_that_was_never_fetched_is_erased_after_the_session(
-    sit: Sit, storage: Storage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = sit(storage=storage)
-    ana, _ = table.begin("ana")
-    eva = table.join("eva")
-    lose(table, ana)
-    table.do(eva, Tell("ana", "psst"))
-    after = restart(table, sit)
-    ids = erased(after, monkeypatch)
-    after.pass_time(GRACE)
-    assert ids == []
-    after.pass_time(GRACE)
-    assert ids == [3]
 
 
 def test_closing_keeps_the_seats_that_are_stored(sit: Sit, storage: Storage) -> None:
@@ -906,7 +667,7 @@ def test_closing_keeps_the_seats_that_are_stored(sit: Sit, storage: Storage) -> 
     assert table.told(eva) == ["BYE closing"]
     table.do(ana, Say("too late", 1), Ended("lost"))
     table.do(eva, Ended("lost"))
-    after = restart(table, sit)
+    after = sit(storage=table.storage)
     assert short(after.told(after.resume(token, 2)))[1:] == [
         "RESUMED ana 1 0",
         "LEAVE 3 eva restart",
@@ -924,7 +685,7 @@ def test_without_a_disk_closing_keeps_nothing(table: Table) -> None:
 def test_in_a_crowd_the_log_keeps_to_itself_who_came_and_went(sit: Sit, storage: Storage) -> None:
     table = sit(storage=storage, crowd=2)
     ana, token = table.begin("ana")
-    lose(table, ana)
+    table.lose(ana)
     eva = table.join("eva")
     table.do(eva, Say("hola"))
     table.pass_time(1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 from support.table import Table
@@ -281,6 +282,7 @@ def test_in_a_crowd_joins_and_leaves_are_told_as_counts_once_a_second() -> None:
     assert table.room.next_deadline() == 101.0
     table.now = 101.0
     table.room.tick()
+    table.room.flush()
     assert table.told(ana) == ["* 4 joined, 1 left: 5 here"]
     # Ids 3 to 7 are the joins and the leave that the counts stand for.
     assert table.told(beto) == [f"CROWD 8 {table.unix} 4 1 5"]
@@ -289,6 +291,7 @@ def test_in_a_crowd_joins_and_leaves_are_told_as_counts_once_a_second() -> None:
     assert table.told(ana) == ["* u3 left"]
     table.now = 102.5
     table.room.tick()
+    table.room.flush()
     assert table.told(ana) == ["* 0 joined, 2 left: 2 here"]
     table.close()
 
@@ -333,7 +336,7 @@ def test_a_bug_costs_one_client_and_not_the_room(
     assert table.told(beto) == ["* " + sentences.GOODBYES["error"]]
     assert table.told(ana) == ["* beto left (dropped: server error)"]
     assert "ZeroDivisionError" in caplog.text
-    monkeypatch.setattr(table.room, "_take_seat", lambda *_: 1 / 0)
+    monkeypatch.setattr(table.room.membership, "take_seat", lambda *_: 1 / 0)
     assert not table.seat(table.connect(), "eva"), "its reader gets an answer all the same"
     table.do(ana, Say("hola"))
 
@@ -355,3 +358,18 @@ def test_the_operators_welcome() -> None:
     table.room.flush()
     assert table.told(ana)[1:3] == ["* Sé amable", "* You are ana. /help tells what you can type."]
     table.close()
+
+
+def test_nobody_but_its_thread_may_call_the_room(table: Table) -> None:
+    ana = table.join("ana")
+    table.fanout.owner = threading.get_ident() + 1
+    calls: list[Callable[[], None]] = [
+        lambda: table.room.handle(ana, []),
+        table.room.flush,
+        table.fanout.flush,
+    ]
+    for call in calls:
+        with pytest.raises(AssertionError, match="only the room's thread"):
+            call()
+    table.fanout.owner = threading.get_ident()
+    table.do(ana, Say("hola"))

@@ -1,23 +1,19 @@
-"""charla.protocol: grammar, text, framing and both dialects, without any I/O."""
+"""Both dialects, one table drives the writer and the reader; the greeting; and no I/O in any of it."""
 
 from __future__ import annotations
 
 import ast
-import random
-import sys
-import unicodedata
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import ROOT
-from support.examples import COMMANDS, LIMIT, MESSAGES, NOW, REFUSED, STREAMS, TOLD_ALIKE, TYPED
+from support.examples import COMMANDS, MESSAGES, NOW, TOLD_ALIKE
 
-from charla.protocol import typed as grammar
-from charla.protocol.commands import MAX_NUMBER, MAX_WHY, WHO_PAGE, Act, Command, Hello, Leave, Say, Tell
+from charla.protocol.commands import MAX_NUMBER, WHO_PAGE, Command, Hello, Leave, Say, Tell
 from charla.protocol.dialect import Dialect
-from charla.protocol.framing import LineFramer, decode_line
+from charla.protocol.fields import MAX_WHY
 from charla.protocol.greeting import read_answer, read_greeting, turn_away
 from charla.protocol.messages import (
     Acted,
@@ -37,7 +33,6 @@ from charla.protocol.native import NATIVE
 from charla.protocol.plain import PLAIN
 from charla.protocol.sentences import SENTENCES, sentence
 from charla.protocol.text import MAX_LINE, MAX_TEXT, Refused, clean
-from charla.protocol.typed import parse_typed
 
 
 def test_protocol_imports_nothing_that_could_do_io_and_none_of_the_other_modules() -> None:
@@ -60,172 +55,6 @@ def test_protocol_imports_nothing_that_could_do_io_and_none_of_the_other_modules
     pure |= {"functools", "charla", "charla.i18n", "charla.package_data"}
     assert {name for name in imported if not name.startswith("charla.protocol.")} <= pure
     assert "use(" not in "".join(sources)
-
-
-# ---- the grammar of typed lines ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("line", "command"), TYPED)
-def test_a_typed_line_asks_for(line: str, command: Command | None) -> None:
-    assert parse_typed(line) == command
-
-
-@pytest.mark.parametrize(("line", "code"), REFUSED)
-def test_a_typed_line_is_refused(line: str, code: str) -> None:
-    with pytest.raises(Refused) as caught:
-        parse_typed(line)
-    assert caught.value.code == code
-    assert "{" not in sentence(code, caught.value.arguments)
-
-
-@pytest.mark.parametrize(
-    ("line", "arguments"),
-    [
-        ("/whp", ("whp", "who")),
-        ("/HISTROY 5", ("histroy", "history")),
-        ("/msgbeto hola", ("msgbeto", "msg")),
-        ("/anounce x", ("anounce", "announce")),
-        ("/slir", ("slir", "salir")),
-        ("/xyzzy", ("xyzzy",)),
-        ("/?", ("?", "help")),
-        ("/" + "who" * 1000, ("who" * 33 + "w",)),  # no more of it than fits in an argument
-    ],
-)
-def test_a_mistyped_command_is_told_the_nearest_one(line: str, arguments: tuple[str, ...]) -> None:
-    with pytest.raises(Refused) as caught:
-        parse_typed(line)
-    assert (caught.value.code, caught.value.arguments) == ("unknown-command", arguments)
-    assert ("Did you mean" in sentence("unknown-command", arguments)) == (len(arguments) == 2)
-
-
-def test_the_nearest_of_further_commands_too() -> None:
-    assert grammar.nearest("serch") == ""
-    assert grammar.nearest("serch", ("search", "clear")) == "search"
-    assert grammar.nearest("") == ""
-    assert set(grammar.COMMANDS) >= {"who", "msg", "kick", "exit", "salir"}
-
-
-def test_the_longest_text_is_taken() -> None:
-    assert parse_typed("x" * MAX_TEXT) == Say("x" * MAX_TEXT)
-    assert parse_typed("beto: " + "ñ" * (MAX_TEXT // 2)) == Tell("beto", "ñ" * (MAX_TEXT // 2))
-
-
-@given(st.text())
-def test_any_typed_line_is_a_command_or_is_refused_and_never_unsafe(line: str) -> None:
-    try:
-        command = parse_typed(line, tag=7)
-    except Refused as refused:
-        assert refused.code in SENTENCES
-        assert all(" " not in argument and clean(argument) == argument for argument in refused.arguments)
-        return
-    if isinstance(command, (Say, Act, Tell)):
-        assert command.tag == 7
-        assert clean(command.text) == command.text
-        assert command.text.strip()
-
-
-# ---- text ----------------------------------------------------------------------------------------
-
-UNSAFE_CATEGORIES = {"Cc", "Zl", "Zp"}
-
-
-def test_clean_leaves_nothing_that_steers_a_terminal_or_reorders_a_line() -> None:
-    everything = "".join(map(chr, range(sys.maxunicode + 1)))
-    for character in clean(everything):
-        assert character == "\n" or unicodedata.category(character) not in UNSAFE_CATEGORIES
-        assert unicodedata.bidirectional(character) not in {
-            *("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-        }
-    assert not set("\u200e\u200f\u061c") & set(clean(everything))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "ñandú",
-        "👩‍👩‍👧‍👦",
-        "e\u0301",
-        "❤\ufe0f",
-        "नमस्ते",
-        "שלום",
-        "مرحبا",
-        "한국어",
-        "🏴\U000e0067\U000e0062\U000e007f",
-        "\ue000",
-        "a\u200bb",
-        "\u00ad",
-    ],
-)
-def test_clean_keeps_every_visible_character(text: str) -> None:
-    assert clean(text) == text
-
-
-@pytest.mark.parametrize(
-    ("dirty", "cleaned"),
-    [
-        ("\t", "    "),
-        ("a\x0bb\x0cc\x85d\u2028e\u2029f", "a b c d e f"),
-        ("\x00\x07\x1b\x7f\x9b\r", "\ufffd" * 6),
-        ("\u202eevil\u202c \u2066x\u2069 \u200e\u200f\u061c", "evil x "),
-        ("a\nb", "a\nb"),
-    ],
-)
-def test_clean_replaces(dirty: str, cleaned: str) -> None:
-    assert clean(dirty) == cleaned
-
-
-@given(st.text())
-def test_clean_is_idempotent(text: str) -> None:
-    assert clean(clean(text)) == clean(text)
-
-
-# ---- framing: the verdict does not depend on how TCP slices --------------------------------------
-
-
-def frame(stream: bytes, cuts: list[int]) -> tuple[list[bytes | None], bool]:
-    framer = LineFramer(LIMIT)
-    lines = []
-    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
-        lines += framer.feed(stream[start:end])
-    return lines, framer.unfinished
-
-
-@pytest.mark.parametrize(("stream", "lines", "unfinished"), STREAMS)
-def test_lines_are_the_same_whole_byte_by_byte_and_at_every_cut(
-    stream: bytes, lines: list[bytes | None], unfinished: bool
-) -> None:
-    assert frame(stream, []) == (lines, unfinished)
-    assert frame(stream, list(range(1, len(stream)))) == (lines, unfinished)
-    for cut in range(len(stream) + 1):
-        assert frame(stream, [cut]) == (lines, unfinished)
-
-
-@given(st.lists(st.sampled_from([b"a", b"\n", b"\r", b"\xc3\xb1", b"x" * LIMIT])).map(b"".join), st.randoms())
-def test_lines_are_the_same_for_any_slicing(stream: bytes, chance: random.Random) -> None:
-    cuts = sorted(chance.randrange(len(stream) + 1) for _ in range(chance.randrange(8)))
-    assert frame(stream, cuts) == frame(stream, [])
-
-
-def test_an_endless_line_is_refused_once_and_takes_no_memory() -> None:
-    framer = LineFramer()
-    verdicts = [line for _ in range(1000) for line in framer.feed(b"x" * 65536)]
-    assert verdicts == [None]
-    assert len(framer._rest) == 0
-    assert framer.feed(b"\nhola\n") == [b"hola"]
-
-
-def test_a_line_that_is_no_utf8_is_refused() -> None:
-    for line, code in (
-        (b"\xff", "not-utf8"),
-        (b"\xed\xa0\x80", "not-utf8"),
-        (b"\xc0\x80", "not-utf8"),
-        (None, "too-long"),
-    ):
-        with pytest.raises(Refused, match=code):
-            decode_line(line)
-
-
-# ---- both dialects: one table drives the writer and the reader -----------------------------------
 
 
 # message, its native bytes for the others, for its author, its plain bytes for the others, for its author
