@@ -6,7 +6,6 @@ only such lines are taken, whose value is a text, a number, true or false; no op
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import os
 import re
@@ -15,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from charla.common.options import Option
-from charla.i18n import N_, LazyText, system_words
+from charla.i18n import N_, LazyText, system_words, typed_value
 from charla.protocol.text import clean
 
 LARGEST_FILE = 100_000
@@ -93,9 +92,7 @@ class ConfigFile:
     """The configuration file: what is in it, or why it cannot be used.  It is read once: it may be a pipe."""
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-        parser.add_argument("--config", nargs="?")  # without its file: the parser proper will complain
-        named = parser.parse_known_args(arguments)[0].config or environment.get("CHARLA_CONFIG", "")
+        named = typed_value("--config", arguments) or environment.get("CHARLA_CONFIG", "")
         usual = os.path.join(config_folder(environment), "client.toml")
         self.path = os.path.expanduser(named) or usual
         self._error: SettingsError | None = None

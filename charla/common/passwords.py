@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 import os
 import stat
 import threading
@@ -20,8 +19,6 @@ from charla.i18n import N_, LazyText, system_words
 from charla.protocol.greeting import is_native
 from charla.protocol.nicks import LEAVE_WORDS
 from charla.protocol.text import clean
-
-log = logging.getLogger("charla")
 
 MAX_PASSWORD = 1000
 """Bytes of UTF-8 in a password: it goes over the wire in one line."""
@@ -62,10 +59,10 @@ class Password:
         self._digest = _digest(text)
 
     @classmethod
-    def read(cls, path: str, warn: Callable[[LazyText], None] = log.warning) -> Password:
+    def read(cls, path: str, warn: Callable[[LazyText], None] | None = None) -> Password:
         """Return the password in the first line of a file; PasswordError when there is none to be had.
 
-        `warn` tells people when others can read the file, too.
+        `warn` tells people when others can read the file, too; without it that is recorded.
         """
         try:
             with open(path, "rb") as file:
@@ -94,6 +91,10 @@ class Password:
         # On Windows these bits say nothing about who can read it.
         if os.name == "posix" and stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 and not alone:
             words = N_("others on this machine can use the password file '{path}': chmod 600 it")
+            if warn is None:
+                import logging  # not at the start of every client: that takes 4 ms
+
+                warn = logging.getLogger("charla").warning
             warn(LazyText(words, path=path))
         return cls(text)
 

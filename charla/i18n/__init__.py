@@ -18,6 +18,7 @@ import re
 import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise, takewhile
 
 from charla.package_data import data_names, read_data
 
@@ -140,7 +141,7 @@ def choose(arguments: Sequence[str], environment: Mapping[str, str], configured:
     nothing), and the locale (`preferred`).  ValueError(what was asked for): there is no such language; the
     locale alone may ask for one in vain.
     """
-    wanted = _option(arguments) or environment.get(VARIABLE, "") or configured
+    wanted = typed_value("--lang", arguments) or environment.get(VARIABLE, "") or configured
     if not wanted:
         return preferred(environment)
     code = _match(wanted)
@@ -169,16 +170,18 @@ def _match(locale: str) -> str | None:
     return there.get(name) or there.get(name.partition("_")[0])
 
 
-def _option(arguments: Sequence[str]) -> str:
-    """Return what --lang says; empty without one, and where it says nothing: the program's parser complains.
+def typed_value(flag: str, arguments: Sequence[str]) -> str:
+    """Return what is typed behind an option, the last time; empty: nothing, or its parser will complain.
 
-    Before that parser is made: it speaks the language that is to be found here.
+    For what has to be known before that parser is made: it speaks the language that is to be found here.
     """
-    import argparse  # not for bots, which import this too
-
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--lang", nargs="?", default="")
-    return parser.parse_known_args(list(arguments))[0].lang or ""
+    value = ""
+    for argument, following in pairwise([*takewhile("--".__ne__, arguments), ""]):
+        if argument == flag:
+            value = "" if following.startswith("-") else following
+        elif argument.startswith(f"{flag}="):
+            value = argument.removeprefix(f"{flag}=")
+    return value
 
 
 def speak(arguments: Sequence[str], environment: Mapping[str, str], configured: str = "") -> None:
