@@ -63,7 +63,8 @@ def start(stack: ExitStack) -> Start:
 def test_no_console_is_needed() -> None:
     code = (
         "import sys; from charla.client.network import thread; "
-        "sys.exit(any('display' in m or 'terminal' in m or m == 'readline' for m in sys.modules))"
+        "rooms = tuple(f'charla.client.{room}' for room in ('display', 'terminal', 'chat', 'script')); "
+        "sys.exit(any(name.startswith(rooms) or name == 'readline' for name in sys.modules))"
     )
     assert subprocess.call([sys.executable, "-c", code], cwd=ROOT) == 0
 
