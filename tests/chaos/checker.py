@@ -19,7 +19,8 @@ What is demanded:
             shown at a join has no hole up to that join, or up to where the link was cut.  Who was told
             privately, was cut off and never came back: the author is told by UNREAD.
 * leaked    A private message is in its author's and its addressee's records alone; and it never is public.
-* gap       Every id from 1 on is in somebody's record, unless nobody who could have it was there to the end.
+* gap       Every id behind the first one that somebody has is in somebody's record, unless nobody who could
+            have it was there to the end.
 * time      A higher id never has a lower time.
 
 *Present*: a record is answerable for the ids after its own join, up to
@@ -40,7 +41,8 @@ What may not be demanded:
   the room and have no answerable record that far; or, behind the leave of a lost one, a seat that told them
   something and has no answerable record that far.  Each explains one gap.
 * A seat that nobody recorded may exist: the connection broke between HELLO and WELCOME.  It can be joined
-  under, told to, and lost, but it cannot speak.
+  under, told to, and lost, but it cannot speak.  If nobody else was in, nobody was told that it came and
+  went: so a gap before the first id that somebody has is none.
 * A server without --db, short of memory (`forgetful`), may say at a resume that events are lost; and of who
   did not come back nobody knows what the last resume, which broke, had said.  So of these nothing is
   demanded then but that nothing in the record is doubled, swapped, altered or leaked; and gaps are nobody's
@@ -414,7 +416,8 @@ class _Check:
                 self._before[number] = before
             elif self._log[number].kind != "unread":
                 before = number
-        gaps = list(self._sitting_at)
+        first = min(self._log, default=0)
+        gaps = [gap for gap in self._sitting_at if gap > first]
         witnesses = [*self._possible_messages(), *self._possible_unreads()]
         # So many have no innocent explanation, and would take for ever to match.
         for gap in _unmatched(gaps, witnesses) if len(gaps) < MANY_GAPS else gaps:

@@ -33,10 +33,10 @@ from chaos.records import (
 class PerfectRoom:
     """Makes the records of a room that does everything right, with people who come, go and are cut off."""
 
-    def __init__(self, seed: int, people: int = 6, steps: int = 400) -> None:
+    def __init__(self, seed: int, people: int = 6, steps: int = 400, before: int = 0) -> None:
         self.random = random.Random(seed)
         self.records: list[Record] = []
-        self.end = 0  # the id of the newest event
+        self.end = before  # the id of the newest event
         self.time = 1_000
         self._nicks: dict[Record, str] = {}  # who is in
         self._tags: dict[Record, int] = {}
@@ -186,6 +186,12 @@ SEEDS = range(8)
 @pytest.mark.parametrize("seed", range(40))
 def test_nothing_is_found_in_what_is_right(seed: int) -> None:
     room = PerfectRoom(seed)
+    assert check(room.records, room.end) == []
+
+
+def test_whom_nobody_recorded_and_nobody_met_leaves_no_gap() -> None:
+    """The very first one was cut off before the welcome, and was gone before the others came: two events."""
+    room = PerfectRoom(1, before=2)
     assert check(room.records, room.end) == []
 
 
