@@ -65,7 +65,7 @@ def template() -> Catalog:
     catalog = Catalog(project="Charla", charset="utf-8", fuzzy=False)
     for path in sorted((ROOT / "charla").rglob("*.py")):
         for message in messages(ast.parse(path.read_text())):
-            catalog.add(message, locations=[(path.name, 0)])
+            catalog.add(message, locations=[(path.relative_to(ROOT / "charla").as_posix(), 0)])
     for words in ARGPARSE:
         catalog.add(words, locations=[("argparse", 0)])
     return catalog
