@@ -54,7 +54,9 @@ pyz:  ## write charla.pyz: both programs in one file, to hand round
 	find $(PYZ).d -name __pycache__ -prune -exec rm -rf {} +
 	find $(PYZ).d -exec touch -t 198001010000 {} + && chmod -R u=rwX,go=rX $(PYZ).d
 	$(PYTHON) -m zipapp $(PYZ).d --compress --python '/usr/bin/env python3' --output $(PYZ)
+	chmod a+rx $(PYZ)
 	rm -rf $(PYZ).d
+	@echo "Hand $(PYZ) round: python3 $(PYZ) is the client, python3 $(PYZ) server the server."
 
 bench:  ## measure against ncat --broker and ngIRCd (apt install ncat ngircd gcc)
 	$(PYTHON) bench/bench.py $(ARGS)

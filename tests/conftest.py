@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,15 @@ from typing import Any
 import pytest
 from support import DEADLINE, LineClient, ServerProgram, eventually, terminal
 from support.forkserver import ForkServer
+from support.scripted import FakeServer
+from support.table import Table
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from charla import i18n
 from charla.client import app as client
 from charla.server import app as server_module
 from charla.server.server import Limits, Server
+from charla.server.storage.database import Storage
 
 
 def pytest_configure() -> None:
@@ -186,6 +189,39 @@ def connect(stack: ExitStack) -> Callable[..., LineClient]:
         return stack.enter_context(LineClient(server.address, **options))
 
     return open_client
+
+
+@pytest.fixture
+def fake(stack: ExitStack) -> FakeServer:
+    """Return a server that says nothing by itself."""
+    server = FakeServer()
+    stack.callback(server.close)
+    return server
+
+
+@pytest.fixture
+def sit(stack: ExitStack) -> Callable[..., Table]:
+    """Make rooms without threads: `sit(history=5)`."""
+
+    def make(**options: Any) -> Table:
+        table = Table(**options)
+        stack.callback(table.close)
+        return table
+
+    return make
+
+
+@pytest.fixture
+def table(sit: Callable[..., Table]) -> Table:
+    """Return a room without threads."""
+    return sit()
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[Storage]:
+    """Return a new log file."""
+    with closing(Storage(str(tmp_path / "room.db"))) as storage:
+        yield storage
 
 
 @pytest.fixture

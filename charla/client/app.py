@@ -1,4 +1,4 @@
-"""The client put together: options, console, network, and who talks: a person or a script.
+"""The client put together: its options, a console, the network, and a person or a script that talks.
 
 All of it runs in the main thread.  What only some need is imported where they need it: so the client starts
 sooner.

@@ -1,4 +1,4 @@
-"""Passwords: one that a server asks for, and the throttle that slows down who guesses.
+"""Passwords: one that a server asks for, and the throttle that slows down whoever guesses.
 
 No password is ever in a record, an error or a repr.
 """

@@ -42,7 +42,7 @@ WHO_PAGE = 50
 """Nicks on a page of /who: the longest page, 50 x 24 characters of 4 bytes, fits in MAX_LINE."""
 
 HISTORY_AT_JOIN = 50
-"""Public messages that who joins is shown, at the most: two screens of a terminal."""
+"""Public messages that somebody who joins is shown at the most: two screens of a terminal."""
 
 HISTORY_ASKED = 100
 """Public messages that /history shows when no number is given."""
@@ -308,7 +308,7 @@ class Announce:
 @_native("TOPIC", TEXT)
 @dataclass(frozen=True, slots=True)
 class SetTopic:
-    """Moderators: make `text` what is shown to who joins; empty: nothing is."""
+    """Moderators: show `text` to everybody who joins; if it is empty, show nothing."""
 
     text: str
     tag: int = 0

@@ -22,7 +22,7 @@ from charla.protocol.commands import (
     SetTopic,
 )
 from charla.protocol.dialect import Dialect
-from charla.protocol.fields import OWN_TAG, Field, escape, read_number
+from charla.protocol.fields import BAN_TIME, MUTE_TIME, OWN_TAG, Field, escape, read_number
 from charla.protocol.messages import MESSAGE_LAYOUTS, Acted, HistoryEntry, Message, Said
 from charla.protocol.text import Refused, clean
 
@@ -156,16 +156,22 @@ def _read_past(field: str) -> Said | Acted:
 
 
 def _reader(make: Callable[..., Command], fields: tuple[Field, ...]) -> Callable[[str, int], Command]:
-    """Return what reads a command, from what stands behind its tag.  The first mistake is told."""
+    """Return what reads a command, from what stands behind its tag.
+
+    Of several mistakes the first is told, that of a time before all others.
+    """
     if not fields:
         return lambda _, tag: make(tag)
     if len(fields) == 1:  # the path of nearly everything
         read = fields[0].read
         return lambda rest, tag: make(read(rest), tag)
 
+    order = sorted(range(len(fields)), key=lambda place: fields[place] not in (BAN_TIME, MUTE_TIME))
+
     def read_fields(rest: str, tag: int) -> Command:
         given = [*rest.split(" ", len(fields) - 1), *[""] * len(fields)]  # those that are missing are empty
-        return make(*(field.read(text) for field, text in zip(fields, given, strict=False)), tag)
+        read = {place: fields[place].read(given[place]) for place in order}
+        return make(*(read[place] for place in range(len(fields))), tag)
 
     return read_fields
 

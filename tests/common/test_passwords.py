@@ -1,4 +1,4 @@
-"""Passwords: what can be one, what is never shown, and the guard that slows down who guesses."""
+"""Passwords: what can be one, what is never shown, and the throttle that slows down who guesses."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_a_file_of_ones_own_and_one_of_systemds_are_not_warned_of(
     assert not caplog.text
 
 
-# ---- the guard ------------------------------------------------------------------------------------
+# ---- the throttle ------------------------------------------------------------------------------------
 
 
 class Clock:
@@ -211,115 +211,115 @@ def clock() -> Clock:
 
 
 def test_who_was_never_wrong_does_not_wait(clock: Clock) -> None:
-    guard = GuessThrottle(clock)
+    throttle = GuessThrottle(clock)
     for _ in range(100):
-        assert guard.judge("a", right=True) == 0
+        assert throttle.judge("a", right=True) == 0
 
 
-def fail(guard: GuessThrottle, clock: Clock, origin: str, times: int = 1) -> None:
+def fail(throttle: GuessThrottle, clock: Clock, origin: str, times: int = 1) -> None:
     """Have wrong ones judged, each as soon as it may be."""
     for _ in range(times):
-        while seconds := guard.judge(origin, right=False):
+        while seconds := throttle.judge(origin, right=False):
             clock.now += seconds
 
 
 def test_each_wrong_one_doubles_the_wait_up_to_8_s(clock: Clock) -> None:
-    guard = GuessThrottle(clock)
+    throttle = GuessThrottle(clock)
     waits = []
     for _ in range(10):
-        assert guard.judge("a", right=False) == 0
-        waits.append(guard.judge("a", right=False))
+        assert throttle.judge("a", right=False) == 0
+        waits.append(throttle.judge("a", right=False))
         clock.now += waits[-1]
     assert waits == [0.5, 1, 2, 4, 8, 8, 8, 8, 8, 8]
-    assert guard.judge("b", right=False) == 0, "somebody else pays for it"
+    assert throttle.judge("b", right=False) == 0, "somebody else pays for it"
 
 
 def test_who_waits_is_told_how_long_and_takes_no_place(clock: Clock) -> None:
-    guard = GuessThrottle(clock)
-    fail(guard, clock, "a")
+    throttle = GuessThrottle(clock)
+    fail(throttle, clock, "a")
     clock.now += 0.4
     for _ in range(100):  # they hang up meanwhile
-        assert guard.judge("a", right=False) == pytest.approx(0.1)
+        assert throttle.judge("a", right=False) == pytest.approx(0.1)
     clock.now += 0.11
-    assert guard.judge("a", right=True) == 0
+    assert throttle.judge("a", right=True) == 0
 
 
 def test_of_those_that_wait_one_is_judged_and_a_wrong_one_has_the_others_wait_on(clock: Clock) -> None:
-    guard = GuessThrottle(clock)
-    fail(guard, clock, "a", times=2)
-    assert [guard.judge("a", right=False) for _ in range(4)] == [1, 1, 1, 1]
+    throttle = GuessThrottle(clock)
+    fail(throttle, clock, "a", times=2)
+    assert [throttle.judge("a", right=False) for _ in range(4)] == [1, 1, 1, 1]
     clock.now += 1
-    assert [guard.judge("a", right=False) for _ in range(4)] == [0, 2, 2, 2]
+    assert [throttle.judge("a", right=False) for _ in range(4)] == [0, 2, 2, 2]
 
 
 def test_a_class_that_knows_the_password_comes_in_at_once_behind_a_typo(clock: Clock) -> None:
-    guard = GuessThrottle(clock)
-    fail(guard, clock, "a")
+    throttle = GuessThrottle(clock)
+    fail(throttle, clock, "a")
     clock.now += 0.5
-    assert [guard.judge("a", right=True) for _ in range(30)] == [0] * 30
+    assert [throttle.judge("a", right=True) for _ in range(30)] == [0] * 30
 
 
 def test_a_thousand_guesses_at_once_are_one_guess(clock: Clock) -> None:
-    guard = GuessThrottle(clock)
-    assert [guard.judge("a", right=False) for _ in range(1000)] == [0] + [0.5] * 999
+    throttle = GuessThrottle(clock)
+    assert [throttle.judge("a", right=False) for _ in range(1000)] == [0] + [0.5] * 999
 
 
 def test_a_thousand_wrong_ones_wait_8_s_and_no_more(clock: Clock) -> None:
-    guard = GuessThrottle(clock)
-    fail(guard, clock, "a", times=5000)
-    assert guard.judge("a", right=True) == LONGEST_DELAY
+    throttle = GuessThrottle(clock)
+    fail(throttle, clock, "a", times=5000)
+    assert throttle.judge("a", right=True) == LONGEST_DELAY
 
 
 def test_a_right_one_makes_up_for_one_wrong_one_alone(clock: Clock) -> None:
-    guard = GuessThrottle(clock)
-    fail(guard, clock, "a", times=4)
+    throttle = GuessThrottle(clock)
+    fail(throttle, clock, "a", times=4)
     clock.now += 4
-    assert guard.judge("a", right=True) == 0
-    fail(guard, clock, "a")
-    assert guard.judge("a", right=True) == 4, "as the fourth, not as the fifth"
+    assert throttle.judge("a", right=True) == 0
+    fail(throttle, clock, "a")
+    assert throttle.judge("a", right=True) == 4, "as the fourth, not as the fifth"
     clock.now += 4
     for _ in range(10):
-        assert guard.judge("a", right=True) == 0
-    fail(guard, clock, "a")
-    assert guard.judge("a", right=True) == 0.5, "right ones were saved up"
+        assert throttle.judge("a", right=True) == 0
+    fail(throttle, clock, "a")
+    assert throttle.judge("a", right=True) == 0.5, "right ones were saved up"
 
 
 def test_it_is_forgotten_ten_minutes_after_the_last_wrong_one(clock: Clock) -> None:
-    guard = GuessThrottle(clock)
-    fail(guard, clock, "a", times=8)
+    throttle = GuessThrottle(clock)
+    fail(throttle, clock, "a", times=8)
     clock.now += 599
-    fail(guard, clock, "a")
-    assert guard.judge("a", right=True) == 8
+    fail(throttle, clock, "a")
+    assert throttle.judge("a", right=True) == 8
     clock.now += 601
-    fail(guard, clock, "a")
-    assert guard.judge("a", right=True) == 0.5
+    fail(throttle, clock, "a")
+    assert throttle.judge("a", right=True) == 0.5
 
 
 def test_a_flood_of_origins_takes_bounded_memory_and_the_newest_are_kept(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passwords, "MAX_ORIGINS", 100)
-    guard = GuessThrottle(clock)
+    throttle = GuessThrottle(clock)
     for n in range(1000):
-        fail(guard, clock, str(n))
+        fail(throttle, clock, str(n))
         if n % 50 == 0:
-            fail(guard, clock, "stubborn")
-    assert len(guard._suspects) == 100
-    fail(guard, clock, "stubborn")
-    assert guard.judge("stubborn", right=True) == LONGEST_DELAY
-    assert guard._suspects.keys() >= {"999"}
-    assert guard.judge("0", right=False) == 0
+            fail(throttle, clock, "stubborn")
+    assert len(throttle._suspects) == 100
+    fail(throttle, clock, "stubborn")
+    assert throttle.judge("stubborn", right=True) == LONGEST_DELAY
+    assert throttle._suspects.keys() >= {"999"}
+    assert throttle.judge("0", right=False) == 0
 
 
 def test_of_many_threads_at_once_one_is_judged(clock: Clock) -> None:
-    guard = GuessThrottle(clock)
+    throttle = GuessThrottle(clock)
     answers: list[float] = []
     together = threading.Barrier(8)
 
     def attempt() -> None:
         together.wait(DEADLINE)
         for _ in range(500):
-            answers.append(guard.judge("a", right=False))
+            answers.append(throttle.judge("a", right=False))
 
     threads = [threading.Thread(target=attempt) for _ in range(8)]
     for thread in threads:

@@ -90,13 +90,6 @@ def start(tmp_path: Path, stack: ExitStack) -> Callable[..., Bot]:
     return started
 
 
-@pytest.fixture
-def fake(stack: ExitStack) -> FakeServer:
-    fake = FakeServer()
-    stack.callback(fake.close)
-    return fake
-
-
 def address(server: RunningServer) -> tuple[str, str]:
     host, port = server.address[:2]
     return host, str(port)

@@ -39,14 +39,6 @@ DAY = 24 * 60 * 60 * 1000
 PASTE = "\x1b[200~{}\x1b[201~"
 
 
-@pytest.fixture
-def fake(stack: ExitStack) -> FakeServer:
-    """Return a server that says nothing by itself."""
-    server = FakeServer()
-    stack.callback(server.close)
-    return server
-
-
 @pytest.fixture(params=["stock", "prompt"])
 def kind(request: pytest.FixtureRequest) -> ConsoleKind:
     """Return which console the client has."""

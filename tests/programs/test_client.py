@@ -70,14 +70,6 @@ PASTE_MODE = re.compile(r"\x1b\[\?2004[hl]")  # what the console itself tells th
 
 
 @pytest.fixture
-def fake(stack: ExitStack) -> FakeServer:
-    """Return a server that says nothing by itself."""
-    server = FakeServer()
-    stack.callback(server.close)
-    return server
-
-
-@pytest.fixture
 def server(serve: Serve) -> RunningServer:
     """Return the real server, in this process, without a rate limit."""
     return serve()

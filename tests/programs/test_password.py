@@ -181,13 +181,13 @@ def test_a_seat_is_taken_up_again_with_the_password_alone(server: RunningServer,
 
 
 class Watched(GuessThrottle):
-    """A guard that remembers when it judged, and whether that was right."""
+    """A throttle that remembers when it judged, and whether that was right."""
 
     def __init__(self) -> None:
         super().__init__(self._look)
         self.judged: list[tuple[float, bool]] = []
         self._watching = threading.Lock()
-        self._now = 0.0  # what the guard goes by: to look again would be later
+        self._now = 0.0  # what the throttle goes by: to look again would be later
 
     def _look(self) -> float:
         self._now = time.monotonic()
@@ -206,30 +206,30 @@ class Watched(GuessThrottle):
 
 
 def watch(server: RunningServer, monkeypatch: pytest.MonkeyPatch, first: float) -> Watched:
-    """Put a guard of the test's own before the room's password."""
+    """Put a throttle of the test's own before the room's password."""
     monkeypatch.setattr(passwords, "FIRST_DELAY", first)
-    guard = Watched()
-    server.server._room_check = PasswordCheck(Password(SECRET), guard)
-    return guard
+    throttle = Watched()
+    server.server._room_check = PasswordCheck(Password(SECRET), throttle)
+    return throttle
 
 
 def test_each_wrong_one_makes_the_next_one_wait_longer(
     server: RunningServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guard = watch(server, monkeypatch, 0.02)
+    throttle = watch(server, monkeypatch, 0.02)
     eva = connect(server)
     eva.send("one\ntwo\n")
     eva.expect("PASSWORD", WRONG, "PASSWORD", WRONG, "PASSWORD")
     again = connect(server)  # it goes by the address: a new connection is no new start
     again.send("three\n")
     again.expect("PASSWORD", WRONG)
-    assert all(gap >= least for gap, least in zip(guard.gaps(), (0.02, 0.04), strict=True))
+    assert all(gap >= least for gap, least in zip(throttle.gaps(), (0.02, 0.04), strict=True))
 
 
 def test_parallel_guesses_are_judged_one_after_the_other(
     server: RunningServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guard = watch(server, monkeypatch, 0.02)
+    throttle = watch(server, monkeypatch, 0.02)
     first = connect(server)
     first.send("wrong\n")
     first.expect("PASSWORD", WRONG)
@@ -243,14 +243,14 @@ def test_parallel_guesses_are_judged_one_after_the_other(
 
     with ThreadPoolExecutor(len(guessing)) as pool:
         list(pool.map(guess, guessing))
-    assert len(guard.judged) == 1 + len(guessing)
-    assert all(gap >= 0.02 * 2**n for n, gap in enumerate(guard.gaps()))
+    assert len(throttle.judged) == 1 + len(guessing)
+    assert all(gap >= 0.02 * 2**n for n, gap in enumerate(throttle.gaps()))
 
 
 def test_who_would_have_to_wait_long_is_told_for_how_long_and_takes_no_place(
     server: RunningServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guard = watch(server, monkeypatch, 5.0)
+    throttle = watch(server, monkeypatch, 5.0)
     monkeypatch.setattr(password_check, "PATIENCE", 1.0)
     eva = connect(server)
     eva.send("wrong\n")
@@ -260,7 +260,7 @@ def test_who_would_have_to_wait_long_is_told_for_how_long_and_takes_no_place(
         ana.send(f"{SECRET}\n")
         ana.expect("PASSWORD", BESIDE_A_GUESSER, "* Goodbye.")
         assert ana.rest() == []
-    assert len(guard.judged) == 1
+    assert len(throttle.judged) == 1
 
 
 BESIDE_A_GUESSER = "! Too many wrong passwords came from your address: try again in 5 s. [too-many-guesses 5]"
@@ -324,13 +324,13 @@ LATE_TOO = "* You were dropped: no nickname came in time. Connect again when you
 def test_guesses_at_the_moderators_password_are_slowed_down_too(
     server: RunningServer, connect: Connect
 ) -> None:
-    guard = Watched()
-    server.server._moderators_check = PasswordCheck(Password("more-secret"), guard)
+    throttle = Watched()
+    server.server._moderators_check = PasswordCheck(Password("more-secret"), throttle)
     ana = unlock(connect(server))
     ana.join_native("ana")
     ana.send("MOD 1 one\nMOD 2 two\nMOD 3 tell-nobody\nSAY 4 hola\n")
     ana.expect(*(f"ERROR {tag} wrong-password" for tag in (1, 2, 3)))
-    assert all(gap >= least for gap, least in zip(guard.gaps(), (0.02, 0.04), strict=True))
+    assert all(gap >= least for gap, least in zip(throttle.gaps(), (0.02, 0.04), strict=True))
     said = ana.message()
     assert isinstance(said, Said)
     assert said.text == "hola"

@@ -7,7 +7,6 @@ searched.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
@@ -105,12 +104,6 @@ class Planted:
         assert found is None, f"{what}: {found[0][:300]!r}"
         for token in self.tokens:
             assert token.encode() not in data, f"{what} has a token"
-
-
-@pytest.fixture
-def table(stack: ExitStack) -> Table:
-    """Return a room without threads."""
-    return stack.enter_context(contextlib.closing(Table()))
 
 
 @pytest.fixture(params=["text", "json"])

@@ -58,14 +58,6 @@ CONSOLES = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def fake(stack: ExitStack) -> FakeServer:
-    """Return a server that says nothing by itself."""
-    server = FakeServer()
-    stack.callback(server.close)
-    return server
-
-
-@pytest.fixture
 def start(stack: ExitStack) -> Start:
     """Return what starts clients on terminals."""
     return Start(stack)

@@ -148,6 +148,23 @@ def test_a_native_line_is_refused(line: str, code: str, tag: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "refusal"),
+    [
+        ("BAN 1", ("malformed", "number")),
+        ("BAN 1  x", ("malformed", "number")),
+        ("BAN 1  99999999 why", ("duration",)),
+        ("BAN 1  0 why", ("malformed", "nick")),
+        ("MUTE 1  0", ("duration",)),
+        ("MUTE 1  5", ("malformed", "nick")),
+    ],
+)
+def test_of_several_mistakes_that_of_a_time_is_told(line: str, refusal: tuple[str, ...]) -> None:
+    with pytest.raises(Refused) as caught:
+        NATIVE.decode_command(line)
+    assert (caught.value.code, *caught.value.arguments) == refusal
+
+
+@pytest.mark.parametrize(
     ("line", "dialect", "command"),
     [
         ("ana", PLAIN, Hello("ana")),

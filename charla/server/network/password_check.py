@@ -1,4 +1,4 @@
-"""Passwords are judged by the reader of who gives them: they never come into the room."""
+"""A reader judges the passwords that its client gives: they never come into the room."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class PasswordCheck:
-    """A password, and what slows down whoever guesses.  Shared by all readers; the guard has a lock."""
+    """A password, and what slows down whoever guesses.  Shared by all readers; the throttle has a lock."""
 
     password: Password
-    guard: GuessThrottle = field(default_factory=GuessThrottle)
+    throttle: GuessThrottle = field(default_factory=GuessThrottle)
 
     def judge(self, typed: str, origin: str, wait: Callable[[float], bool]) -> Refused | None:
         """Return why a password is refused, None when it is right, after the time that wrong ones have cost.
@@ -33,7 +33,7 @@ class PasswordCheck:
         """
         right = self.password.matches(typed)
         give_up = time.monotonic() + PATIENCE
-        while delay := self.guard.judge(origin, right):
+        while delay := self.throttle.judge(origin, right):
             if time.monotonic() + delay > give_up or not wait(delay):
                 return Refused("too-many-guesses", str(math.ceil(delay)))
         return None if right else Refused("wrong-password")

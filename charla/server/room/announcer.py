@@ -76,7 +76,7 @@ class Announcer:
     def tell_coming_or_going(self, event: Joined | Left, people: int) -> None:
         """Tell of a join or a leave by name, or in a crowd of so many people as part of a count.
 
-        While the room closes nobody is told any more; who resumes when it is back finds it in the log.
+        While the room closes, nobody is told any more.  A session that resumes later finds it in the log.
         """
         if people >= self._crowd:
             self.log.append(event, to=NOBODY)
@@ -116,7 +116,7 @@ class Announcer:
         self.fanout.flush()
 
     def tell_if_not_stored(self, session: Session) -> None:
-        """Tell who joins that what is said is not kept, when that is so."""
+        """Tell a session that has just joined, if the log is not written any more."""
         if self._not_stored:
             self.tell_alone(session, self.log.append(self._not_stored_notice(), to=session.id))
 

@@ -1,4 +1,4 @@
-"""Who comes, goes and comes back: seats are given, kept while a link is down, and freed.
+"""People come, go and come back: they get a seat, keep it while their link is down, and free it.
 
 A connection belongs to one session at most; the map from one to the other is here, and changes with
 `Session.connection` in the same step.
@@ -89,7 +89,7 @@ class Membership:
             self._lobby.greet(connection)
 
     def take_seat(self, connection: Connection, item: TakeSeat) -> None:
-        """Seat a connection, or refuse; the reader is replied to."""
+        """Seat a connection, or refuse, and reply to its reader."""
         hello = item.hello
         connection.dialect = item.dialect
         if hello.resumes:
@@ -297,7 +297,7 @@ class Membership:
         )
         self._private_messages.link_lost(session)
         if len(self.absent) > self._max_absent:
-            # The youngest: who joins and drops again and again pushes out seats of his own.
+            # The youngest: somebody who joins and drops again and again pushes out only seats of their own.
             self._end(max(self.absent, key=lambda absent: absent.id), reason)
 
     def _unlink(self, session: Session) -> None:

@@ -16,6 +16,7 @@ from charla.common.addresses import is_loopback
 from charla.i18n import N_
 from charla.protocol.commands import (
     BANS_SHOWN,
+    MODERATORS_ONLY,
     Announce,
     AskBans,
     AskTopic,
@@ -62,20 +63,20 @@ class ModeratorCommands:
         # What changes something, and so is done once though it may be sent twice...
         self.changes: dict[type, Callable[[Session, Any], None]] = {
             Promote: self._promote,
-            Kick: self.for_moderators(self._kick),
-            Ban: self.for_moderators(self._ban),
-            Unban: self.for_moderators(self._unban),
-            Mute: self.for_moderators(self._mute),
-            Unmute: self.for_moderators(self._unmute),
-            Announce: self.for_moderators(self._announce),
-            SetTopic: self.for_moderators(self._set_topic),
-            SetQuiet: self.for_moderators(self._set_quiet),
+            Kick: self._kick,
+            Ban: self._ban,
+            Unban: self._unban,
+            Mute: self._mute,
+            Unmute: self._unmute,
+            Announce: self._announce,
+            SetTopic: self._set_topic,
+            SetQuiet: self._set_quiet,
         }
         # ...and what only asks.
         self.questions: dict[type, Callable[[Session, Any], None]] = {
             AskForPassword: self._ask_for_password,
             AskTopic: self._topic,
-            AskBans: self.for_moderators(self._bans),
+            AskBans: self._bans,
         }
 
     # ---- becoming one ----------------------------------------------------------------------------
@@ -90,8 +91,10 @@ class ModeratorCommands:
         self._log.save_session(session.id, session.row())
         self._tell("mod", session, promote.tag)
 
-    def for_moderators(self, do: Callable[[Session, Any], None]) -> Callable[[Session, Any], None]:
-        """Return `do` for commands of moderators: it is refused to others."""
+    def permit(self, kind: type, do: Callable[[Session, Any], None]) -> Callable[[Session, Any], None]:
+        """Return `do`; if commands of that kind are for moderators only, what refuses them to others."""
+        if kind not in MODERATORS_ONLY:
+            return do
 
         def do_for_moderator(session: Session, command: Any) -> None:
             if not self._allowed:

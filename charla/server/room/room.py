@@ -108,12 +108,11 @@ class Room:
             self.announcer, self.membership, rules, allowed=has_moderators, clock=wall_clock
         )
         changes = {**commands.changes, **moderators.changes}
+        questions = {**commands.questions, **moderators.questions, AskStatus: self._status}
         # What somebody with a seat can ask, and what does it.
         self._asked: dict[type, Callable[[Session, Any], None]] = {
-            **{command: commands.once(do) for command, do in changes.items()},
-            **commands.questions,
-            **moderators.questions,
-            AskStatus: moderators.for_moderators(self._status),
+            **{kind: commands.once(moderators.permit(kind, do)) for kind, do in changes.items()},
+            **{kind: moderators.permit(kind, do) for kind, do in questions.items()},
             Ping: self._ping,
             Pong: self._pong,
             Leave: self._leave,

@@ -1,7 +1,7 @@
 """Slices of the log: what the room has a reader read for its client, in memory or on the disk.
 
 The room thread takes a slice, and gives it to the reader, which iterates over it: so the disk is read on the
-reader's thread.  A slice never changes, and who iterates over it does not see where its events lie.
+reader's thread.  A slice never changes, and the reader does not see where its events lie.
 """
 
 from __future__ import annotations

@@ -42,14 +42,6 @@ from charla.protocol.text import Refused
 
 
 @pytest.fixture
-def fake(stack: ExitStack) -> FakeServer:
-    """Return a server that says nothing by itself."""
-    server = FakeServer()
-    stack.callback(server.close)
-    return server
-
-
-@pytest.fixture
 def start(stack: ExitStack) -> Start:
     """Return what starts networks."""
     return Start(stack)

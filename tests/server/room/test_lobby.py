@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import ExitStack
 
 import pytest
 from support.table import HANDSHAKE, Table
@@ -23,18 +22,6 @@ CROWDED = (
     "the longest. Try again."
 )
 LATE = "* You were dropped: no nickname came in time. Connect again when you have one."
-
-
-@pytest.fixture
-def sit(stack: ExitStack) -> Sit:
-    """Make rooms: `sit(max_waiting=3)`."""
-
-    def make(**options: object) -> Table:
-        table = Table(**options)  # type: ignore[arg-type]
-        stack.callback(table.close)
-        return table
-
-    return make
 
 
 def told(table: Table, connection: Connection) -> list[str]:

@@ -50,11 +50,6 @@ def sit(stack: ExitStack) -> Sit:
 
 
 @pytest.fixture
-def table(sit: Sit) -> Table:
-    return sit()
-
-
-@pytest.fixture
 def path(tmp_path: Path) -> str:
     return str(tmp_path / "room.db")
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from support.table import GRACE, Table, short
@@ -20,29 +18,6 @@ from charla.server.room import private_messages
 from charla.server.storage.database import Storage
 
 Sit = Callable[..., Table]
-
-
-@pytest.fixture
-def sit(stack: ExitStack) -> Sit:
-    """Make rooms: `sit(history=5)`."""
-
-    def make(**options: object) -> Table:
-        table = Table(**options)  # type: ignore[arg-type]
-        stack.callback(table.close)
-        return table
-
-    return make
-
-
-@pytest.fixture
-def table(sit: Sit) -> Table:
-    return sit()
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Iterator[Storage]:
-    with closing(Storage(str(tmp_path / "room.db"))) as storage:
-        yield storage
 
 
 # ---- until both ends have them -----------------------------------------------------------------------

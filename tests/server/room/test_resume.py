@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
-from pathlib import Path
+from collections.abc import Callable
 from queue import SimpleQueue
 
 import pytest
@@ -42,29 +40,6 @@ from charla.server.storage.database import Storage
 from charla.server.storage.slices import DiskSlice, HistorySlice, ReplaySlice
 
 Sit = Callable[..., Table]
-
-
-@pytest.fixture
-def sit(stack: ExitStack) -> Sit:
-    """Make rooms: `sit(history=5)`."""
-
-    def make(**options: object) -> Table:
-        table = Table(**options)  # type: ignore[arg-type]
-        stack.callback(table.close)
-        return table
-
-    return make
-
-
-@pytest.fixture
-def table(sit: Sit) -> Table:
-    return sit()
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Iterator[Storage]:
-    with closing(Storage(str(tmp_path / "room.db"))) as storage:
-        yield storage
 
 
 # ---- a link that drops ---------------------------------------------------------------------------

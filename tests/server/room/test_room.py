@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from support.table import Table
@@ -15,13 +15,6 @@ from charla.protocol.native import NATIVE
 from charla.protocol.plain import PLAIN
 from charla.protocol.text import Refused
 from charla.server.delivery.requests import Close, Ended, NoSeat
-
-
-@pytest.fixture
-def table() -> Iterator[Table]:
-    table = Table()
-    yield table
-    table.close()
 
 
 def test_everyone_is_told_and_the_author_gets_a_confirmation_or_nothing(table: Table) -> None:
