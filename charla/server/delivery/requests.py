@@ -1,15 +1,15 @@
-"""What readers hand the room, besides the commands of their clients, and what it replies.
+"""What readers ask the room for, besides the commands of their clients, and what it replies.
 
 A reader does all that one connection costs.  So where a client asks for much (a long resume, a history),
 the room only gives its reader a slice of the log, and the reader comes back with bytes, a chunk at a time:
 
     reader                              room
     TakeSeat (with a token)  ------>    where the session stands: a ReplaySlice
-    Chunk, Chunk...          ------>    each is replied to when the client's socket has taken it
+    Chunk, Chunk...          ------>    replies to each when the client's socket has taken it
     CatchUp                  ------>    what has happened meanwhile: another ReplaySlice; or, when it is
                                         little, the room sends it, and the session is live
 
-Every item with a `reply` is replied to once; the reader waits for that, and reads nothing meanwhile.
+The room replies once to every item with a `reply`; its reader waits for that, and reads nothing meanwhile.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class AskHistory:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Send these bytes; replied to when the socket has taken all that waits for it."""
+    """Send these bytes; the room replies when the socket has taken all that waits for it."""
 
     data: bytes
     reply: SimpleQueue[Reply]

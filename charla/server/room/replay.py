@@ -112,7 +112,7 @@ class CatchingUp:
     # ---- chunks ----------------------------------------------------------------------------------
 
     def send(self, session: Session, chunk: Chunk) -> None:
-        """Send what a reader has prepared; it is replied to when the socket has taken it."""
+        """Send what a reader has prepared, and reply to it when the socket has taken that."""
         assert session.connection is not None
         self._fanout.send_raw(session.connection, chunk.data)
         self._chunks.append((session.connection, chunk.reply))

@@ -1,4 +1,4 @@
-"""Slices of the log: who iterates over one does not see where its events lie."""
+"""Slices of the log: the same events come out, wherever they lie."""
 
 from __future__ import annotations
 
