@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import DEADLINE, LineClient, ServerProgram, eventually, terminal
+from support import DEADLINE, LineClient, ServerProgram, eventually, forkserver
 from support.forkserver import ForkServer
 from support.scripted import FakeServer
 from support.table import Table
@@ -103,9 +103,12 @@ def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 @pytest.fixture(autouse=True, scope="session")
 def _fork_server(request: pytest.FixtureRequest, _nobodys_settings: None) -> Iterator[None]:
-    """Start the fork server, if any test may start a program on a terminal."""
-    wanted = any("stack" in getattr(item, "fixturenames", ()) for item in request.session.items)
-    terminal.fork_server = server = ForkServer.start() if wanted else None
+    """Start the fork server, if any test may start a program."""
+    wanted = any(
+        "stack" in getattr(item, "fixturenames", ()) or item.path.stem in _PROGRAMS
+        for item in request.session.items
+    )
+    forkserver.server = server = ForkServer.start() if wanted else None
     yield
     if server is not None:
         server.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,12 @@ FLOORS = (
 )
 """From the ground up.  A room may import itself and what is on lower floors."""
 
-MODULES = {
-    path.relative_to(ROOT).with_suffix(""): ast.parse(path.read_text())
-    for path in sorted((ROOT / "charla").rglob("*.py"))
-}
+MODULES = [path.relative_to(ROOT).with_suffix("") for path in sorted((ROOT / "charla").rglob("*.py"))]
+
+
+@cache  # and read by the tests: every process of the suite imports this module
+def tree_of(module: Path) -> ast.Module:
+    return ast.parse((ROOT / module.with_suffix(".py")).read_text())
 
 
 def room_of(module: str) -> str:
@@ -72,7 +75,7 @@ def test_a_module_imports_only_what_lies_below_its_room(path: Path) -> None:
     room = room_of(".".join(path.parts))
     wrong = [
         f"{path}.py:{line} imports {name}"
-        for line, name in imports(MODULES[path])
+        for line, name in imports(tree_of(path))
         if not is_allowed(room, room_of(name))
     ]
     assert not wrong
@@ -80,8 +83,12 @@ def test_a_module_imports_only_what_lies_below_its_room(path: Path) -> None:
 
 def test_no_import_is_for_types_alone() -> None:
     names = {
-        path: [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "TYPE_CHECKING"]
-        for path, tree in MODULES.items()
+        path: [
+            node
+            for node in ast.walk(tree_of(path))
+            if isinstance(node, ast.Name) and node.id == "TYPE_CHECKING"
+        ]
+        for path in MODULES
     }
     assert not [path for path, found in names.items() if found]
 
@@ -89,8 +96,8 @@ def test_no_import_is_for_types_alone() -> None:
 def test_modules_do_not_import_each_other_in_a_circle() -> None:
     known = {".".join(path.parts).removesuffix(".__init__") for path in MODULES}
     below = {
-        ".".join(path.parts).removesuffix(".__init__"): {name for _, name in imports(tree)} & known
-        for path, tree in MODULES.items()
+        ".".join(path.parts).removesuffix(".__init__"): {name for _, name in imports(tree_of(path))} & known
+        for path in MODULES
     }
     while below:
         ground = {name for name, others in below.items() if not (others - {name}) & below.keys()}
@@ -105,4 +112,4 @@ def test_a_module_fits_in_one_head(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__"], ids=str)
 def test_every_room_says_what_it_is_for(path: Path) -> None:
-    assert ast.get_docstring(MODULES[path])
+    assert ast.get_docstring(tree_of(path))

@@ -9,17 +9,17 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from charla.protocol.commands import Command, Hello
 from charla.protocol.messages import Message, Welcome
 from charla.protocol.native import NATIVE
+from support import forkserver
 
 _Self = TypeVar("_Self")
 
@@ -128,23 +128,28 @@ class Program:
         *arguments: str,
         stdin: int = subprocess.DEVNULL,
         environment: Mapping[str, str] | None = None,
-        command: Sequence[str] = (sys.executable,),
+        command: Sequence[str] | None = None,
         folder: Path = ROOT,
     ) -> None:
+        """Start `python3 arguments`, or the `command` with them, with `environment` beside the usual one."""
         clean = {  # the same on every machine: in English, unless `environment` says otherwise
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("CHARLA_", "LC_")) and name not in ("LANGUAGE", "LANG")
         }
-        self.process = subprocess.Popen(
-            [*command, *arguments],
-            cwd=folder,
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**clean, **(environment or {})},
-            text=True,
-            encoding="utf-8",
+        given = dict(environment or {})
+        options: dict[str, Any] = {
+            "cwd": folder,
+            "stdin": stdin,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "env": clean | given,
+            "encoding": "utf-8",
+        }
+        self.process: subprocess.Popen[str] = (
+            forkserver.start_program(arguments, given, **options)
+            if command is None
+            else subprocess.Popen([*command, *arguments], **options)
         )
         self.output: list[str] = []
         self._changed = threading.Condition()  # guards `output` and `_ended`

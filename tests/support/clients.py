@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from contextlib import ExitStack
 from typing import Literal, Protocol
 
-from support import DEADLINE, ROOT
+from support import DEADLINE, ROOT, forkserver
 from support.scripted import FakeServer, Seat
 from support.terminal import Terminal
 
@@ -104,18 +103,12 @@ def _environment() -> dict[str, str]:
 
 def run(*arguments: str, text: bytes = b"", **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the client with pipes at all its ends."""
-    finished = subprocess.run(
-        [sys.executable, "client.py", *arguments],
-        input=text,
-        capture_output=True,
-        check=False,
-        timeout=DEADLINE,
-        cwd=ROOT,
-        env=_environment() | environment,
-    )
-    return subprocess.CompletedProcess(
-        finished.args, finished.returncode, finished.stdout.decode(), finished.stderr.decode()
-    )
+    with _start(("client.py", *arguments), environment) as process:
+        try:
+            output, errors = process.communicate(text, timeout=DEADLINE)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(process.args, process.returncode, output.decode(), errors.decode())
 
 
 def start_piped(
@@ -126,14 +119,19 @@ def start_piped(
     **environment: str,
 ) -> subprocess.Popen[bytes]:
     """Start the client with pipes at all its ends."""
-    process = subprocess.Popen(
-        [sys.executable, *program, "--port", server.port, "--nick", "bot", *options],
+    process = _start((*program, "--port", server.port, "--nick", "bot", *options), environment)
+    stack.enter_context(process)
+    stack.callback(process.kill)
+    return process
+
+
+def _start(arguments: tuple[str, ...], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    return forkserver.start_program(
+        arguments,
+        environment,
         cwd=ROOT,
         env=_environment() | {"TZ": "UTC"} | environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    stack.enter_context(process)
-    stack.callback(process.kill)
-    return process

@@ -1,15 +1,15 @@
-"""Programs on a terminal, forked from a process that has imported Charla already: a start takes 0.2 s less.
+"""Programs that are forked from a process that has imported Charla already: a start takes 0.2 s less.
 
-Hundreds of tests start the client on a terminal of their own, and do not test the start.  Each process of
-the suite has one *fork server*: this file as a program, with one thread, which imports what the client
-needs and then waits.  For each terminal it forks a process that becomes what `python3 client.py ...` would
-be: a session of its own with the terminal, its arguments, environment and standard streams; then it runs
-client.py.
+Hundreds of tests start the client or the server, and do not test the start.  Each process of the suite has
+one *fork server*: this file as a program, with one thread, which imports what both programs need and then
+waits.  At each request it forks a process that becomes what `python3 client.py ...` would be, with its
+arguments, environment and standard streams, on a terminal in a session of its own too; then that process
+runs client.py.
 
 The process that runs the tests is the parent of each of them, as if it had started them itself: the process
 that forks them ends at once, and a *subreaper* (prctl(2), Linux) gets the orphans of its descendants.
-Elsewhere, and where a test needs another start (another encoding, hidden modules, other programs), programs
-are started as people start them.
+Elsewhere, and when a test needs another start (another encoding, hidden modules, other programs), the tests
+start programs as people do.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, AnyStr
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -41,10 +41,19 @@ PRELOADED = (
     "charla.client.script.script",
     "charla.client.terminal.keyboard",
     "charla.client.terminal.prompt_console",
+    "charla.server.app",
+    "ssl",
+    "sqlite3",
 )
-"""Modules that a client needs.  Not readline, which looks at the environment when it is imported."""
+"""What the programs import.  Not readline, which looks at the environment when it is imported."""
 
-PROGRAMS = ("client.py", "tests/support/console_program.py", "tests/support/console_alone.py", "-c")
+PROGRAMS = (
+    "client.py",
+    "server.py",
+    "tests/support/console_program.py",
+    "tests/support/console_alone.py",
+    "-c",
+)
 
 LATER = ("LANG", "LC_ALL", "LC_CTYPE", "PYTHON")
 """Python looks at these when it starts: a program with such a variable of its own is started, not forked."""
@@ -97,13 +106,24 @@ class ForkServer:
         controller, terminal = os.openpty()
         try:
             fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *dimensions, 0, 0))
-            request = json.dumps([list(arguments), dict(environment), list(hidden)]).encode()
-            socket.send_fds(self._sock, [struct.pack("!I", len(request))], [terminal])
-            self._sock.sendall(request)
-            (pid,) = struct.unpack("!I", self._sock.recv(4, socket.MSG_WAITALL))
+            return self.ask([terminal], arguments, environment, str(ROOT), hidden), controller
         finally:
             os.close(terminal)
-        return pid, controller
+
+    def ask(
+        self,
+        descriptors: Sequence[int],
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: str,
+        hidden: Sequence[str] = (),
+    ) -> int:
+        """Have a process forked for a terminal, or for three standard streams; return its number."""
+        request = json.dumps([list(arguments), dict(environment), folder, list(hidden)]).encode()
+        socket.send_fds(self._sock, [struct.pack("!I", len(request))], descriptors)
+        self._sock.sendall(request)
+        pid: int = struct.unpack("!I", self._sock.recv(4, socket.MSG_WAITALL))[0]
+        return pid
 
     def close(self) -> None:
         """End it."""
@@ -111,13 +131,47 @@ class ForkServer:
         self._process.wait()
 
 
+class _Forked(subprocess.Popen[AnyStr]):
+    """A program that the fork server has forked, in the form that the standard library knows."""
+
+    def __init__(self, server: ForkServer, arguments: Sequence[str], **options: Any) -> None:
+        self._server = server
+        super().__init__(arguments, **options)
+
+    def _execute_child(self, *given: Any) -> None:
+        """Start the program; Popen calls this, with these arguments at the same places in 3.10 to 3.14."""
+        arguments, (folder, environment), pipes = given[0], given[5:7], given[10:16]
+        stdin, _, _, stdout, _, stderr = pipes
+        try:
+            self.pid = self._server.ask([stdin, stdout, stderr], arguments, environment, str(folder))
+            self._child_created = True
+        finally:
+            self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
+
+
+server: ForkServer | None = None
+"""The fork server of this process, which conftest.py starts; without one, programs are started."""
+
+
+def start_program(
+    arguments: Sequence[str], given: Mapping[str, str], **options: Any
+) -> subprocess.Popen[Any]:
+    """Start `python3 arguments` with pipes, by the fork server if it can; `given` is the test's environment.
+
+    The options are those of subprocess.Popen, stdin, stdout, stderr, cwd and env among them.
+    """
+    if server is not None and server.can_run(arguments, given):
+        return _Forked(server, arguments, **options)
+    return subprocess.Popen([sys.executable, *arguments], **options)
+
+
 # ---- the fork server, and what it forks ------------------------------------------------------------
 
 
-def serve(sock: socket.socket) -> tuple[list[str], dict[str, str], list[str]]:
+def serve(sock: socket.socket) -> tuple[list[str], dict[str, str], str, list[str]]:
     """Fork a process for each request; return in each of them, with what it is to run.  Exit at the end."""
     while True:
-        head, descriptors, _flags, _address = socket.recv_fds(sock, 4, 1)
+        head, descriptors, _flags, _address = socket.recv_fds(sock, 4, 3)
         if not head:
             os._exit(0)
         (size,) = struct.unpack("!I", head)
@@ -132,9 +186,14 @@ def serve(sock: socket.socket) -> tuple[list[str], dict[str, str], list[str]]:
             sock.close()
             os.close(pid_out)
             os.close(pid_in)
-            take_terminal(descriptors[0])
+            if len(descriptors) == 1:
+                os.setsid()
+                fcntl.ioctl(descriptors[0], termios.TIOCSCTTY, 0)
+                descriptors *= 3
+            take_streams(descriptors)
             return request  # type: ignore[no-any-return]
-        os.close(descriptors[0])
+        for descriptor in descriptors:
+            os.close(descriptor)
         os.close(pid_in)
         pid_bytes = os.read(pid_out, 4)
         os.close(pid_out)
@@ -142,24 +201,27 @@ def serve(sock: socket.socket) -> tuple[list[str], dict[str, str], list[str]]:
         sock.sendall(pid_bytes)
 
 
-def take_terminal(terminal: int) -> None:
-    """Begin a session on the terminal, with new standard streams."""
-    os.setsid()
-    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
-    for number in (0, 1, 2):
-        os.dup2(terminal, number)
-    os.close(terminal)
+def take_streams(descriptors: Sequence[int]) -> None:
+    """Have these as standard input, output and errors, in the way of a program that has just started."""
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+    for descriptor in set(descriptors):
+        os.close(descriptor)
     old: Any = sys.stdin
     sys.stdin = open(0, encoding=old.encoding, errors=old.errors, closefd=False)  # noqa: SIM115
     for number, name, errors in ((1, "stdout", old.errors), (2, "stderr", "backslashreplace")):
-        stream = open(number, "w", 1, encoding=old.encoding, errors=errors, closefd=False)  # noqa: SIM115
+        by_lines = number == 2 or os.isatty(number)
+        stream = open(  # noqa: SIM115
+            number, "w", 1 if by_lines else -1, encoding=old.encoding, errors=errors, closefd=False
+        )
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     sys.__stdin__ = sys.stdin  # type: ignore[misc]
 
 
-def become(arguments: list[str], environment: dict[str, str], hidden: list[str]) -> None:
-    """Be `python3 arguments` in this environment."""
+def become(arguments: list[str], environment: dict[str, str], folder: str, hidden: list[str]) -> None:
+    """Be `python3 arguments` in this environment and this folder."""
+    os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()

@@ -24,7 +24,7 @@ import pexpect  # type: ignore[import-untyped]
 import ptyprocess  # type: ignore[import-untyped]
 import pyte
 
-from support import DEADLINE, ROOT, eventually
+from support import DEADLINE, ROOT, eventually, forkserver
 from support.forkserver import ForkServer
 
 KEYS = {
@@ -45,9 +45,6 @@ KEYS = {
 
 # A folder in which prompt_toolkit is not to be had, whether it is installed or not.
 WITHOUT_PROMPT_TOOLKIT = str(ROOT / "tests" / "support" / "without_prompt_toolkit")
-
-fork_server: ForkServer | None = None
-"""The fork server of this process, which conftest.py starts; without one, programs are started."""
 
 
 class _Spawned(pexpect.spawn):  # type: ignore[misc]
@@ -135,6 +132,7 @@ class Terminal:
         hiding = {} if prompt_toolkit else {"PYTHONPATH": WITHOUT_PROMPT_TOOLKIT}
         everything = inherited | fixed | given | hiding
         options: dict[str, Any] = {"dimensions": (rows, columns), "env": everything, "cwd": str(ROOT)}
+        fork_server = forkserver.server
         if fork_server is not None and fork_server.can_run(arguments, given):
             hidden = () if prompt_toolkit else ("prompt_toolkit",)
             self._child = _Spawned(fork_server, hidden, *arguments, **options)

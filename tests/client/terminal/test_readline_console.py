@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from support import DEADLINE, ROOT, eventually
+from support import DEADLINE, eventually
 from support.terminal import KEYS, Terminal
 
-PROGRAM = str(ROOT / "tests" / "support" / "console_alone.py")
+PROGRAM = "tests/support/console_alone.py"
 
 
 class Alone(Terminal):
@@ -122,7 +122,7 @@ def test_a_longer_prompt_moves_a_text_of_several_rows(opened: Open) -> None:
     ana.wait_until(lambda: text[-1] in "".join(ana.rows()), "the text")
     ana.key("home")
     ana.type("beto:")
-    ana.wait_until(lambda: ana.all_rows()[0].startswith("ana -> beto"), "the prompt")
+    ana.wait_until(lambda: ana.rows()[0].startswith("ana -> beto"), "the prompt")
     ana.arrives("una fila", "otra fila")
     ana.wait_for("otra fila")
     ana.wait_until(lambda: len(ana.finds("private")) == 1, "the line")
