@@ -148,20 +148,26 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._ended = False
         self.printed = b""  # all that came from the program, as it came
+        self._entered = -1  # how much of that had come when Enter was pressed last
 
     # ---- typing ----------------------------------------------------------------------------------
 
     def type(self, text: str | bytes) -> None:
         """Type `text`, all at once, as a fast typist or a paste would."""
-        self._child.send(text)
+        self._send(text if isinstance(text, bytes) else text.encode())
 
     def key(self, name: str, times: int = 1) -> None:
         """Press a key of KEYS, `times` times."""
-        self._child.send(KEYS[name] * times)
+        self._send(KEYS[name].encode() * times)
 
     def enter(self, line: str) -> None:
         """Type `line` and press Enter."""
-        self._child.send(line + KEYS["enter"])
+        self._send((line + KEYS["enter"]).encode())
+
+    def _send(self, keys: bytes) -> None:
+        if KEYS["enter"].encode() in keys:
+            self._entered = len(self.printed)
+        self._child.send(keys)
 
     # ---- seeing ----------------------------------------------------------------------------------
 
@@ -238,10 +244,15 @@ class Terminal:
         return [row for row in self.all_rows() if re.search(pattern, row)]
 
     def wait_for_prompt(self, prompt: str, typed: str = "") -> None:
-        """Wait until the cursor stands behind `prompt` and `typed`, which are on one row, the last one."""
+        """Wait until the cursor stands behind `prompt` and `typed`, which are on one row, the last one.
+
+        A prompt at which Enter was pressed does not count: the screen shows it until the program prints more.
+        """
         line = prompt + typed
 
         def there() -> bool:
+            if len(self.printed) == self._entered:
+                return False
             row, column = self.cursor
             rows = self.rows()
             return rows[row] == line.rstrip() and column == len(line) and not any(rows[row + 1 :])
