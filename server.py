@@ -28,7 +28,13 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-import charla  # noqa: F401 - the one beside this file, also with python3 -P; it tells if Python is too old
+try:
+    import charla  # noqa: F401 - the one beside this file, also with python3 -P; it tells if Python is too old
+except ImportError:
+    sys.exit(
+        "server.py needs the folder charla beside it: copy both. "
+        "server.py necesita la carpeta charla a su lado: copia las dos cosas."
+    )
 
 del sys.path[0]
 

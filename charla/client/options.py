@@ -168,7 +168,7 @@ SCRIPTS = (
         N_("TEXT"),
         repeated=True,
     ),
-    _switch("json", N_("one JSON object a line, in and out, for programs: docs/BOTS.md")),
+    _switch("json", N_("one JSON object a line, in and out, for programs: docs/BOTS.md in Charla's sources")),
 )
 OPTIONS = (*CONNECTION, *SECURITY, *SCREEN, *SCRIPTS)
 
@@ -177,7 +177,7 @@ def _epilog() -> str:
     client = command("charla")
     shown = examples(
         (
-            (client, _("a server on this machine")),
+            (client, _("join the server on this machine")),
             (f"{client} --host 192.168.1.20 --nick ana", ""),
             (f"{client} --host chat.example --tls", _("nobody on the way can read or change what is said")),
             (f"{client} --nick bot --send hola", _("say it, wait until it is confirmed, leave")),

@@ -16,29 +16,35 @@ from functools import partial
 from itertools import pairwise
 from typing import Literal, NoReturn, TypeAlias
 
-from charla import __version__
+import charla
 from charla.i18n import _
 from charla.protocol.text import clean
 
 Program: TypeAlias = Literal["charla", "charla-server"]
 """The programs, as pip installs them (pyproject.toml)."""
 
-# What Python was given to run (sys.argv[0]), and how the client and the server are called then.
-_CALLED = (
-    (r"(^|[/\\])charla(-server)?(\.exe)?$", "charla", "charla-server"),
-    (r"[/\\]charla[/\\](server[/\\])?__main__\.py$", "python3 -m charla", "python3 -m charla.server"),
-    (r"\.pyz$", "python3 {file}", "python3 {file} server"),
-    ("", "python3 client.py", "python3 server.py"),
-)
+_SCRIPTS: dict[Program, str] = {"charla": "client.py", "charla-server": "server.py"}
 
 _EXAMPLE_WIDTH = 44  # columns; what a longer one does is told below it
 
 
 def command(program: Program) -> str:
-    """Return what people type to run `program`, as they have run this one."""
-    client, server = next(ways for pattern, *ways in _CALLED if re.search(pattern, sys.argv[0]))
-    called = client if program == "charla" else server
-    return called.format(file=shlex.quote(os.path.basename(sys.argv[0])))
+    """Return what people type to run `program`, after how they have run this one (sys.argv[0])."""
+    called = sys.argv[0]
+    module = re.search(r"[/\\]charla[/\\](?:(client|server)[/\\])?__main__\.py$", called)
+    if module is not None:
+        server = "charla.server" if module[1] else "charla server"
+        return f"python3 -m {'charla' if program == 'charla' else server}"
+    if hasattr(getattr(charla.__spec__, "loader", None), "archive"):  # charla.pyz, however it is called now
+        return f"python3 {shlex.quote(called)}" + (" server" if program == "charla-server" else "")
+    folder, name = re.fullmatch(r"(.*[/\\])?(.*)", called, re.DOTALL).groups("")  # type: ignore[union-attr]
+    if name.removesuffix(".exe") in _SCRIPTS:
+        on_path = folder[:-1] in os.environ.get("PATH", "").split(os.pathsep)
+        return program if on_path else shlex.quote(folder + program)
+    if name not in _SCRIPTS.values():
+        real_folder, real_name = os.path.split(os.path.realpath(called))  # of a link, such as /usr/bin/chat
+        folder = os.path.join(real_folder, "") if real_name in _SCRIPTS.values() else ""
+    return f"python3 {shlex.quote(folder + _SCRIPTS[program])}"
 
 
 def examples(typed_and_meant: Iterable[tuple[str, str]]) -> str:
@@ -70,7 +76,7 @@ class ArgumentParser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self.add_argument("--password", action=NotAsArgument, help=argparse.SUPPRESS)
-        version = f"Charla {__version__}"
+        version = f"Charla {charla.__version__}"
         self.add_argument("--version", action="version", version=version, help=_("show the version and exit"))
 
     def format_help(self) -> str:
@@ -121,6 +127,10 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def _about_unknown(self, argument: str) -> str:
         argument = clean(argument)
+        if argument in ("client", "server"):
+            program: Program = "charla" if argument == "client" else "charla-server"
+            words = _("'{argument}' is not an option: to run the {argument}, begin with {program}")
+            return words.format(argument=argument, program=command(program))
         if not argument.startswith("-"):
             return _("'{argument}' is not an option: {program} --help shows those there are").format(
                 argument=argument, program=command(self._program)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ def test_what_is_given_as_a_password_is_never_repeated(capsys: pytest.CaptureFix
         (["--x\x1b[2Jx=\x07"], f"there is no option --x\ufffd[2Jx: python3 client.py {SHOWS}"),
         (["-x"], f"there is no option -x: python3 client.py {SHOWS}"),
         (["ana"], f"'ana' is not an option: python3 client.py {SHOWS}"),
+        (["--tls", "server"], "'server' is not an option: to run the server, begin with python3 server.py"),
         (["--send", "-hola"], "-hola looks like an option: to give it to --send, write --send=-hola"),
         (["--send", "a", "--send", "--a\tb"], "'--a    b' looks like an option: to give it to --send, write "
          "--send='--a    b'"),
@@ -81,42 +83,54 @@ def test_what_begins_with_a_dash_is_given_so(monkeypatch: pytest.MonkeyPatch) ->
 # ---- what they are called -------------------------------------------------------------------------
 
 
-CHECKOUT = ("python3 client.py", "python3 server.py")
-COMMANDS = ("charla", "charla-server")
-MODULES = ("python3 -m charla", "python3 -m charla.server")
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a folder with the two doors of a checkout, and a link to each of another name."""
+    for name in ("client.py", "server.py"):
+        (tmp_path / name).touch()
+        (tmp_path / f"my-{name[:6]}").symlink_to(name)
+    return tmp_path
 
 
 @pytest.mark.parametrize(
-    ("called", "typed"),
+    ("called", "client", "server"),
     [
-        ("client.py", CHECKOUT),
-        ("/opt/charla/server.py", CHECKOUT),
-        ("-c", CHECKOUT),
-        ("", CHECKOUT),
-        ("/home/ana/charla/test", CHECKOUT),
-        ("/lib/python3.12/site-packages/pytest/__main__.py", CHECKOUT),
-        ("/usr/local/bin/charla", COMMANDS),
-        ("/home/ana/.local/bin/charla-server", COMMANDS),
-        ("charla.exe", COMMANDS),
-        (r"C:\Python312\Scripts\charla-server.exe", COMMANDS),
-        ("/lib/python3.12/site-packages/charla/__main__.py", MODULES),
-        ("/opt/charla/charla/server/__main__.py", MODULES),
-        (r"C:\charla\charla\server\__main__.py", MODULES),
-        ("charla.pyz", ("python3 charla.pyz", "python3 charla.pyz server")),
-        ("/media/ana/class 2B.pyz", ("python3 'class 2B.pyz'", "python3 'class 2B.pyz' server")),
-        ("{x}.pyz", ("python3 '{x}.pyz'", "python3 '{x}.pyz' server")),
+        ("client.py", "python3 client.py", "python3 server.py"),
+        ("./server.py", "python3 ./client.py", "python3 ./server.py"),
+        ("../mi sala/client.py", "python3 '../mi sala/client.py'", "python3 '../mi sala/server.py'"),
+        ("{checkout}/my-client", "python3 {checkout}/client.py", "python3 {checkout}/server.py"),
+        ("{checkout}/my-server", "python3 {checkout}/client.py", "python3 {checkout}/server.py"),
+        # Not one of ours: somebody else's program that has imported it.
+        ("-c", "python3 client.py", "python3 server.py"),
+        ("", "python3 client.py", "python3 server.py"),
+        ("/home/ana/charla/test", "python3 client.py", "python3 server.py"),
+        ("/lib/python3.12/site-packages/pytest/__main__.py", "python3 client.py", "python3 server.py"),
+        # The commands that pip makes, in a folder of the PATH and elsewhere.
+        ("/opt/bin/charla", "charla", "charla-server"),
+        ("/opt/bin/charla-server", "charla", "charla-server"),
+        ("charla.exe", "charla", "charla-server"),
+        ("/venv/bin/charla", "/venv/bin/charla", "/venv/bin/charla-server"),
+        ("../a b/charla-server", "'../a b/charla'", "'../a b/charla-server'"),
+        # python3 -m
+        ("/lib/site-packages/charla/__main__.py", "python3 -m charla", "python3 -m charla server"),
+        ("/opt/charla/charla/client/__main__.py", "python3 -m charla", "python3 -m charla.server"),
+        ("/opt/charla/charla/server/__main__.py", "python3 -m charla", "python3 -m charla.server"),
+        (r"C:\charla\charla\server\__main__.py", "python3 -m charla", "python3 -m charla.server"),
     ],
 )
 def test_the_command_is_named_as_people_have_called_it(
-    called: str, typed: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    called: str, client: str, server: str, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "argv", [called])
-    assert (command("charla"), command("charla-server")) == typed
+    monkeypatch.setattr(sys, "argv", [called.format(checkout=checkout)])
+    monkeypatch.setenv("PATH", os.pathsep.join(["/usr/bin", "/opt/bin"]))
+    assert command("charla") == client.format(checkout=checkout)
+    assert command("charla-server") == server.format(checkout=checkout)
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Path:
-    """Return the folder of the commands as pip makes them."""
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of the PATH, with the commands as pip makes them."""
+    monkeypatch.setenv("PATH", os.pathsep.join([os.environ["PATH"], str(tmp_path)]))
     for name, module in (("charla", "client"), ("charla-server", "server")):
         text = (
             f"import sys; sys.path.insert(0, {str(ROOT)!r}); "

@@ -92,9 +92,13 @@ def make_pyz(file: Path) -> None:
     subprocess.run(command, cwd=ROOT, env=without, check=True, timeout=DEADLINE)
 
 
-@pytest.fixture(params=["commands", "-m", "charla.pyz"])
-def way(request: pytest.FixtureRequest) -> Way:
+@pytest.fixture(params=["commands", "-m charla", "-m charla.client", "charla.pyz", "another name"])
+def way(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Way:
     """Return each way to start the programs without a checkout."""
+    if request.param == "another name":
+        shutil.copy(request.getfixturevalue("handed_round") / "charla.pyz", tmp_path / "mi sala")
+        called = (sys.executable, "./mi sala")
+        return Way(called, (*called, "server"), tmp_path, "python3 './mi sala'", "python3 './mi sala' server")
     if request.param == "charla.pyz":
         folder: Path = request.getfixturevalue("handed_round")
         file = (sys.executable, "-I", "charla.pyz")
@@ -102,11 +106,15 @@ def way(request: pytest.FixtureRequest) -> Way:
     folder = request.getfixturevalue("installed")
     programs, project = folder / "venv" / "bin", folder / "project"
     if request.param == "commands":
-        client, server = ((str(programs / name),) for name in ("charla", "charla-server"))
+        client, server = [str(programs / "charla")], [str(programs / "charla-server")]
+        monkeypatch.setenv("PATH", os.pathsep.join([str(programs), os.environ["PATH"]]))
         return Way(client, server, project, "charla", "charla-server")
-    module = (str(programs / "python"), "-m")
-    typed = ("python3 -m charla", "python3 -m charla.server")
-    return Way((*module, "charla"), (*module, "charla.server"), project, *typed)
+    python = str(programs / "python")
+    if request.param == "-m charla":
+        module = (python, "-m", "charla")
+        return Way(module, (*module, "server"), project, "python3 -m charla", "python3 -m charla server")
+    client, server = [python, "-m", "charla.client"], [python, "-m", "charla.server"]
+    return Way(client, server, project, "python3 -m charla", "python3 -m charla.server")
 
 
 def test_pip_installs_one_package_and_two_commands(installed: Path) -> None:
@@ -212,3 +220,19 @@ def test_a_checkout_runs_from_any_folder_with_its_own_package(
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Charla ")
+
+
+@pytest.mark.parametrize("program", ["client.py", "server.py"])
+def test_a_program_that_was_copied_without_its_folder_says_so(program: str, tmp_path: Path) -> None:
+    shutil.copy(ROOT / program, tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{program} needs the folder charla beside it: copy both. ")
+    assert "Traceback" not in done.stderr

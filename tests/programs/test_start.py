@@ -22,7 +22,13 @@ StartProgram = Callable[..., ServerProgram]
 Connect = Callable[..., LineClient]
 
 
-STARTS = [("client.py",), ("server.py",), ("-m", "charla"), ("-m", "charla.server")]
+STARTS = [
+    ("client.py",),
+    ("server.py",),
+    ("-m", "charla"),
+    ("-m", "charla.client"),
+    ("-m", "charla.server"),
+]
 
 
 @pytest.mark.parametrize("start", STARTS, ids=" ".join)
