@@ -17,13 +17,19 @@ from itertools import pairwise
 from typing import Literal, NoReturn, TypeAlias
 
 import charla
-from charla.i18n import _
+from charla.i18n import N_, _
 from charla.protocol.text import clean
 
 Program: TypeAlias = Literal["charla", "charla-server"]
 """The programs, as pip installs them (pyproject.toml)."""
 
 _SCRIPTS: dict[Program, str] = {"charla": "client.py", "charla-server": "server.py"}
+
+# Words that people put among the options.
+_WORDS: dict[str, tuple[Program, str]] = {
+    "client": ("charla", N_("'client' is not an option: to run the client, begin with {program}")),
+    "server": ("charla-server", N_("'server' is not an option: to run the server, begin with {program}")),
+}
 
 _EXAMPLE_WIDTH = 44  # columns; what a longer one does is told below it
 
@@ -33,18 +39,29 @@ def command(program: Program) -> str:
     called = sys.argv[0]
     module = re.search(r"[/\\]charla[/\\](?:(client|server)[/\\])?__main__\.py$", called)
     if module is not None:
-        server = "charla.server" if module[1] else "charla server"
-        return f"python3 -m {'charla' if program == 'charla' else server}"
+        words = ("charla.client", "charla.server") if module[1] else ("charla", "charla server")
+        return f"{_python()} -m {words[program == 'charla-server']}"
     if hasattr(getattr(charla.__spec__, "loader", None), "archive"):  # charla.pyz, however it is called now
         return f"python3 {shlex.quote(called)}" + (" server" if program == "charla-server" else "")
-    folder, name = re.fullmatch(r"(.*[/\\])?(.*)", called, re.DOTALL).groups("")  # type: ignore[union-attr]
-    if name.removesuffix(".exe") in _SCRIPTS:
-        on_path = folder[:-1] in os.environ.get("PATH", "").split(os.pathsep)
-        return program if on_path else shlex.quote(folder + program)
-    if name not in _SCRIPTS.values():
-        real_folder, real_name = os.path.split(os.path.realpath(called))  # of a link, such as /usr/bin/chat
-        folder = os.path.join(real_folder, "") if real_name in _SCRIPTS.values() else ""
-    return f"python3 {shlex.quote(folder + _SCRIPTS[program])}"
+    behind = [os.path.realpath(called)] if os.path.islink(called) else []  # such as /usr/local/bin/chat
+    for path in (called, *behind):
+        folder, name = re.fullmatch(r"(.*[/\\])?(.*)", path, re.DOTALL).groups("")  # type: ignore[union-attr]
+        if name in _SCRIPTS.values():
+            return f"python3 {shlex.quote(folder + _SCRIPTS[program])}"
+        if name.removesuffix(".exe") in _SCRIPTS:
+            return program if _is_on_path(folder) else shlex.quote(folder + program)
+    return f"python3 {_SCRIPTS[program]}"
+
+
+def _python() -> str:
+    """Return what people type for this Python: its path, when it has Charla and python3 may not."""
+    in_environment = sys.prefix != sys.base_prefix
+    is_found = not in_environment or _is_on_path(os.path.dirname(sys.executable))
+    return "python3" if is_found else shlex.quote(sys.executable)
+
+
+def _is_on_path(folder: str) -> bool:
+    return folder.rstrip("/\\") in os.environ.get("PATH", "").split(os.pathsep)
 
 
 def examples(typed_and_meant: Iterable[tuple[str, str]]) -> str:
@@ -127,10 +144,11 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def _about_unknown(self, argument: str) -> str:
         argument = clean(argument)
-        if argument in ("client", "server"):
-            program: Program = "charla" if argument == "client" else "charla-server"
-            words = _("'{argument}' is not an option: to run the {argument}, begin with {program}")
-            return words.format(argument=argument, program=command(program))
+        if argument in _WORDS:
+            program, words = _WORDS[argument]
+            if program == self._program:
+                words = N_("'{argument}' is not an option: leave it out")
+            return _(words).format(argument=argument, program=command(program))
         if not argument.startswith("-"):
             return _("'{argument}' is not an option: {program} --help shows those there are").format(
                 argument=argument, program=command(self._program)

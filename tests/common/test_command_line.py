@@ -39,6 +39,7 @@ def test_what_is_given_as_a_password_is_never_repeated(capsys: pytest.CaptureFix
         (["--x\x1b[2Jx=\x07"], f"there is no option --x\ufffd[2Jx: python3 client.py {SHOWS}"),
         (["-x"], f"there is no option -x: python3 client.py {SHOWS}"),
         (["ana"], f"'ana' is not an option: python3 client.py {SHOWS}"),
+        (["client"], "'client' is not an option: leave it out"),
         (["--tls", "server"], "'server' is not an option: to run the server, begin with python3 server.py"),
         (["--send", "-hola"], "-hola looks like an option: to give it to --send, write --send=-hola"),
         (["--send", "a", "--send", "--a\tb"], "'--a    b' looks like an option: to give it to --send, write "
@@ -85,10 +86,12 @@ def test_what_begins_with_a_dash_is_given_so(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Return a folder with the two doors of a checkout, and a link to each of another name."""
+    """Return a folder with what people run in a checkout, and what pip makes, and links of other names."""
     for name in ("client.py", "server.py"):
         (tmp_path / name).touch()
         (tmp_path / f"my-{name[:6]}").symlink_to(name)
+    (tmp_path / "charla").touch()  # as pip makes it
+    (tmp_path / "chat").symlink_to("charla")
     return tmp_path
 
 
@@ -100,6 +103,7 @@ def checkout(tmp_path: Path) -> Path:
         ("../mi sala/client.py", "python3 '../mi sala/client.py'", "python3 '../mi sala/server.py'"),
         ("{checkout}/my-client", "python3 {checkout}/client.py", "python3 {checkout}/server.py"),
         ("{checkout}/my-server", "python3 {checkout}/client.py", "python3 {checkout}/server.py"),
+        ("{checkout}/chat", "{checkout}/charla", "{checkout}/charla-server"),
         # Not one of ours: somebody else's program that has imported it.
         ("-c", "python3 client.py", "python3 server.py"),
         ("", "python3 client.py", "python3 server.py"),
@@ -113,16 +117,16 @@ def checkout(tmp_path: Path) -> Path:
         ("../a b/charla-server", "'../a b/charla'", "'../a b/charla-server'"),
         # python3 -m
         ("/lib/site-packages/charla/__main__.py", "python3 -m charla", "python3 -m charla server"),
-        ("/opt/charla/charla/client/__main__.py", "python3 -m charla", "python3 -m charla.server"),
-        ("/opt/charla/charla/server/__main__.py", "python3 -m charla", "python3 -m charla.server"),
-        (r"C:\charla\charla\server\__main__.py", "python3 -m charla", "python3 -m charla.server"),
+        ("/opt/charla/charla/client/__main__.py", "python3 -m charla.client", "python3 -m charla.server"),
+        ("/opt/charla/charla/server/__main__.py", "python3 -m charla.client", "python3 -m charla.server"),
+        (r"C:\charla\charla\server\__main__.py", "python3 -m charla.client", "python3 -m charla.server"),
     ],
 )
 def test_the_command_is_named_as_people_have_called_it(
     called: str, client: str, server: str, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", [called.format(checkout=checkout)])
-    monkeypatch.setenv("PATH", os.pathsep.join(["/usr/bin", "/opt/bin"]))
+    monkeypatch.setenv("PATH", os.pathsep.join(["/usr/bin", "/opt/bin", os.path.dirname(sys.executable)]))
     assert command("charla") == client.format(checkout=checkout)
     assert command("charla-server") == server.format(checkout=checkout)
 

@@ -112,9 +112,10 @@ def way(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     python = str(programs / "python")
     if request.param == "-m charla":
         module = (python, "-m", "charla")
-        return Way(module, (*module, "server"), project, "python3 -m charla", "python3 -m charla server")
+        return Way(module, (*module, "server"), project, f"{python} -m charla", f"{python} -m charla server")
+    monkeypatch.setenv("PATH", os.pathsep.join([str(programs), os.environ["PATH"]]))
     client, server = [python, "-m", "charla.client"], [python, "-m", "charla.server"]
-    return Way(client, server, project, "python3 -m charla", "python3 -m charla.server")
+    return Way(client, server, project, "python3 -m charla.client", "python3 -m charla.server")
 
 
 def test_pip_installs_one_package_and_two_commands(installed: Path) -> None:
@@ -152,7 +153,7 @@ def test_help_and_errors_name_it_too(way: Way) -> None:
     ):
         done = way.run(command, "--help")
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith(f"usage: {typed} [-h] ")
+        assert " ".join(done.stdout.split()).startswith(f"usage: {typed} [-h] ")
         assert f"\n  {typed} --" in done.stdout
         assert ".py " not in done.stdout
         done = way.run(command, "7000")
