@@ -41,8 +41,8 @@ What may not be demanded:
   the room and have no answerable record that far; or, behind the leave of a lost one, a seat that told them
   something and has no answerable record that far.  Each explains one gap.
 * A seat that nobody recorded may exist: the connection broke between HELLO and WELCOME.  It can be joined
-  under, told to, and lost, but it cannot speak.  If nobody else was in, nobody was told that it came and
-  went: so a gap before the first id that somebody has is none.
+  under, told to, and lost, but it cannot speak.  If nobody else was in, nobody was told that it came, or that
+  it came and went: so a gap before the first id that somebody has is none, and explains one leave.
 * A server without --db, short of memory (`forgetful`), may say at a resume that events are lost; and of who
   did not come back nobody knows what the last resume, which broke, had said.  So of these nothing is
   demanded then but that nothing in the record is doubled, swapped, altered or leaked; and gaps are nobody's
@@ -202,9 +202,11 @@ class _Check:
         sitting: dict[str, _Seat] = {}
         owners = {entered.id: record for record, entered in self._entered.items()}
         time = 0
+        unseen = 0  # ids that may be the join of a seat that nobody recorded, and whose leave has not come
         for number in range(1, self._end + 1):
             event = self._log.get(number)
             if event is None:
+                unseen += self._forgetful or not sitting
                 self._sitting_at[number] = dict(sitting)
                 continue
             if event.time < time:
@@ -222,6 +224,8 @@ class _Check:
                     self._all_seats.append(seat)
                     if seat.record is not None:
                         self._seats[seat.record] = seat
+                case "leave" if key not in sitting and unseen:
+                    unseen -= 1
                 case "leave" | "nick" | "say" | "me" | "msg" if key not in sitting:
                     self._found("nick", f"{event} but nobody with that nick is in")
                 case "leave":

@@ -195,6 +195,17 @@ def test_whom_nobody_recorded_and_nobody_met_leaves_no_gap() -> None:
     assert check(room.records, room.end) == []
 
 
+def test_whom_nobody_recorded_and_nobody_saw_come_may_leave_once() -> None:
+    """The very first one was cut off before the welcome; the others see that seat given up."""
+    room = PerfectRoom(1, before=1)
+    for wrong in (0, 1):
+        room.end += 1
+        for record in room.records:
+            if record.entries[-1] == Ended("live"):
+                record.entries.insert(-1, Heard(room.end, room.time, "leave", "early", "", "lost"))
+        assert [finding.rule for finding in check(room.records, room.end)] == ["nick"] * wrong
+
+
 def test_the_right_records_have_every_case_in_them() -> None:
     rooms = [PerfectRoom(seed) for seed in range(40)]
     kinds = {e.kind for room in rooms for r in room.records for e in r.of(Heard)}
