@@ -161,6 +161,7 @@ def test_help_and_errors_name_it_too(way: Way) -> None:
         assert done.stderr == f"{name}: '7000' is not an option: {typed} --help shows those there are\n"
 
 
+@pytest.mark.parametrize("way", ["commands", "charla.pyz"], indirect=True)  # of folders, and of a zip file
 def test_they_speak_spanish(way: Way) -> None:
     for command in (way.client, way.server):
         done = way.run(command, "--help", "--lang", "es")
