@@ -58,8 +58,9 @@ class Outbox:
     """What was said and is not confirmed: tag -> command and typed line, in order.  For both threads."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()  # guards the rest; notified when something leaves
+        self._changed = threading.Condition()  # guards the rest; notified when those who wait may go on
         self._entries: dict[int, _Entry] = {}
+        self._untold = 0  # commands whose answers have come, and the listener has not got them yet
         self._waiting: deque[int] = deque()  # tags that were not sent on the present link
         self._last_tag = 0
         self._closed = False
@@ -101,8 +102,10 @@ class Outbox:
         """Forget what was confirmed or refused, and return its line; None if there is none under `tag`."""
         with self._changed:
             entry = self._entries.pop(tag, None)
-            self._changed.notify_all()
-            return entry.line if entry is not None else None
+            if entry is None:
+                return None
+            self._untold += 1
+            return entry.line
 
     def settle(self, message: Message) -> str | None:
         """Forget the command that a message answers, if any, and return its line.  For the network thread."""
@@ -142,13 +145,26 @@ class Outbox:
             }
             for tag in sent:
                 del self._entries[tag]
-            self._changed.notify_all()
+            self._untold += len(sent)
             return list(sent.values())
 
-    def wait_below(self, count: int, timeout: float | None = None) -> bool:
-        """Wait until fewer than `count` commands are in here; say whether they are."""
+    def answers_told(self) -> None:
+        """End the waits for what was answered: the listener has the answers.  For the network thread."""
         with self._changed:
-            return self._changed.wait_for(lambda: len(self._entries) < count or self._closed, timeout)
+            if self._untold:
+                self._untold = 0
+                self._changed.notify_all()
+
+    def wait_below(self, count: int, timeout: float | None = None) -> bool:
+        """Wait until fewer than `count` commands are without an answer that the listener has.
+
+        Say whether they are.  If the wait ended as soon as an answer came, a console that shows nothing while
+        somebody types would begin the next line without it.
+        """
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: len(self._entries) + self._untold < count or self._closed, timeout
+            )
 
     def close(self) -> None:
         """Nothing will be confirmed any more: end every wait."""

@@ -236,5 +236,6 @@ class Network:
                     self._listener.overdue(lines)
                 case _:
                     self._listener.arrived(telling)
+        self.outbox.answers_told()
         if self._session.ended is not None:
             raise _Over

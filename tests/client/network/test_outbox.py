@@ -16,6 +16,7 @@ from charla.protocol.commands import (
     Tell,
     Who,
 )
+from charla.protocol.messages import Said
 
 
 def test_the_outbox_gives_each_command_once_on_each_link_in_order() -> None:
@@ -57,6 +58,16 @@ def test_questions_are_asked_but_are_no_messages_that_can_be_lost() -> None:
     outbox.new_link()
     assert [outbox.take() for _ in range(10)] == [Who(1, 2), *commands[3:], None]
     assert not outbox.never_sent()
+
+
+def test_a_wait_for_the_outbox_ends_when_the_answer_has_been_told() -> None:
+    outbox = Outbox()
+    outbox.add(Say("a", 1), "a", 0.0)
+    assert outbox.settle(Said(2, 0, 1, "ana", "a")) == "a"
+    assert outbox.unsent() == []
+    assert not outbox.wait_below(1, 0.0)
+    outbox.answers_told()
+    assert outbox.wait_below(1, 0.0)
 
 
 def test_a_wait_for_the_outbox_ends_when_it_is_closed() -> None:

@@ -109,6 +109,7 @@ class Talk:
     def told(self) -> list[Telling]:
         """Return what the listener is told."""
         told, self.session.told = self.session.told, []
+        self.session.outbox.answers_told()
         return told
 
     def look_round(self, seconds: float = 0.0) -> float | None:

@@ -139,6 +139,26 @@ def test_sending_does_not_wait_for_a_server_that_does_not_read(fake: FakeServer,
     assert [seat.command() for _ in texts] == [Say(text, tag) for tag, text in enumerate(texts, 1)]
 
 
+def test_who_waits_for_a_confirmation_goes_on_when_the_listener_has_it(
+    fake: FakeServer, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, seat = start(fake)
+    waits: list[bool] = []
+    arrived = ana.ear.arrived
+
+    def looks(arrivals: list[Arrival]) -> None:
+        waits.append(not ana.network.outbox.wait_below(1, 0.0))
+        arrived(arrivals)
+
+    monkeypatch.setattr(ana.ear, "arrived", looks)
+    ana.says("uno")
+    assert seat.command() == Say("uno", 1)
+    seat.tell(said(2, "uno", 1))
+    ana.ear.expect(Arrival(said(2, "uno", 1), "uno"))
+    assert ana.network.outbox.wait_below(1, DEADLINE)
+    assert waits == [True]
+
+
 def test_a_ping_is_answered_behind_what_came_before_it_was_handed_over(
     fake: FakeServer, start: Start
 ) -> None:
