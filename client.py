@@ -36,7 +36,7 @@ try:
     import charla  # noqa: F401 - the one beside this file, also with python3 -P; it tells if Python is too old
 except ImportError:
     sys.exit(
-        "client.py needs the folder charla beside it: copy both. "
+        "client.py needs the folder charla next to it: copy both. "
         "client.py necesita la carpeta charla a su lado: copia las dos cosas."
     )
 

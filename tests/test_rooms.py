@@ -31,7 +31,7 @@ FLOORS = (
 MODULES = [path.relative_to(ROOT).with_suffix("") for path in sorted((ROOT / "charla").rglob("*.py"))]
 
 
-@cache  # and read by the tests: every process of the suite imports this module
+@cache  # parsed when a test asks for it: every process of the suite imports this module
 def tree_of(module: Path) -> ast.Module:
     return ast.parse((ROOT / module.with_suffix(".py")).read_text())
 

@@ -27,15 +27,15 @@ _SCRIPTS: dict[Program, str] = {"charla": "client.py", "charla-server": "server.
 
 # Words that people put among the options.
 _WORDS: dict[str, tuple[Program, str]] = {
-    "client": ("charla", N_("'client' is not an option: to run the client, begin with {program}")),
-    "server": ("charla-server", N_("'server' is not an option: to run the server, begin with {program}")),
+    "client": ("charla", N_("'client' is not an option: to run the client, type {program}")),
+    "server": ("charla-server", N_("'server' is not an option: to run the server, type {program}")),
 }
 
 _EXAMPLE_WIDTH = 44  # columns; what a longer one does is told below it
 
 
 def command(program: Program) -> str:
-    """Return what people type to run `program`, after how they have run this one (sys.argv[0])."""
+    """Return what people type to run `program`, named as they ran this one (sys.argv[0])."""
     called = sys.argv[0]
     module = re.search(r"[/\\]charla[/\\](?:(client|server)[/\\])?__main__\.py$", called)
     if module is not None:
@@ -54,7 +54,7 @@ def command(program: Program) -> str:
 
 
 def _python() -> str:
-    """Return what people type for this Python: its path, when it has Charla and python3 may not."""
+    """Return what people type to run this Python: its path, if `python3` may be one without Charla."""
     in_environment = sys.prefix != sys.base_prefix
     is_found = not in_environment or _is_on_path(os.path.dirname(sys.executable))
     return "python3" if is_found else shlex.quote(sys.executable)

@@ -40,7 +40,7 @@ def test_what_is_given_as_a_password_is_never_repeated(capsys: pytest.CaptureFix
         (["-x"], f"there is no option -x: python3 client.py {SHOWS}"),
         (["ana"], f"'ana' is not an option: python3 client.py {SHOWS}"),
         (["client"], "'client' is not an option: leave it out"),
-        (["--tls", "server"], "'server' is not an option: to run the server, begin with python3 server.py"),
+        (["--tls", "server"], "'server' is not an option: to run the server, type python3 server.py"),
         (["--send", "-hola"], "-hola looks like an option: to give it to --send, write --send=-hola"),
         (["--send", "a", "--send", "--a\tb"], "'--a    b' looks like an option: to give it to --send, write "
          "--send='--a    b'"),
@@ -113,6 +113,7 @@ def checkout(tmp_path: Path) -> Path:
         ("/opt/bin/charla", "charla", "charla-server"),
         ("/opt/bin/charla-server", "charla", "charla-server"),
         ("charla.exe", "charla", "charla-server"),
+        (r"C:\Python312\Scripts\charla-server.exe", "charla", "charla-server"),
         ("/venv/bin/charla", "/venv/bin/charla", "/venv/bin/charla-server"),
         ("../a b/charla-server", "'../a b/charla'", "'../a b/charla-server'"),
         # python3 -m
@@ -126,7 +127,9 @@ def test_the_command_is_named_as_people_have_called_it(
     called: str, client: str, server: str, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", [called.format(checkout=checkout)])
-    monkeypatch.setenv("PATH", os.pathsep.join(["/usr/bin", "/opt/bin", os.path.dirname(sys.executable)]))
+    monkeypatch.setattr(os, "pathsep", ";")  # as on Windows, whose paths have colons
+    folders = ("/usr/bin", "/opt/bin", r"C:\Python312\Scripts", os.path.dirname(sys.executable))
+    monkeypatch.setenv("PATH", ";".join(folders))
     assert command("charla") == client.format(checkout=checkout)
     assert command("charla-server") == server.format(checkout=checkout)
 

@@ -236,5 +236,5 @@ def test_a_program_that_was_copied_without_its_folder_says_so(program: str, tmp_
         timeout=DEADLINE,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"{program} needs the folder charla beside it: copy both. ")
+    assert done.stderr.startswith(f"{program} needs the folder charla next to it: copy both. ")
     assert "Traceback" not in done.stderr

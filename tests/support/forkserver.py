@@ -118,7 +118,7 @@ class ForkServer:
         folder: str,
         hidden: Sequence[str] = (),
     ) -> int:
-        """Have a process forked for a terminal, or for three standard streams; return its number."""
+        """Ask for a process on a terminal, or with three standard streams; return its process id."""
         request = json.dumps([list(arguments), dict(environment), folder, list(hidden)]).encode()
         socket.send_fds(self._sock, [struct.pack("!I", len(request))], descriptors)
         self._sock.sendall(request)
@@ -202,7 +202,7 @@ def serve(sock: socket.socket) -> tuple[list[str], dict[str, str], str, list[str
 
 
 def take_streams(descriptors: Sequence[int]) -> None:
-    """Have these as standard input, output and errors, in the way of a program that has just started."""
+    """Make these standard input, output and errors, buffered as those of a program that starts."""
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
     for descriptor in set(descriptors):

@@ -58,9 +58,9 @@ class Outbox:
     """What was said and is not confirmed: tag -> command and typed line, in order.  For both threads."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()  # guards the rest; notified when those who wait may go on
+        self._changed = threading.Condition()  # guards the rest; notified when a wait may end
         self._entries: dict[int, _Entry] = {}
-        self._untold = 0  # commands whose answers have come, and the listener has not got them yet
+        self._untold = 0  # commands that are answered, but whose answers the listener does not have yet
         self._waiting: deque[int] = deque()  # tags that were not sent on the present link
         self._last_tag = 0
         self._closed = False

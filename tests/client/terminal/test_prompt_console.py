@@ -92,7 +92,7 @@ def test_two_hundred_lines_a_second_do_not_disturb_who_types(
 
 
 def test_each_key_is_seen_at_once_while_200_lines_a_second_arrive(start: Callable[..., Terminal]) -> None:
-    """How soon, in milliseconds, `make bench-client` tells."""
+    """`make bench-client` measures how soon, in milliseconds."""
     ana = start(status="sala · ana · 5")
     ana.enter("!flood 200 400")
     ana.wait_for("beto: 3 ")
